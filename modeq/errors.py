@@ -1,0 +1,110 @@
+"""Every exception and warning of modeq, so that one import catches them all.
+
+A message names the thing, its value, and what would be right.
+"""
+
+
+class ModeqError(Exception):
+    """The base of all errors that modeq raises on purpose."""
+
+
+class InvalidValue(ModeqError, ValueError):
+    """An argument has a value that cannot be right."""
+
+
+class ParseError(InvalidValue):
+    """A text is not a formula that modeq reads.
+
+    Attributes:
+        reason: What is wrong, without the text.
+        text: The text that was read.
+        position: Zero-based index into ``text`` of the first character that is wrong.
+    """
+
+    def __init__(self, reason: str, text: str, position: int):
+        self.reason = reason
+        self.text = text
+        self.position = position
+        super().__init__(f"{reason} (column {position + 1})\n{_pointer(text, position)}")
+
+    def __reduce__(self):
+        return type(self), (self.reason, self.text, self.position)
+
+
+def _pointer(text: str, position: int, width: int = 72) -> str:
+    """Return the part of ``text`` around ``position`` with a caret under it."""
+    start = max(0, position - width // 2)
+    window = text[start : start + width]
+    shown = "".join(c if c.isprintable() else " " for c in window)
+    return f"    {shown}\n    {' ' * (position - start)}^"
+
+
+class InvalidLoss(InvalidValue):
+    """A loss or vector field is not one that has counter terms."""
+
+
+class NotSmooth(InvalidLoss):
+    """A loss contains a function without derivatives of every order."""
+
+
+class InvalidTree(InvalidValue):
+    """A level sequence or a list of children does not describe a rooted tree."""
+
+
+class InvalidMethod(InvalidValue):
+    """A method's table is inconsistent, or its name is unknown."""
+
+
+class InvalidOrder(InvalidValue):
+    """An order is not an integer at least zero."""
+
+
+class InvalidStep(InvalidValue):
+    """A learning rate or a number of steps is not positive and finite."""
+
+
+class InvalidPoint(InvalidValue):
+    """A point has the wrong shape, or the field is not a finite real number there."""
+
+
+class MissingParameter(InvalidValue):
+    """A number was asked for, but a symbolic parameter has no value yet."""
+
+
+class InvalidData(InvalidValue):
+    """A JSON text does not hold a modified equation."""
+
+
+class NotAGradient(ModeqError):
+    """A modified field has no potential.
+
+    Attributes:
+        order: The first power of h whose counter term is not a gradient.
+        witness: The entry of the curl that does not vanish: a triple of two variables and the
+            difference of the two partial derivatives.
+    """
+
+    def __init__(self, order: int, witness):
+        self.order = order
+        self.witness = witness
+        first, second, curl = witness
+        super().__init__(
+            f"there is no modified loss at order {order}: the counter term of h**{order} is not a "
+            f"gradient, because d f[{first}]/d{second} - d f[{second}]/d{first} = {curl}, not 0; "
+            f"ask for the modified loss of order {order - 1} or lower"
+        )
+
+    def __reduce__(self):
+        return type(self), (self.order, self.witness)
+
+
+class FlowError(ModeqError):
+    """A trajectory left the domain of its field, or grew beyond all bounds."""
+
+
+class DidNotConverge(ModeqError):
+    """An implicit stage was not found."""
+
+
+class ModeqWarning(UserWarning):
+    """The base of all warnings that modeq gives."""
