@@ -1,0 +1,181 @@
+"""A sympy expression as a program that runs over power series.
+
+The derivative of a function is what sympy says it is; it is looked up when a further coefficient
+of the function is asked for, so functions whose derivatives never close work as well.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from fractions import Fraction
+
+import sympy
+
+from modeq.power_series import (
+    Coefficient,
+    PowerSeries,
+    Vector,
+    integral,
+    is_absent,
+    reciprocal,
+    scaled,
+)
+
+
+class SeriesEvaluator:
+    """Evaluates expressions along a path θ(h) = θ₀ + O(h), given as power series.
+
+    Args:
+        path: The series of each variable.
+        constant: Gives the value of an expression at θ₀, as a coefficient.
+
+    Example:
+        >>> x = sympy.Symbol("x")
+        >>> path = {x: PowerSeries([0, 1])}
+        >>> at_zero = lambda expression: Fraction(str(expression.subs(x, 0)))
+        >>> SeriesEvaluator(path, at_zero)(sympy.tan(x)).first(4)
+        [0, Fraction(1, 1), 0, Fraction(1, 3)]
+    """
+
+    def __init__(
+        self,
+        path: Mapping[sympy.Symbol, PowerSeries],
+        constant: Callable[[sympy.Expr], Coefficient],
+    ):
+        self._path = path
+        self._constant = constant
+        self._known: dict[sympy.Expr, PowerSeries] = dict(path)
+
+    def __call__(self, expression: sympy.Expr) -> PowerSeries:
+        """Return the series of ``expression`` along the path."""
+        if expression not in self._known:
+            if expression.free_symbols.isdisjoint(self._path):
+                self._known[expression] = PowerSeries([self._constant(expression)])
+            else:
+                self._known[expression] = self._evaluate(expression)
+        return self._known[expression]
+
+    def _factor(self, expression: sympy.Expr) -> Coefficient:
+        """Return a constant factor: a Fraction where it is one, so that products stay cheap."""
+        if expression.is_Rational:
+            return Fraction(int(expression.p), int(expression.q))
+        return self._constant(expression)
+
+    def _evaluate(self, expression: sympy.Expr) -> PowerSeries:
+        if expression.is_Add:
+            return _sum([self(term) for term in expression.args])
+        if expression.is_Mul:
+            return self._product(expression)
+        if expression.is_Pow:
+            return self._power(expression)
+        return self._function(expression)
+
+    def _product(self, expression: sympy.Expr) -> PowerSeries:
+        factor, rest = expression.as_independent(*self._path)
+        product = None
+        for part in sympy.Mul.make_args(rest):
+            product = self(part) if product is None else product * self(part)
+        return product if factor == 1 else product * self._factor(factor)
+
+    def _power(self, expression: sympy.Expr) -> PowerSeries:
+        base, exponent = expression.base, expression.exp
+        if exponent.is_Integer and exponent > 0:
+            return self(base) ** int(exponent)
+        if exponent == -1:
+            return reciprocal(self(base), self._constant(expression))
+        if exponent.is_Integer:
+            return self(1 / base) ** int(-exponent)
+        if exponent.free_symbols.isdisjoint(self._path):
+            return self._constant_power(expression)
+        return self._along(expression, {expression: self(exponent * sympy.log(base))})
+
+    def _constant_power(self, expression: sympy.Expr) -> PowerSeries:
+        """Return y = uᵃ, from u y' = a u' y."""
+        base, exponent = self(expression.base), self._factor(expression.exp)
+        inverse = self._constant(1 / expression.base)
+
+        def coefficient(k: int) -> Coefficient:
+            total = 0
+            for j in range(1, k + 1):
+                if not (is_absent(base[j]) or is_absent(y[k - j])):
+                    weight = exponent * j - (k - j)
+                    total = total + scaled(base[j] * y[k - j], weight)
+            return total if is_absent(total) else scaled(inverse * total, Fraction(1, k))
+
+        y = PowerSeries([self._constant(expression)], coefficient)
+        return y
+
+    def _function(self, expression: sympy.Expr) -> PowerSeries:
+        """Return y = F(u), from y' = Σ ∂F/∂uᵢ uᵢ'."""
+        if isinstance(expression, sympy.Function):
+            slopes = {
+                expression.fdiff(i): self(argument)
+                for i, argument in enumerate(expression.args, 1)
+                if not argument.free_symbols.isdisjoint(self._path)
+            }
+        else:
+            slopes = {expression.diff(x): series for x, series in self._path.items()}
+        return self._along(expression, slopes)
+
+    def _along(self, expression: sympy.Expr, slopes: Mapping) -> PowerSeries:
+        """Return y with y' = Σ slope · inner' over ``slopes``; a slope may contain y itself."""
+
+        def coefficient(k: int) -> Coefficient:
+            parts = [integral(self(slope), inner, 0)[k] for slope, inner in slopes.items()]
+            return sum(parts[1:], parts[0])
+
+        return PowerSeries([self._constant(expression)], coefficient)
+
+
+def _sum(terms: Sequence[PowerSeries]) -> PowerSeries:
+    def coefficient(k: int) -> Coefficient:
+        total = 0
+        for term in terms:
+            value = term[k]
+            if not is_absent(value):
+                total = value if is_absent(total) else total + value
+        return total
+
+    return PowerSeries(rule=coefficient)
+
+
+class SeriesField:
+    """A field over power series: the ``f`` that an update rule is run with.
+
+    Args:
+        components: The components of the field.
+        variables: Its variables.
+        constant: Gives the value of an expression at the start θ₀, as a coefficient.
+    """
+
+    def __init__(
+        self,
+        components: Sequence[sympy.Expr],
+        variables: Sequence[sympy.Symbol],
+        constant: Callable[[sympy.Expr], Coefficient],
+    ):
+        self.components = components
+        self.variables = variables
+        self.constant = constant
+
+    def start(self) -> Vector:
+        """Return the point θ₀."""
+        return Vector(PowerSeries([self.constant(x)]) for x in self.variables)
+
+    def __call__(self, theta: Vector) -> Vector:
+        evaluate = SeriesEvaluator(dict(zip(self.variables, theta, strict=True)), self.constant)
+        return Vector(evaluate(component) for component in self.components)
+
+    def fixed_point(self, sweep: Callable[[tuple], tuple], start: tuple[Vector, ...]) -> tuple:
+        """Return the stages k = ``sweep``(k): coefficient j of the right side needs those below j
+        of the left, so the equation defines the series as it stands.
+        """
+        stages = tuple(Vector(PowerSeries() for _ in vector) for vector in start)
+        for stage, image in zip(stages, sweep(stages), strict=True):
+            for unknown, series in zip(stage, image, strict=True):
+                unknown.rule = series.__getitem__
+        return stages
+
+
+STEP = PowerSeries([0, 1])
+"""The learning rate h as a power series in h."""

@@ -1,0 +1,228 @@
+"""Modified fields as fast numeric functions.
+
+A field has two forms. *Expanded*: the polynomial in its ring, by Horner's rule. *Program*: the
+n + 1 steps of the method run in truncated power series whose coefficients are recorded, which costs
+a small multiple of n + 1 gradients however long the expansion is. Both are recorded on a tape; the
+cheaper one is compiled. They agree to rounding.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Mapping
+from functools import cached_property
+from typing import Any
+
+import mpmath
+import numpy as np
+import sympy
+
+from modeq.derive import ModifiedField
+from modeq.errors import InvalidPoint, InvalidStep, InvalidValue
+from modeq.evaluate import STEP, SeriesField
+from modeq.logarithm import logarithm
+from modeq.loss import Field, H, exact_values
+from modeq.program import Node, Tape
+from modeq.ring import DifferentialRing, Element
+
+FORMS = ("expanded", "program")
+MAX_EXPANDED_TERMS = 4_000
+"""Polynomials with more terms are not even tried in expanded form."""
+
+BLOCK = 2_048
+"""Points that are worked on at a time, so that intermediate arrays stay in the cache."""
+
+
+class NumericField:
+    """A function ``rhs(theta, h)`` of points and the learning rate.
+
+    Args:
+        tape: A tape whose inputs are the variables and h.
+        outputs: The nodes of the components.
+        form: How the program was found.
+
+    ``rhs(theta, h)`` takes an array of shape (..., d) and returns one of the same shape; h is a
+    number, or an array that broadcasts against the leading axes. Where the field is undefined
+    (the logarithm of a negative number, say) the result is nan.
+    """
+
+    def __init__(self, tape: Tape, outputs: list[Node], form: str):
+        self.form = form
+        self.dimension = len(tape.inputs) - 1
+        self.cost = tape.cost(outputs)
+        self._tape = tape
+        self._outputs = outputs
+
+    @cached_property
+    def _arrays(self) -> Callable:
+        namespace = {"numpy": np}
+        source = self._tape.source(self._outputs, "numpy")
+        if "scipy" in source:
+            import scipy.special
+
+            namespace["scipy"] = scipy
+        return self._tape.compile(self._outputs, "numpy", namespace)
+
+    @cached_property
+    def _floats(self) -> Callable | None:
+        try:
+            return self._tape.compile(self._outputs, "math", {"math": math})
+        except sympy.printing.codeprinter.PrintMethodNotImplementedError:
+            return None
+
+    def source(self, dialect: str = "numpy") -> str:
+        """Return the source of the program; see ``Tape.source``."""
+        return self._tape.source(self._outputs, dialect)
+
+    def in_precision(self, context: mpmath.MPContext) -> Callable:
+        """Return the field as a function (list of mpf, mpf) -> list of mpf of a context."""
+        program = self._tape.compile(self._outputs, "mpmath", {"mp": context})
+        return lambda theta, h: list(program(*theta, h))
+
+    def __call__(self, theta: Any, h: Any) -> np.ndarray:
+        theta = as_points(theta, self.dimension)
+        if theta.ndim == 1 and np.ndim(h) == 0 and theta.dtype == np.float64:
+            return self._at_point(theta, h)
+        shape = np.broadcast_shapes(theta.shape[:-1], np.shape(h))
+        columns = [
+            np.ascontiguousarray(np.broadcast_to(theta[..., i], shape)).reshape(-1)
+            for i in range(self.dimension)
+        ]
+        rates = h if np.ndim(h) == 0 else np.broadcast_to(h, shape).reshape(-1)
+        return self._in_blocks(columns, rates).reshape(*shape, self.dimension)
+
+    def _at_point(self, theta: np.ndarray, h: float) -> np.ndarray:
+        """Return the value at one point, by Python's floats, which are faster than arrays there."""
+        if self._floats is not None:
+            try:
+                return np.array(self._floats(*theta.tolist(), float(h)))
+            except (ArithmeticError, ValueError):
+                pass  # arrays give inf and nan where floats raise an error
+        return self._in_blocks(list(theta[:, None]), h)[0]
+
+    def _in_blocks(self, columns: list[np.ndarray], h: Any) -> np.ndarray:
+        size = len(columns[0])
+        result = np.empty((size, self.dimension), np.result_type(*columns, np.asarray(h), float))
+        with np.errstate(all="ignore"):
+            for begin in range(0, size, BLOCK):
+                part = slice(begin, begin + BLOCK)
+                rate = h if np.ndim(h) == 0 else h[part]
+                values = self._arrays(*(column[part] for column in columns), rate)
+                for i, value in enumerate(values):
+                    result[part, i] = value
+        return result
+
+
+def as_points(theta: Any, dimension: int) -> np.ndarray:
+    """Return an array of floats of shape (..., d).
+
+    Raises:
+        InvalidPoint: It is not numeric, or the last axis has not the length d.
+
+    >>> as_points([1, 2], 2)
+    array([1., 2.])
+    """
+    try:
+        points = np.asarray(theta)
+        points = points if points.dtype.kind == "c" else points.astype(np.float64)
+    except (TypeError, ValueError):
+        raise InvalidPoint(f"the point {theta!r} does not consist of numbers") from None
+    if points.ndim == 0 or points.shape[-1] != dimension:
+        raise InvalidPoint(
+            f"the point has the shape {points.shape}; "
+            f"its last axis must have the length {dimension}, one entry for each variable"
+        )
+    return points
+
+
+def check_step(h: Any) -> float:
+    """Return a learning rate as a float, if it is positive and finite.
+
+    >>> check_step(0.1)
+    0.1
+    """
+    try:
+        value = float(h)
+    except (TypeError, ValueError):
+        value = math.nan
+    if isinstance(h, str) or not (math.isfinite(value) and value > 0):
+        raise InvalidStep(f"the learning rate h is {h!r}; it must be a positive finite number")
+    return value
+
+
+def numeric_field(
+    modified: ModifiedField, parameters: Mapping | None = None, form: str | None = None
+) -> NumericField:
+    """Return a modified field as a numeric function, in the cheaper form unless one is named.
+
+    >>> from modeq.derive import derive_field
+    >>> from modeq.loss import Loss
+    >>> from modeq.methods import GradientDescent
+    >>> rhs = numeric_field(derive_field(Loss("x**2/2"), 1, GradientDescent()))
+    >>> rhs([[1.0], [2.0]], 0.1)
+    array([[-1.05],
+           [-2.1 ]])
+    """
+    if form not in (None, *FORMS):
+        raise InvalidValue(f"form is {form!r}; it must be 'expanded', 'program' or None")
+    record = {"expanded": _record_expanded, "program": _record_program}
+    wanted = [form] if form else [f for f in FORMS if f != "expanded" or _is_short(modified)]
+    tape = Tape((*modified.variables, H), exact_values(parameters or {}, modified.parameters))
+    candidates = [NumericField(tape, record[name](modified, tape), name) for name in wanted]
+    return min(candidates, key=lambda candidate: candidate.cost)
+
+
+def gradient_field(loss: Field, parameters: Mapping | None = None) -> NumericField:
+    """Return the field f of a loss itself as a numeric function."""
+    tape = Tape((*loss.variables, H), exact_values(parameters or {}, loss.parameters))
+    return NumericField(tape, [tape.convert(component) for component in loss.components], "program")
+
+
+def _is_short(modified: ModifiedField) -> bool:
+    terms = sum(len(element) for vector in modified.elements for element in vector)
+    return terms <= MAX_EXPANDED_TERMS
+
+
+def _record_program(modified: ModifiedField, tape: Tape) -> list[Node]:
+    loss, rule = modified.loss, modified.method.rule
+    f = SeriesField(loss.components, loss.variables, tape.convert)
+    total = logarithm(lambda theta: rule(theta, f, STEP), f.start(), modified.order)
+    return [
+        _in_powers_of_h([tape.node(series[j + 1]) for j in range(modified.order + 1)], tape)
+        for series in total
+    ]
+
+
+def _record_expanded(modified: ModifiedField, tape: Tape) -> list[Node]:
+    return [
+        _in_powers_of_h([horner(modified.ring, element, tape) for element in elements], tape)
+        for elements in zip(*modified.elements, strict=True)
+    ]
+
+
+def _in_powers_of_h(coefficients: list[Node], tape: Tape) -> Node:
+    """Return c₀ + h (c₁ + h (c₂ + …))."""
+    total = tape.node(0)
+    for coefficient in reversed(coefficients):
+        total = total * tape.convert(H) + coefficient
+    return total
+
+
+def horner(ring: DifferentialRing, element: Element, tape: Tape) -> Node:
+    """Record a polynomial by Horner's rule, taking out the commonest generator first."""
+    terms = {exponents: tape.node(c) for exponents, c in ring.terms(element)}
+    return _horner(terms, ring.generators, tape)
+
+
+def _horner(terms: dict[tuple[int, ...], Node], generators: tuple, tape: Tape) -> Node:
+    if not terms:
+        return tape.node(0)
+    counts = [sum(e > 0 for e in column) for column in zip(*terms, strict=True)]
+    if not any(counts):
+        return terms.popitem()[1]
+    i = counts.index(max(counts))
+    lowest = min(e[i] for e in terms if e[i])
+    inside = {(*e[:i], e[i] - lowest, *e[i + 1 :]): c for e, c in terms.items() if e[i]}
+    outside = {e: c for e, c in terms.items() if not e[i]}
+    power = tape.power(tape.convert(generators[i]), lowest)
+    return power * _horner(inside, generators, tape) + _horner(outside, generators, tape)

@@ -1,0 +1,235 @@
+"""Rooted trees, against definitions written out here and counts from the literature."""
+
+import copy
+import pickle
+from fractions import Fraction
+from itertools import permutations
+from math import factorial
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from modeq.errors import InvalidOrder, InvalidTree
+from modeq.trees import RootedTree, check_order, rooted_trees
+
+LEAF = RootedTree()
+CHAIN = range(1, 1001)
+COUNTS = (1, 1, 2, 4, 9, 20, 48, 115, 286, 719, 1842)  # OEIS A000081
+
+
+def parents(levels):
+    """Return the parent of each vertex but the first: the last vertex one level above it."""
+    return [max(j for j in range(i) if levels[j] == levels[i] - 1) for i in range(1, len(levels))]
+
+
+def automorphisms(tree):
+    """Count the permutations of the vertices that keep the root and every parent."""
+    parent = [0, *parents(tree.level_sequence)]
+    return sum(
+        all(image[parent[i]] == parent[image[i]] for i in range(tree.order))
+        for image in ((0, *rest) for rest in permutations(range(1, tree.order)))
+    )
+
+
+def tree_factorial(tree):
+    result = tree.order
+    for child in tree.children:
+        result *= tree_factorial(child)
+    return result
+
+
+@st.composite
+def parent_lists(draw, most=12):
+    """A tree with its vertices in an arbitrary order, as the parents of vertices 1, 2, …"""
+    size = draw(st.integers(1, most))
+    return [draw(st.integers(0, vertex - 1)) for vertex in range(1, size)]
+
+
+def grow(parent, shuffle=lambda children: children):
+    """Build a tree from its list of parents, the children in the order that shuffle gives them."""
+    children = {vertex: [] for vertex in range(len(parent) + 1)}
+    for vertex in range(len(parent), 0, -1):
+        tree = RootedTree(shuffle(children[vertex]))
+        children[parent[vertex - 1]].append(tree)
+    return RootedTree(shuffle(children[0]))
+
+
+@pytest.mark.parametrize("order", range(1, 12))
+def test_the_number_of_rooted_trees_is_known(order):
+    trees = rooted_trees(order)
+    assert len(trees) == len(set(trees)) == COUNTS[order - 1]
+    assert all(tree.order == order for tree in trees)
+
+
+@pytest.mark.parametrize("order", range(1, 11))
+def test_the_trees_of_one_order_weigh_as_much_as_the_increasing_labelings(order):
+    weights = [Fraction(factorial(order), t.symmetry * t.density) for t in rooted_trees(order)]
+    assert all(weight.denominator == 1 for weight in weights)
+    assert sum(weights) == factorial(order - 1)
+
+
+@pytest.mark.parametrize("order", range(1, 9))
+def test_generated_trees_are_canonical_and_sorted(order):
+    trees = rooted_trees(order)
+    assert list(trees) == sorted(trees)
+    for tree in trees:
+        assert RootedTree.from_level_sequence(tree.level_sequence) == tree
+        assert RootedTree(tree.children) == tree
+        assert list(tree.children) == sorted(
+            tree.children, key=lambda child: child.level_sequence, reverse=True
+        )
+
+
+@pytest.mark.parametrize("order", range(1, 8))
+def test_symmetry_counts_the_automorphisms(order):
+    for tree in rooted_trees(order):
+        assert tree.symmetry == automorphisms(tree)
+
+
+@pytest.mark.parametrize("order", range(1, 9))
+def test_density_is_the_product_of_the_sizes_of_all_subtrees(order):
+    for tree in rooted_trees(order):
+        assert tree.density == tree_factorial(tree)
+
+
+@given(parent_lists(), st.randoms(use_true_random=False))
+def test_the_order_of_the_children_does_not_matter(parent, random):
+    def shuffled(children):
+        return random.sample(children, len(children))
+
+    tree, other = grow(parent), grow(parent, shuffled)
+    assert tree == other
+    assert hash(tree) == hash(other)
+    assert repr(tree) == repr(other)
+    assert str(tree) == str(other)
+    assert (tree.symmetry, tree.density) == (other.symmetry, other.density)
+
+
+@given(st.data())
+def test_every_level_sequence_of_a_tree_gives_the_same_tree(data):
+    tree = grow(data.draw(parent_lists()))
+
+    def any_sequence(subtree, level):
+        children = data.draw(st.permutations(subtree.children))
+        return [level, *(x for child in children for x in any_sequence(child, level + 1))]
+
+    start = data.draw(st.integers(-3, 3))
+    sequence = any_sequence(tree, start)
+    assert RootedTree.from_level_sequence(sequence) == tree
+    assert tuple(level - start + 1 for level in sequence) <= tree.level_sequence
+
+
+@given(parent_lists())
+def test_repr_and_pickle_give_the_tree_back(parent):
+    tree = grow(parent)
+    assert eval(repr(tree)) == tree
+    assert pickle.loads(pickle.dumps(tree)) == tree == copy.deepcopy(tree)
+
+
+@given(parent_lists(), parent_lists())
+def test_the_butcher_product_grafts_one_tree_on_the_root_of_another(first, second):
+    u, v = grow(first), grow(second)
+    product = u.butcher_product(v)
+    assert product.order == u.order + v.order
+    assert sorted(product.children) == sorted([*u.children, v])
+
+
+@given(parent_lists(), parent_lists(), parent_lists())
+def test_grafting_two_trees_on_a_root_does_not_depend_on_which_comes_first(first, second, third):
+    u, v, w = grow(first), grow(second), grow(third)
+    assert u.butcher_product(v).butcher_product(w) == u.butcher_product(w).butcher_product(v)
+
+
+@given(parent_lists(), parent_lists())
+def test_trees_are_sorted_by_order_and_then_from_tall_to_bushy(first, second):
+    u, v = grow(first), grow(second)
+    assert (u < v) + (u == v) + (u > v) == 1
+    if u.order != v.order:
+        assert (u < v) == (u.order < v.order)
+
+
+@pytest.mark.parametrize("order", range(1, 7))
+def test_there_is_one_tall_and_one_bushy_tree_of_each_order(order):
+    trees = rooted_trees(order)
+    assert [t.is_tall for t in trees] == [True] + [False] * (len(trees) - 1)
+    assert [t.is_bushy for t in trees] == [False] * (len(trees) - 1) + [True]
+
+
+def test_a_tree_prints_as_nested_brackets():
+    assert [str(t) for n in (1, 2, 3) for t in rooted_trees(n)] == ["•", "[•]", "[[•]]", "[•,•]"]
+    assert str(RootedTree([LEAF, RootedTree([LEAF, RootedTree([LEAF])])])) == "[[[•],•],•]"
+
+
+def test_a_tree_of_a_thousand_levels_is_a_tree_like_any_other():
+    tree = LEAF
+    for _ in CHAIN[1:]:
+        tree = RootedTree([tree])
+    again = RootedTree.from_level_sequence(CHAIN)
+    assert tree == again
+    assert hash(tree) == hash(again)
+    assert tree <= again
+    assert (tree.order, tree.symmetry, tree.density) == (1000, 1, factorial(1000))
+    assert tree.is_tall
+    assert not tree.is_bushy
+    assert eval(repr(tree)) == tree
+    assert str(tree) == "[" * 999 + "•" + "]" * 999
+    assert tree.children[0].order == 999
+    assert pickle.loads(pickle.dumps(tree)) == tree
+
+
+def test_a_thousand_leaves_may_change_places():
+    assert RootedTree([LEAF] * 1000).symmetry == factorial(1000)
+
+
+def test_a_tree_cannot_be_changed():
+    with pytest.raises(AttributeError):
+        LEAF.level_sequence = (1, 2)
+
+
+def test_numpy_integers_are_integers():
+    np = pytest.importorskip("numpy")
+    tree = RootedTree.from_level_sequence(np.array([0, 1, 1]))
+    assert tree == RootedTree([LEAF, LEAF])
+    assert all(type(level) is int for level in tree.level_sequence)
+
+
+@pytest.mark.parametrize(
+    ("sequence", "fault"),
+    [
+        ([], "at least one level, got \\[\\]"),
+        (7, "at least one level, got 7"),
+        ("12", "entry 0 is '1', not an integer"),
+        ([1, 2.0], "entry 1 is 2.0, not an integer"),
+        ([False, True], "entry 0 is False, not an integer"),
+        ([1, 2, 1], "entry 2 is 1, but every entry after the first must be more than the first"),
+        ([1, 0], "entry 1 is 0, but every entry"),
+        ([1, 2, 4], r"\[1, 2, 4\] is not .* entry 2 is 4, more than one above .* before it, 2"),
+    ],
+)
+def test_a_bad_level_sequence_is_told_where_it_is_bad(sequence, fault):
+    with pytest.raises(InvalidTree, match=fault):
+        RootedTree.from_level_sequence(sequence)
+
+
+@pytest.mark.parametrize("children", [LEAF, 3, [1], "abc", [LEAF, None]])
+def test_children_must_be_a_list_of_trees(children):
+    with pytest.raises(InvalidTree, match="children must be a list of RootedTree, got"):
+        RootedTree(children)
+
+
+@pytest.mark.parametrize("order", [0, -1, 2.0, "3", True, None])
+def test_the_number_of_vertices_must_be_a_positive_integer(order):
+    with pytest.raises(InvalidOrder, match=r"order is .* must be an integer >= 1"):
+        rooted_trees(order)
+
+
+def test_an_order_may_be_any_kind_of_integer():
+    np = pytest.importorskip("numpy")
+    assert type(check_order(np.int64(3))) is int
+
+
+def test_a_tree_does_not_compare_with_anything_else():
+    assert LEAF != (1,)
+    with pytest.raises(TypeError):
+        assert LEAF < (1,)
