@@ -9,7 +9,7 @@ h takes θ to θ + Σᵢ hⁱ/i! (D_f̃)^{i-1} f̃. Where the method takes it to
 2022, whose counter terms are ξ_α = -f_{α+1}).
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from functools import cache
 from math import factorial
@@ -34,18 +34,7 @@ def lie_recursion(
     """
     zero = (ring.zero,) * len(ring.variables)
     fields: list[VectorElement] = []
-
-    @cache
-    def jacobian(i: int, j: int) -> list[VectorElement]:
-        return jacobian_rows(ring, powers(i, j))
-
-    @cache
-    def powers(i: int, j: int) -> VectorElement:
-        """Return Aᵢ(j)."""
-        if i == 1:
-            return fields[j]
-        return _sum_of_products(ring, [(jacobian(i - 1, j - k), fields[k]) for k in range(j + 1)])
-
+    powers = lie_powers(ring, fields)
     for j in range(order + 1):
         total = step[j] if j < len(step) else zero
         for i in range(2, j + 2):
@@ -54,6 +43,25 @@ def lie_recursion(
             total = tuple(t + weight * c for t, c in zip(total, correction, strict=True))
         fields.append(total)
     return tuple(fields)
+
+
+def lie_powers(
+    ring: DifferentialRing, fields: Sequence[VectorElement]
+) -> Callable[[int, int], VectorElement]:
+    """Return the function (i, j) -> Aᵢ(j), each computed once; ``fields`` may still grow."""
+
+    @cache
+    def jacobian(i: int, j: int) -> list[VectorElement]:
+        return jacobian_rows(ring, powers(i, j))
+
+    @cache
+    def powers(i: int, j: int) -> VectorElement:
+        if i == 1:
+            return fields[j]
+        pairs = [(jacobian(i - 1, j - k), fields[k]) for k in range(j + 1)]
+        return _sum_of_products(ring, pairs)
+
+    return powers
 
 
 def jacobian_rows(ring: DifferentialRing, vector: VectorElement) -> list[VectorElement]:

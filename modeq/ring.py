@@ -15,12 +15,16 @@ from collections.abc import Iterable, Sequence
 from fractions import Fraction
 from math import gcd, lcm
 
+import mpmath
 import sympy
-from flint import fmpq, fmpq_mpoly, fmpq_mpoly_ctx
+from flint import fmpq, fmpq_mpoly, fmpq_mpoly_ctx, fmpz_mpoly_ctx, fmpz_mpoly_vec
 
 from modeq.errors import ModeqWarning, NotSmooth
 
 Element = fmpq_mpoly
+
+BASIS_LIMITS = (200, 200, 4_000)
+"""Where the search for a Gröbner basis gives up: polynomials, terms in one, bits of a number."""
 
 
 class DifferentialRing:
@@ -59,7 +63,8 @@ class DifferentialRing:
         self._converted: dict[sympy.Expr, Element] = {}
         self.zero = self._context.constant(0)
         self.one = self._context.constant(1)
-        self._relations = [r for family in families.values() for r in family.relations(self)]
+        self._relations: list[Element] = []
+        self._relations = self._basis([r for f in families.values() for r in f.relations(self)])
         self._slopes = self._derivatives_of_functions()
 
     def _derivatives_of_functions(self) -> dict[int, list[Element | None]]:
@@ -69,6 +74,19 @@ class DifferentialRing:
             item for family in self._families.values() for item in family.derivatives(self).items()
         )
         return {index[g]: row for g, row in rows if row is None or any(x != 0 for x in row)}
+
+    def _basis(self, relations: list[Element]) -> list[Element]:
+        """Return a Gröbner basis of the relations, which makes reduced elements unique, or the
+        relations as they are where that would take long.
+        """
+        if len(relations) < 2:
+            return relations
+        context = fmpz_mpoly_ctx.get(self._context.names(), "degrevlex")
+        whole = [context.from_dict(_without_denominators(r)) for r in relations]
+        basis, finished = fmpz_mpoly_vec(whole, context).buchberger_naive(limits=BASIS_LIMITS)
+        if not finished:
+            return relations
+        return [self._context.from_dict(r.to_dict()) for r in basis.autoreduction()]
 
     def generator(self, expression: sympy.Expr) -> Element:
         """Return the element of a variable, parameter or function generator."""
@@ -110,13 +128,38 @@ class DifferentialRing:
                     raise NotSmooth(f"{self.generators[index]} was not differentiated often enough")
                 if row[i] != 0:
                     result = result + partial * row[i]
-        return self.reduce(result) if self._relations else result
+        return self.reduce(result)
 
     def reduce(self, element: Element) -> Element:
         """Return the element in shorter form, by the relations between the generators."""
-        for relation in self._relations:
-            element = divmod(element, relation)[1]
+        previous = None
+        while self._relations and element != previous:
+            previous = element
+            for relation in self._relations:
+                element = divmod(element, relation)[1]
         return element
+
+    def vanishes(self, element: Element) -> bool:
+        """Tell whether an element is zero as a function.
+
+        Nonzero polynomials in functions are evaluated at a point, to 60 digits: a value other than
+        zero proves that they do not vanish.
+        """
+        element = self.reduce(element)
+        if element == 0 or not self.functions:
+            return element == 0
+        with mpmath.workdps(60):
+            return all(self._vanishes_at(element, seed) for seed in (2, 3))
+
+    def _vanishes_at(self, element: Element, seed: int) -> bool:
+        symbols = (*self.variables, *self.parameters)
+        point = {x: sympy.sqrt(sympy.prime(seed + i)) / 2 for i, x in enumerate(symbols)}
+        values = [mpmath.mpmathify(sympy.N(g.subs(point), 60)) for g in self.generators]
+        terms = [
+            mpmath.mpf(c.numerator) / c.denominator * mpmath.fprod(map(mpmath.power, values, e))
+            for e, c in self.terms(element)
+        ]
+        return abs(mpmath.fsum(terms)) < mpmath.mpf(10) ** -40 * mpmath.fsum(map(abs, terms))
 
     def to_sympy(self, element: Element, terms: int | None = None) -> sympy.Expr:
         """Return an element as a sum of sympy monomials (the first ``terms`` of them)."""
@@ -145,6 +188,12 @@ class DifferentialRing:
             (tuple(map(int, e)), Fraction(int(c.p), int(c.q)))
             for e, c in zip(element.monoms(), element.coeffs(), strict=True)
         ]
+
+
+def _without_denominators(element: Element) -> dict:
+    """Return the terms of a multiple of an element whose coefficients are integers."""
+    common = lcm(*(int(c.q) for c in element.coeffs()))
+    return {e: int(c * common) for e, c in element.to_dict().items()}
 
 
 def _collect(variables: Sequence, expressions: Iterable, depth: int) -> dict:
