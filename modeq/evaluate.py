@@ -34,7 +34,7 @@ class SeriesEvaluator:
         >>> path = {x: PowerSeries([0, 1])}
         >>> at_zero = lambda expression: Fraction(str(expression.subs(x, 0)))
         >>> SeriesEvaluator(path, at_zero)(sympy.tan(x)).first(4)
-        [0, Fraction(1, 1), 0, Fraction(1, 3)]
+        [Fraction(0, 1), Fraction(1, 1), Fraction(0, 1), Fraction(1, 3)]
     """
 
     def __init__(

@@ -68,7 +68,8 @@ class Field:
 
     def __eq__(self, other) -> bool:
         return (
-            type(self) is type(other)
+            isinstance(other, Field)
+            and isinstance(self, Loss) == isinstance(other, Loss)
             and self.expressions == other.expressions
             and self.variables == other.variables
         )

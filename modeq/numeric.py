@@ -13,9 +13,8 @@ from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import Any
 
-import mpmath
 import numpy as np
-import sympy
+from sympy.printing.codeprinter import PrintMethodNotImplementedError
 
 from modeq.derive import ModifiedField
 from modeq.errors import InvalidPoint, InvalidStep, InvalidValue
@@ -67,17 +66,16 @@ class NumericField:
     def _floats(self) -> Callable | None:
         try:
             return self._tape.compile(self._outputs, "math", {"math": math})
-        except sympy.printing.codeprinter.PrintMethodNotImplementedError:
+        except PrintMethodNotImplementedError:
             return None
 
     def source(self, dialect: str = "numpy") -> str:
         """Return the source of the program; see ``Tape.source``."""
         return self._tape.source(self._outputs, dialect)
 
-    def in_precision(self, context: mpmath.MPContext) -> Callable:
-        """Return the field as a function (list of mpf, mpf) -> list of mpf of a context."""
-        program = self._tape.compile(self._outputs, "mpmath", {"mp": context})
-        return lambda theta, h: list(program(*theta, h))
+    def compile(self, dialect: str, namespace: Mapping) -> Callable:
+        """Return the function of x0, …, h that returns a tuple; see ``Tape.compile``."""
+        return self._tape.compile(self._outputs, dialect, namespace)
 
     def __call__(self, theta: Any, h: Any) -> np.ndarray:
         theta = as_points(theta, self.dimension)

@@ -595,7 +595,7 @@ class _Builder:
         return self._checked(Pow(base, exponent), at)
 
     def _check_constant_exponent(self, base: Expr, exponent: Rational, at: int, at_exponent: int):
-        if base.is_zero and exponent.is_negative:
+        if base == 0 and exponent < 0:
             self.fail("this divides by zero", at)
         self._check_exponent(exponent, at_exponent)
         digits = [_digits(b) * max(1, abs(e)) for b, e in _numbers(base)]
@@ -657,7 +657,9 @@ class _Builder:
         return self._product([self._function("log", u, at), below], at)
 
     def _function(self, name: str, u: Expr, at: int) -> Expr:
-        if name == "exp":
+        if name == "exp" and not u.is_Rational:
+            if not u.has(sympy.log):  # nothing to simplify, but sympy would search at length
+                return self._checked(sympy.exp(u, evaluate=False), at)
             self._check_logs(u, at)
         return self._checked(_UNARY[name](u), at)
 

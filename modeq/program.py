@@ -15,6 +15,8 @@ from fractions import Fraction
 from functools import cache
 
 import sympy
+from sympy.core.function import UndefinedFunction
+from sympy.printing.codeprinter import PrintMethodNotImplementedError
 from sympy.printing.numpy import SciPyPrinter
 from sympy.printing.pycode import MpmathPrinter, PythonCodePrinter
 
@@ -222,8 +224,8 @@ class Tape:
 
         Args:
             outputs: The nodes to return.
-            dialect: "numpy", "math" (Python's floats) or "mpmath" (in the precision of the
-                context ``mp``).
+            dialect: "numpy", "math" (Python's floats), or many digits by "gmpy2" or "mpmath" (a
+                context called ``mp``); the last two need ``mpq(p, q)`` for p/q.
             name: The name of the function.
         """
         return _Writer(self, outputs, DIALECTS[dialect]).write(name)
@@ -236,12 +238,20 @@ class Tape:
 
 
 class Dialect:
-    """How numbers, powers and functions are written for one kind of arithmetic."""
+    """How numbers, powers and functions are written for one kind of arithmetic.
 
-    def __init__(self, printer, power: str, number: Callable[[Fraction], str]):
+    Args:
+        printer: sympy's printer for it.
+        power: The text of a power, with {0} for the base and {1} for the exponent.
+        number: Gives the text of an exact number.
+        constant: Gives the text of a constant such as pi.
+    """
+
+    def __init__(self, printer, power: str, number: Callable, constant: Callable):
         self.printer = printer
         self.power = power
         self.number = number
+        self.constant = constant
 
     @cache  # noqa: B019 - there are three dialects, and they live for ever
     def template(self, function: Callable, arity: int) -> str:
@@ -253,7 +263,7 @@ class Dialect:
         return text
 
 
-def _float(number: Fraction) -> str:
+def _float(number: Fraction | sympy.Expr) -> str:
     try:
         return repr(float(number))
     except OverflowError:
@@ -262,35 +272,44 @@ def _float(number: Fraction) -> str:
         ) from None
 
 
-def _mpf(number: Fraction) -> str:
+def _exact(number: Fraction) -> str:
     if number.denominator == 1:
         return str(number.numerator)
-    return f"(mp.mpf({number.numerator})/{number.denominator})"
+    return f"mpq({number.numerator}, {number.denominator})"
 
 
-def _mpmath_printer() -> MpmathPrinter:
+def _precise_printer(module: str) -> MpmathPrinter:
     # The functions must come from the context with the right precision, not from the module.
-    printer = MpmathPrinter({"fully_qualified_modules": True})
-    printer._module_format = lambda name, register=True: name.replace("mpmath.", "mp.", 1)
+    printer = MpmathPrinter({"fully_qualified_modules": True, "strict": True})
+    printer._module_format = lambda name, register=True: name.replace("mpmath", module, 1)
     return printer
 
 
+def _gmpy2_constant(expression: sympy.Expr) -> str:
+    names = {sympy.pi: "const_pi()", sympy.EulerGamma: "const_euler()", sympy.E: "exp(1)"}
+    return f"gmpy2.{names.get(expression, expression)}"
+
+
+_MPMATH = _precise_printer("mp")
+
 DIALECTS = {
-    "numpy": Dialect(SciPyPrinter(), "numpy.power", _float),
-    "math": Dialect(PythonCodePrinter(), "math.pow", _float),
-    "mpmath": Dialect(_mpmath_printer(), "mp.power", _mpf),
+    "numpy": Dialect(SciPyPrinter({"strict": True}), "numpy.power({0}, {1})", _float, _float),
+    "math": Dialect(PythonCodePrinter({"strict": True}), "math.pow({0}, {1})", _float, _float),
+    "gmpy2": Dialect(_precise_printer("gmpy2"), "({0}**{1})", _exact, _gmpy2_constant),
+    "mpmath": Dialect(_MPMATH, "mp.power({0}, {1})", _exact, _MPMATH.doprint),
 }
 
 
 @cache
 def _printable(function: Callable) -> bool:
     """Tell whether NumPy or SciPy have a function."""
-    if isinstance(function, sympy.core.function.UndefinedFunction):
+    if isinstance(function, UndefinedFunction):
         return False
-    text = DIALECTS["numpy"].printer.doprint(
-        function(*map(sympy.Symbol, "abcdef"[: _arity(function)]))
-    )
-    return "Not supported" not in text
+    try:
+        DIALECTS["numpy"].template(function, _arity(function))
+    except PrintMethodNotImplementedError:
+        return False
+    return True
 
 
 def _arity(function: Callable) -> int:
@@ -394,9 +413,7 @@ class _Writer:
         return f"({text})" if number < 0 else text
 
     def _write_atom(self, expression: sympy.Expr) -> str:
-        if self.dialect.number is _float:
-            return repr(float(expression))
-        return self.dialect.printer.doprint(expression)
+        return self.dialect.constant(expression)
 
     def _write_scale(self, factor: Fraction, node: Node) -> str:
         if factor == -1:
@@ -413,7 +430,7 @@ class _Writer:
         return f"(1/{self._text(node)})"
 
     def _write_power(self, base: Node, exponent: Node) -> str:
-        return f"{self.dialect.power}({self._text(base)}, {self._text(exponent)})"
+        return self.dialect.power.format(self._text(base), self._text(exponent))
 
     def _write_call(self, function: Callable, *arguments: Node) -> str:
         template = self.dialect.template(function, len(arguments))

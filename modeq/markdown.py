@@ -1,0 +1,137 @@
+"""Modified fields as Markdown, with code that derives them again."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+
+import sympy
+
+from modeq.derive import ModifiedField
+from modeq.formula import formula, reads_back, written_names
+from modeq.latex import expression_printer, latex, symbol_latex
+from modeq.loss import Field, Loss
+from modeq.methods import NAMED, Method, RungeKutta
+from modeq.series import modified_equation
+from modeq.text import MAX_TERMS, visible
+
+MAX_UNIVERSAL_ORDER = 5
+"""Up to which order the counter terms are printed without coordinates."""
+
+
+def markdown(modified: ModifiedField, *, max_terms: int = MAX_TERMS) -> str:
+    """Return a modified field as Markdown: the loss, the method, the field, and code for it.
+
+    Args:
+        modified: The field.
+        max_terms: How many monomials of each component and power of h are printed.
+
+    >>> from modeq.derive import derive_field
+    >>> from modeq.methods import GradientDescent
+    >>> print(markdown(derive_field(Loss("x**2/2"), 1, GradientDescent())).splitlines()[0])
+    # Modified equation of gradient descent
+    """
+    body = latex(modified, max_terms=max_terms)
+    paragraphs = [
+        f"# Modified equation of {escaped(str(modified.method))}",
+        f"{_subject(modified.loss)}\n\n$$\n{_loss_latex(modified.loss)}\n$$",
+        f"the method follows, up to $h^{{{modified.order}}}$,\n\n$$\n{body}\n$$",
+        _without_coordinates(modified),
+        f"To derive it again:\n\n```python\n{snippet(modified)}\n```",
+    ]
+    return "\n\n".join(paragraphs) + "\n"
+
+
+def escaped(line: str) -> str:
+    r"""Return a line of text without meaning to Markdown.
+
+    >>> print(escaped("my_*method*"))
+    my\_\*method\*
+    """
+    return re.sub(r"([\\`*_{}\[\]<>()#+!|~$&-])", r"\\\1", visible(line))
+
+
+def snippet(modified: ModifiedField) -> str:
+    """Return Python code that derives a modified field again.
+
+    >>> from modeq.derive import derive_field
+    >>> from modeq.methods import GradientDescent
+    >>> print(snippet(derive_field(Loss("x**4"), 1, GradientDescent())))
+    import modeq
+    <BLANKLINE>
+    loss = modeq.Loss('x**4', variables='x')
+    eq = modeq.derive(loss, order=1, method='gradient-descent')
+    """
+    loss, method = _loss_code(modified.loss), _method_code(modified.method)
+    imports = ["import modeq"]
+    if "sympy." in loss:
+        imports.insert(0, "import sympy\n")
+    if "Fraction(" in method:
+        imports.insert(0, "from fractions import Fraction\n")
+    lines = [*imports, "", f"loss = {loss}"]
+    if not isinstance(modified.method, RungeKutta):
+        lines += [f"rule = ...  # the update rule of {visible(str(modified.method))}"]
+    return "\n".join([*lines, f"eq = modeq.derive(loss, order={modified.order}, method={method})"])
+
+
+def _loss_code(loss: Field) -> str:
+    names = written_names((*loss.variables, *loss.parameters))
+    as_text = all(x.name == name for x, name in names.items()) and all(
+        reads_back(expression, names) for expression in loss.expressions
+    )
+    if as_text:
+        parts = [repr(formula(expression, names)) for expression in loss.expressions]
+        variables = repr(" ".join(x.name for x in loss.variables))
+    else:
+        parts = [_constructor(expression) for expression in loss.expressions]
+        variables = f"[{', '.join(map(_constructor, loss.variables))}]"
+    if isinstance(loss, Loss):
+        return f"modeq.Loss({parts[0]}, variables={variables})"
+    return f"modeq.VectorField([{', '.join(parts)}], variables={variables})"
+
+
+def _constructor(expression: sympy.Expr) -> str:
+    """Return Python code that builds an expression whose names no grammar has."""
+    return f"sympy.S({sympy.srepr(expression)!r})"
+
+
+def _method_code(method: Method) -> str:
+    if not isinstance(method, RungeKutta):
+        return "rule"
+    for name, make in NAMED.items():
+        if make() == method:
+            return repr(name)
+    rows = ", ".join(_row_code(row) for row in method.A)
+    return f"modeq.RungeKutta([{rows}], {_row_code(method.b)})"
+
+
+def _row_code(row: Sequence) -> str:
+    entries = (str(x) if x.denominator == 1 else repr(x) for x in row)
+    return f"[{', '.join(entries)}]"
+
+
+def _subject(loss: Field) -> str:
+    return "For the loss" if isinstance(loss, Loss) else "For the vector field"
+
+
+def _loss_latex(loss: Field) -> str:
+    printer = expression_printer((*loss.variables, *loss.parameters))
+    parts = [printer.doprint(expression) for expression in loss.expressions]
+    if isinstance(loss, Loss):
+        return f"L = {parts[0]}"
+    rows = (
+        f"{symbol_latex(x.name, chr(92) + 'dot')} &= {part}"
+        for x, part in zip(loss.variables, parts, strict=True)
+    )
+    return "\\begin{aligned}\n" + " \\\\\n".join(rows) + "\n\\end{aligned}"
+
+
+def _without_coordinates(modified: ModifiedField) -> str:
+    """Return the B-series of the field in the notation that fits, up to a printable order."""
+    order = min(modified.order, MAX_UNIVERSAL_ORDER)
+    of_loss = isinstance(modified.loss, Loss)
+    notation, subject = ("gradient", "loss") if of_loss else ("differentials", "field")
+    series = modified_equation(modified.method, order).latex(notation)
+    more = r" + \cdots" if order < modified.order else ""
+    formula = rf"h \dot{{\theta}} = {series}{more}"
+    return f"Without coordinates, for any {subject},\n\n$$\n{formula}\n$$"

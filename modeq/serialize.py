@@ -1,0 +1,318 @@
+"""Modified fields as JSON with exact rationals, and back.
+
+What is read is hostile until checked: no part of it is evaluated, every value is checked for type
+and size, the loss is read by modeq's own grammar, and f₀ must be the field of that loss. Whatever
+is wrong, the reader says so by one exception, InvalidData, which names the key.
+
+The ring is not written but built again from the loss, so exponents mean the same on both sides
+only if the generators do, and their texts are compared.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from fractions import Fraction
+from typing import Any
+
+import sympy
+
+from modeq.derive import ModifiedField, field_ring
+from modeq.errors import InvalidData, InvalidLoss, ModeqError, ParseError
+from modeq.formula import (
+    formula,
+    is_transcendental,
+    monomial_bound,
+    reads_back,
+    written_names,
+)
+from modeq.jsondata import items, keys, load, name, rational, short, whole
+from modeq.loss import Field, Loss, VectorField
+from modeq.methods import Method, RungeKutta
+from modeq.parse import parse_expression
+from modeq.ring import DifferentialRing, Element
+
+FORMAT = "modeq modified equation"
+VERSION = 1
+
+MAX_EXPONENT = 1_000_000
+MAX_ORDER = 1_000
+MAX_STAGES = 100
+MAX_SYMBOLS = 1_000
+MAX_WORK = 300_000
+"""What deriving the ring from the loss may take; see ``_refuse_laborious``."""
+
+ASSUMPTIONS = (
+    *("real", "positive", "negative", "nonnegative", "nonpositive", "nonzero", "zero"),
+    *("integer", "rational", "irrational", "algebraic", "transcendental", "noninteger"),
+    *("even", "odd", "prime", "composite", "complex", "finite", "infinite", "imaginary"),
+    *("hermitian", "antihermitian", "extended_real", "extended_positive", "extended_negative"),
+    *("extended_nonnegative", "extended_nonpositive", "extended_nonzero"),
+)
+"""What a file may say of a symbol, the most telling first."""
+
+_KEYS = ("format", "version", "kind", "expressions", "variables", "parameters", "method", "order")
+_KEYS += ("generators", "terms")
+_KINDS: dict[str, type[Field]] = {"loss": Loss, "field": VectorField}
+
+
+def to_json(modified: ModifiedField) -> str:
+    """Return a modified field as JSON, with every coefficient exact.
+
+    The entry ``terms`` holds for f, f₁, …, fₙ and each component the list of its monomials
+    [exponents of the generators..., "numerator/denominator"].
+
+    Raises:
+        InvalidData: The method is an update rule without a table, or the loss contains something
+            that modeq's grammar does not read.
+
+    >>> from modeq.derive import derive_field
+    >>> from modeq.methods import GradientDescent
+    >>> modified = derive_field(Loss("x**2/2"), 1, GradientDescent())
+    >>> json.loads(to_json(modified))["terms"]
+    [[[[1, '-1']]], [[[1, '-1/2']]]]
+    """
+    loss = modified.loss
+    names = written_names((*loss.variables, *loss.parameters))
+    data = {
+        "format": FORMAT,
+        "version": VERSION,
+        "kind": "loss" if isinstance(loss, Loss) else "field",
+        "expressions": [_expression_text(e, names) for e in loss.expressions],
+        "variables": [_symbol_data(x, names) for x in loss.variables],
+        "parameters": [_symbol_data(x, names) for x in loss.parameters],
+        "method": _method_data(modified.method),
+        "order": modified.order,
+        "generators": [formula(g, names) for g in modified.ring.generators],
+        "terms": [[_terms_data(e, modified.ring) for e in f] for f in modified.elements],
+    }
+    return json.dumps(data, separators=(",", ":"), ensure_ascii=False)
+
+
+def _expression_text(expression: sympy.Expr, names: dict) -> str:
+    if not reads_back(expression, names):
+        raise InvalidData(
+            f"{short(expression)} cannot be written: it is too long, or contains something that "
+            f"modeq's grammar does not read"
+        )
+    return formula(expression, names)
+
+
+def _symbol_data(symbol: sympy.Symbol, names: dict) -> dict:
+    """Return name and assumptions of a symbol, and how formulas call it if not by its name."""
+    if type(symbol) is not sympy.Symbol or not symbol.name.isprintable():
+        raise InvalidData(
+            f"the symbol {symbol!r} cannot be written; use a sympy.Symbol with a printable name"
+        )
+    data: dict[str, Any] = {"name": symbol.name, "assumptions": _assumptions(symbol)}
+    if names[symbol] != symbol.name:
+        data["written"] = names[symbol]
+    return data
+
+
+def _assumptions(symbol: sympy.Symbol) -> dict[str, bool]:
+    """Return the fewest assumptions from which sympy makes an equal symbol.
+
+    >>> _assumptions(sympy.Symbol("h", positive=True))
+    {'positive': True}
+    """
+    known = {key: symbol.assumptions0[key] for key in ASSUMPTIONS if key in symbol.assumptions0}
+    for key in reversed(ASSUMPTIONS):
+        fewer = {k: value for k, value in known.items() if k != key}
+        if sympy.Symbol(symbol.name, **fewer) == symbol:
+            known = fewer
+    if sympy.Symbol(symbol.name, **known) != symbol:
+        raise InvalidData(f"the assumptions on the symbol {symbol} cannot be written")
+    return known
+
+
+def _method_data(method: Method) -> dict:
+    if not isinstance(method, RungeKutta):
+        raise InvalidData(
+            f"the method {method} cannot be written: only Runge-Kutta tableaus have a table"
+        )
+    return {
+        "kind": "Runge-Kutta",
+        "name": method.name,
+        "A": [list(map(str, row)) for row in method.A],
+        "b": list(map(str, method.b)),
+    }
+
+
+def _terms_data(element: Element, ring: DifferentialRing) -> list[list]:
+    return [[*exponents, str(c)] for exponents, c in ring.terms(element)]
+
+
+def from_json(text: str, build: Callable[..., ModifiedField] = ModifiedField) -> ModifiedField:
+    """Return the modified field that was written as JSON; nothing is derived again.
+
+    Args:
+        text: What ``to_json`` returned. It may come from anyone.
+        build: Makes the result from loss, method, order, ring and elements.
+
+    Raises:
+        InvalidData: The text is not such a JSON text, or contradicts itself.
+
+    >>> from modeq.derive import derive_field
+    >>> from modeq.methods import GradientDescent
+    >>> modified = derive_field(Loss("x**2/2"), 1, GradientDescent())
+    >>> from_json(to_json(modified)).field
+    Matrix([[-h*x/2 - x]])
+    """
+    data = keys(load(text), "the text", _KEYS)
+    if data["format"] != FORMAT or data["version"] != VERSION or data["version"] is True:
+        raise InvalidData(
+            f"format and version are {short(data['format'])} and {short(data['version'])}; "
+            f"this modeq reads {FORMAT!r}, version {VERSION}"
+        )
+    loss, names = _read_loss(data)
+    method = _read_method(data["method"])
+    order = whole(data["order"], "order", MAX_ORDER)
+    vectors = items(data["terms"], "terms", length=order + 1)
+    ring = _read_ring(loss, order, data["generators"], names)
+    elements = tuple(
+        _read_vector(vector, f"terms[{j}]", loss, ring) for j, vector in enumerate(vectors)
+    )
+    _refuse_contradiction(elements[0], loss, ring)
+    return build(loss, method, order, ring, elements)
+
+
+def _read_loss(data: dict) -> tuple[Field, dict[sympy.Symbol, str]]:
+    """Return the loss, and what its symbols are called in formulas."""
+    kind = data["kind"]
+    if not isinstance(kind, str) or kind not in _KINDS:
+        raise InvalidData(f"kind is {short(kind)}; it must be 'loss' or 'field'")
+    variables = _read_symbols(data["variables"], "variables")
+    parameters = _read_symbols(data["parameters"], "parameters")
+    names = {**variables, **parameters}
+    symbols = {written: x for x, written in names.items()}
+    if len(symbols) != len(variables) + len(parameters):
+        raise InvalidData("variables and parameters: a name is given to two symbols")
+    length = 1 if kind == "loss" else len(variables)
+    texts = items(data["expressions"], "expressions", length=length)
+    expressions = [
+        _read_expression(text, f"expressions[{i}]", symbols) for i, text in enumerate(texts)
+    ]
+    _refuse_laborious(expressions, tuple(variables))
+    loss = _make_loss(_KINDS[kind], expressions, tuple(variables))
+    if loss.parameters != tuple(parameters):
+        raise InvalidData("parameters are not the symbols of the expressions in natural order")
+    return loss, names
+
+
+def _make_loss(kind: type[Field], expressions: list, variables: tuple) -> Field:
+    try:
+        loss = Loss(*expressions, variables) if kind is Loss else kind(expressions, variables)
+        for component in loss.components:
+            if component.has(sympy.nan, sympy.zoo, sympy.oo, -sympy.oo, sympy.I):
+                raise InvalidLoss("a derivative is not finite and real")
+    except ModeqError as error:
+        raise InvalidData(f"expressions: {error}") from None
+    return loss
+
+
+def _read_symbols(data: Any, where: str) -> dict[sympy.Symbol, str]:
+    entries = items(data, where, at_most=MAX_SYMBOLS)
+    names = dict(_read_symbol(entry, f"{where}[{i}]") for i, entry in enumerate(entries))
+    if len(names) != len(entries):
+        raise InvalidData(f"{where} has a symbol twice")
+    return names
+
+
+def _read_symbol(data: Any, where: str) -> tuple[sympy.Symbol, str]:
+    data = keys(data, where, ("name", "assumptions"), optional=("written",))
+    own_name = name(data["name"], f"{where}.name")
+    assumptions = keys(data["assumptions"], f"{where}.assumptions", (), optional=ASSUMPTIONS)
+    for key, value in assumptions.items():
+        if not isinstance(value, bool):
+            raise InvalidData(f"{where}.assumptions.{key} is {short(value)}; it must be a boolean")
+    try:
+        symbol = sympy.Symbol(own_name, **assumptions)
+    except ValueError:
+        raise InvalidData(f"{where}.assumptions contradict each other") from None
+    if symbol.is_zero or symbol.is_real is False or symbol.is_finite is False:
+        raise InvalidData(f"{where}.assumptions leave no real number but zero")
+    return symbol, name(data.get("written", own_name), f"{where}.written")
+
+
+def _read_expression(text: Any, where: str, symbols: dict[str, sympy.Symbol]) -> sympy.Expr:
+    if not isinstance(text, str):
+        raise InvalidData(f"{where} is {short(text)}; it must be a text")
+    try:
+        return parse_expression(text, symbols)
+    except ParseError as error:
+        raise InvalidData(f"{where}: {error.reason} (column {error.position + 1})") from None
+
+
+def _refuse_laborious(expressions: Sequence[sympy.Expr], variables: Sequence) -> None:
+    """Refuse a loss whose ring would take long to build: such a file was not made by deriving.
+
+    What takes time is to differentiate every node (a product in as many terms as it has factors),
+    to reduce the derivative of each function by the relations of every other, and to expand.
+    """
+    nodes = [node for e in expressions for node in sympy.preorder_traversal(e)]
+    functions = {node for node in nodes if is_transcendental(node)}
+    slopes = sum(len(node.args) ** 2 if node.is_Mul else 1 for node in nodes)
+    expanded = [*expressions, *(argument for node in functions for argument in node.args)]
+    monomials = sum(monomial_bound(expression, MAX_WORK) for expression in expanded)
+    if max(len(variables) * (slopes + 3 * len(functions) ** 2), monomials) >= MAX_WORK:
+        raise InvalidData("expressions: the loss is too large to be read from a file")
+
+
+def _read_method(data: Any) -> RungeKutta:
+    data = keys(data, "method", ("kind", "name", "A", "b"))
+    if data["kind"] != "Runge-Kutta":
+        raise InvalidData(f"method.kind is {short(data['kind'])}; it must be 'Runge-Kutta'")
+    b = items(data["b"], "method.b", at_most=MAX_STAGES)
+    rows = items(data["A"], "method.A", length=len(b))
+    A = [_read_row(row, f"method.A[{i}]", len(b)) for i, row in enumerate(rows)]
+    try:
+        return RungeKutta(A, _read_row(b, "method.b", len(b)), name(data["name"], "method.name"))
+    except ModeqError as error:
+        raise InvalidData(f"method: {error}") from None
+
+
+def _read_row(data: Any, where: str, length: int) -> list[Fraction]:
+    row = items(data, where, length=length)
+    return [rational(entry, f"{where}[{i}]") for i, entry in enumerate(row)]
+
+
+def _read_ring(loss: Field, order: int, generators: Any, names: dict) -> DifferentialRing:
+    ring = field_ring(loss, order)
+    if generators != [formula(g, names) for g in ring.generators]:
+        raise InvalidData(
+            "generators are not those that this version of modeq makes from the loss; "
+            "derive the equation again"
+        )
+    return ring
+
+
+def _read_vector(data: Any, where: str, loss: Field, ring: DifferentialRing) -> tuple:
+    components = items(data, where, length=loss.dimension)
+    return tuple(
+        _read_element(component, f"{where}[{i}]", ring) for i, component in enumerate(components)
+    )
+
+
+def _read_element(data: Any, where: str, ring: DifferentialRing) -> Element:
+    length = len(ring.generators) + 1
+    terms = [_read_term(term, where, length) for term in items(data, where)]
+    element = ring.from_terms(terms)
+    if len(element) != len(terms):
+        raise InvalidData(f"{where} has a monomial twice, or one with the coefficient 0")
+    return element
+
+
+def _read_term(data: Any, where: str, length: int) -> tuple[tuple[int, ...], Fraction]:
+    *exponents, coefficient = items(data, f"a monomial of {where}", length=length)
+    where = f"an exponent in {where}"
+    return (
+        tuple(whole(exponent, where, MAX_EXPONENT) for exponent in exponents),
+        rational(coefficient, f"a coefficient in {where.removeprefix('an exponent in ')}"),
+    )
+
+
+def _refuse_contradiction(f0: tuple, loss: Field, ring: DifferentialRing) -> None:
+    expected = tuple(ring.reduce(ring.convert(component)) for component in loss.components)
+    if f0 != expected:
+        raise InvalidData("terms[0] is not the field of the loss in expressions")

@@ -1,0 +1,278 @@
+"""Order checks: the flow against the optimizer itself, at halved learning rates.
+
+With f̃ cut at hⁿ, one step of the flow misses the method by O(h^{n+2}), and at a fixed time the error
+is O(h^{n+1}). Both are measured with as many digits as the errors need. Where counter terms after
+hⁿ vanish the errors are smaller still; the expected slopes take that into account, from the values
+of the next counter terms at the start, which come from running the method in power series there.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Any
+
+import mpmath
+import sympy
+
+from modeq.derive import ModifiedField
+from modeq.errors import DidNotConverge, FlowError, InvalidValue
+from modeq.evaluate import STEP, SeriesField
+from modeq.flow import check_start, check_steps
+from modeq.logarithm import logarithm
+from modeq.loss import exact_values
+from modeq.numeric import NumericField, check_step, gradient_field, numeric_field
+from modeq.power_series import Vector
+from modeq.precise import Number, Precision, flow, is_finite, norm
+
+TOLERANCE = 0.1
+"""How far a measured slope may be from the expected one."""
+
+MAX_HALVINGS = 12
+LOOKAHEAD = 4
+"""How many counter terms beyond hⁿ are looked at, to know which is the first that matters."""
+
+EXTRA_DIGITS = 12
+
+
+@dataclass(frozen=True)
+class OrderReport:
+    """Errors of a flow at halved learning rates, and the slopes that they follow.
+
+    Attributes:
+        order: The order n of the flow.
+        method: The name of the method.
+        h: Learning rates, each half of the one before.
+        local_errors: Largest coordinate of flow minus method after one step, for each h.
+        global_errors: The same at the fixed time ``time``.
+        local_slopes: log₂ of the ratio of successive local errors.
+        global_slopes: log₂ of the ratio of successive global errors.
+        expected_local: The slope that the local errors should have, or inf if they should vanish.
+        expected_global: The slope that the global errors should have.
+        time: The fixed time.
+        digits: Decimal digits of the arithmetic.
+    """
+
+    order: int
+    method: str
+    h: tuple[float, ...]
+    local_errors: tuple[float, ...]
+    global_errors: tuple[float, ...]
+    local_slopes: tuple[float, ...]
+    global_slopes: tuple[float, ...]
+    expected_local: float
+    expected_global: float
+    time: float
+    digits: int
+
+    @property
+    def passed(self) -> bool:
+        """Whether the last three slopes are within 0.1 of the expected ones, local and global."""
+        return self._settled(self.local_slopes, self.local_errors, self.expected_local) and (
+            self._settled(self.global_slopes, self.global_errors, self.expected_global)
+        )
+
+    def _settled(self, slopes: Sequence[float], errors: Sequence[float], expected: float) -> bool:
+        if math.isinf(expected):
+            return all(error == 0 for error in errors)
+        last = slopes[-3:]
+        return len(last) == 3 and all(abs(slope - expected) <= TOLERANCE for slope in last)
+
+    def __bool__(self) -> bool:
+        return self.passed
+
+    def __str__(self) -> str:
+        head = (
+            f"order {self.order} against {self.method}: {'passed' if self.passed else 'FAILED'}\n"
+            f"         h   one-step error    slope   error at t = {self.time:<8.4g} slope"
+        )
+        rows = [
+            f"{h:10.3e}   {local:14.3e}   {_slope(ls)}   {far:18.3e}   {_slope(gs)}"
+            for h, local, ls, far, gs in zip(
+                self.h,
+                self.local_errors,
+                (None, *self.local_slopes),
+                self.global_errors,
+                (None, *self.global_slopes),
+                strict=True,
+            )
+        ]
+        foot = f"{'expected':>27}   {_slope(self.expected_local)}{'':24}{_slope(self.expected_global)}"
+        return "\n".join([head, *rows, foot])
+
+
+def _slope(slope: float | None) -> str:
+    return f"{'' if slope is None else format(slope, '.3f'):>6}"
+
+
+def check(
+    modified: ModifiedField,
+    theta0: Any,
+    h: Any,
+    steps: int = 4,
+    parameters: Mapping | None = None,
+    halvings: int = 3,
+) -> OrderReport:
+    """Measure the order of a flow against its method.
+
+    The learning rate is halved at least ``halvings`` times, and then until the last three slopes
+    are within 0.1 of the expected ones, at most twelve times. The fixed time is steps·h.
+
+    Raises:
+        InvalidPoint, InvalidStep, MissingParameter: The arguments cannot be right.
+        FlowError: The flow or the method leaves the domain, or blows up.
+
+    >>> from modeq.derive import derive_field
+    >>> from modeq.loss import Loss
+    >>> from modeq.methods import GradientDescent
+    >>> report = check(derive_field(Loss("x**3/3"), 1, GradientDescent()), [0.5], h=0.125)
+    >>> report.passed, round(report.local_slopes[-1]), round(report.global_slopes[-1])
+    (True, 3, 2)
+    """
+    if isinstance(halvings, bool) or not isinstance(halvings, int) or halvings < 3:
+        raise InvalidValue(f"halvings is {halvings!r}; it must be an integer >= 3")
+    check_step(h)
+    return _Measurement(modified, theta0, h, check_steps(steps), parameters).report(halvings)
+
+
+class _Measurement:
+    """What stays the same while the learning rate is halved."""
+
+    def __init__(self, modified, theta0, h, steps, parameters):
+        self.modified = modified
+        self.field: NumericField = numeric_field(modified, parameters)
+        self.gradient: NumericField = gradient_field(modified.loss, parameters)
+        self.start = [
+            Fraction(x) for x in check_start(theta0, self.gradient, float(h)).tolist()
+        ]
+        self.h = Fraction(h)
+        self.steps = steps
+        self.next_terms = _next_terms(modified, self.start, parameters)
+
+    def report(self, halvings: int) -> OrderReport:
+        expected = self._expected_power()
+        rows: list[tuple[Fraction, Number, Number]] = []
+        for k in range(MAX_HALVINGS + 1):
+            rows.append(self._errors(self.h / 2**k, self.steps * 2**k))
+            report = self._summary(rows, expected)
+            if k >= halvings and report.passed:
+                break
+        return report
+
+    def _expected_power(self) -> float:
+        """Return the first j > n with fⱼ ≠ 0 at the start, which makes the local slope j + 1."""
+        powers = range(self.modified.order + 1, self.modified.order + 1 + LOOKAHEAD)
+        sizes = zip(powers, self.next_terms, strict=True)
+        return next((j for j, size in sizes if size > 1e-40), math.inf)
+
+    def _digits(self, h: Fraction) -> int:
+        """Return how many digits show the local error at h, and some more."""
+        power = self._expected_power()
+        if math.isinf(power):
+            return 30
+        size = self.next_terms[power - self.modified.order - 1] * mpmath.mpf(float(h)) ** (power + 1)
+        return max(20, int(-mpmath.log10(size))) + EXTRA_DIGITS
+
+    def _errors(self, h: Fraction, steps: int) -> tuple[Fraction, Number, Number, int]:
+        digits = self._digits(h)
+        with Precision(digits, self.field, self.gradient) as precision:
+            rate, start = precision.number(h), precision.vector(self.start)
+            tolerance = precision.number(Fraction(1, 10 ** (digits - EXTRA_DIGITS // 3)))
+            rhs = precision.field(self.field, rate)
+            iterates = _iterates(self.modified, precision, self.gradient, start, rate, steps)
+            errors = [
+                norm(flow(rhs, start, rate * count, tolerance) - iterates[count])
+                for count in (1, steps)
+            ]
+            noise = tolerance * 100 * (1 + norm(start))
+            local, far = (float(e) if e > noise else 0.0 for e in errors)
+        return h, local, far, digits
+
+    def _summary(self, rows: Sequence[tuple], power: float) -> OrderReport:
+        h, local, far, digits = zip(*rows, strict=True)
+        return OrderReport(
+            order=self.modified.order,
+            method=str(self.modified.method),
+            h=tuple(map(float, h)),
+            local_errors=local,
+            global_errors=far,
+            local_slopes=_slopes(local),
+            global_slopes=_slopes(far),
+            expected_local=power + 1,
+            expected_global=power,
+            time=float(self.h * self.steps),
+            digits=max(digits),
+        )
+
+
+def _slopes(errors: Sequence[float]) -> tuple[float, ...]:
+    """Return log₂ of the ratios of successive errors; nan where there is no ratio."""
+    return tuple(
+        math.log2(a / b) if a > 0 and b > 0 else math.nan
+        for a, b in zip(errors, errors[1:], strict=False)
+    )
+
+
+def _iterates(
+    modified: ModifiedField,
+    precision: Precision,
+    gradient: NumericField,
+    start: Vector,
+    h: Number,
+    steps: int,
+) -> list[Vector]:
+    """Return the iterates of the method, with many digits."""
+    rule = modified.method.rule_over(precision.number)
+    f = _PreciseField(precision, gradient, h)
+    theta = [start]
+    for _ in range(steps):
+        theta.append(rule(theta[-1], f, h))
+        if not is_finite(theta[-1]):
+            raise FlowError(f"iterate {len(theta) - 1} is not finite: the method diverges")
+    return theta
+
+
+class _PreciseField:
+    """The field of a loss over many digits: the ``f`` that an update rule is run with."""
+
+    def __init__(self, precision: Precision, gradient: NumericField, h: Number):
+        self._f = precision.field(gradient, h)
+        self._tolerance = precision.number(Fraction(1, 10 ** (precision.digits - 3)))
+
+    def __call__(self, theta: Vector) -> Vector:
+        return self._f(theta)
+
+    def fixed_point(self, sweep, start: tuple[Vector, ...]) -> tuple[Vector, ...]:
+        """Repeat ``sweep`` until the stages settle; this converges for small h."""
+        for _ in range(2_000):
+            following = sweep(start)
+            change = max(norm(a - b) for a, b in zip(following, start, strict=True))
+            if change <= self._tolerance * (1 + max(map(norm, following))):
+                return following
+            start = following
+        raise DidNotConverge("the implicit stages were not found; take a smaller h")
+
+
+def _next_terms(
+    modified: ModifiedField, start: Sequence[Fraction], parameters: Mapping | None
+) -> list[mpmath.mpf]:
+    """Return the sizes of f_{n+1}, f_{n+2}, … at the start, or at the next iterate for rest points.
+
+    The method is run in power series in h whose coefficients are numbers with 60 digits.
+    """
+    loss = modified.loss
+    values = exact_values(parameters or {}, modified.parameters)
+    point = dict(zip(loss.variables, map(sympy.Rational, start), strict=True)) | values
+    context = mpmath.MPContext()
+    context.dps = 60
+
+    def constant(expression: sympy.Expr) -> mpmath.mpf:
+        return context.mpf(str(sympy.N(expression.xreplace(point), 60)))
+
+    f = SeriesField(loss.components, loss.variables, constant)
+    order = modified.order + LOOKAHEAD
+    total = logarithm(lambda theta: modified.method.rule(theta, f, STEP), f.start(), order)
+    vectors = list(total.coefficient_vectors(order + 2))[modified.order + 2 :]
+    return [max(abs(context.mpf(entry)) for entry in vector) for vector in vectors]
