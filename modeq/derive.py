@@ -65,6 +65,15 @@ class ModifiedField:
             total += H**power * term
         return total
 
+    def __eq__(self, other) -> bool:
+        return isinstance(other, ModifiedField) and all(
+            getattr(self, name) == getattr(other, name)
+            for name in ("loss", "method", "order", "elements")
+        )
+
+    def __hash__(self) -> int:
+        return hash((self.loss, self.order))
+
     def _column(self, elements: VectorElement) -> sympy.ImmutableMatrix:
         return sympy.ImmutableMatrix([self.ring.to_sympy(element) for element in elements])
 

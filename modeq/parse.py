@@ -14,7 +14,7 @@ import difflib
 import keyword
 import re
 import unicodedata
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from typing import NamedTuple, NoReturn
 
@@ -66,9 +66,12 @@ _ROOT_DIGITS = 30  # sympy factors the integer under a root
 _PIECE = 2_000  # characters for ast.parse at a time: its trees are as deep as a sum is long
 _NAME_LENGTH = 50
 
+_SYMPY_NAMES = (
+    *("exp", "log", "sin", "cos", "tan", "sinh", "cosh", "tanh"),
+    *("asin", "acos", "atan", "asinh", "acosh", "atanh", "erf"),
+)
 _UNARY = {
-    **{name: getattr(sympy, name) for name in "exp log sin cos tan sinh cosh tanh".split()},
-    **{name: getattr(sympy, name) for name in "asin acos atan asinh acosh atanh erf".split()},
+    **{name: getattr(sympy, name) for name in _SYMPY_NAMES},
     "ln": sympy.log,
     "arcsin": sympy.asin,
     "arccos": sympy.acos,
@@ -99,7 +102,7 @@ _HINTS = {
     **dict.fromkeys("[]{}", _BRACKETS),
     **dict.fromkeys("\"'`′’‘“”", _QUOTES),
     **dict.fromkeys("·×∙⋅∗•", "write * for a product"),
-    **dict.fromkeys("−–—‐‑", "write - for minus, not the longer dash"),  # noqa: RUF001
+    **dict.fromkeys("−–—‐‑", "write - for minus, not the longer dash"),
     **dict.fromkeys("÷∕⁄", "write / for a quotient"),
     "^": "write ** for powers, not ^",
     "|": f"the absolute value is not smooth: {_ABS}",
@@ -236,7 +239,7 @@ def _fault_of_character(character: str) -> str:
     """Return what to write in place of a character that no formula has."""
     if character in _HINTS:
         return _HINTS[character]
-    form, _, plain = unicodedata.decomposition(character).partition(" ")
+    form = unicodedata.decomposition(character).partition(" ")[0]
     if form in ("<super>", "<sub>", "<fraction>") or character.isnumeric():
         power = unicodedata.normalize("NFKC", character)
         return f"write **{power} for a power" if form == "<super>" else "write digits 0 to 9 inline"
@@ -425,10 +428,9 @@ def _fault_of_call(name: str) -> str | None:
         return None
     if name in _NOT_SMOOTH:
         return f"{name} is not smooth, so it has no counter terms; {_NOT_SMOOTH[name]}"
-    near = difflib.get_close_matches(name, _ARITIES, n=3) or sorted(_ARITIES)
-    return (
-        f"{name} is not a function of modeq ({', '.join(near)}); for a product write {name}*(...)"
-    )
+    near = difflib.get_close_matches(name, _ARITIES, n=3)
+    advice = f"did you mean {' or '.join(near)}?" if near else f"read are {', '.join(_ARITIES)}"
+    return f"the function {name} is unknown; {advice} For a product write {name}*(...)"
 
 
 def _fault_of_plain_name(name: str) -> str | None:
@@ -456,15 +458,21 @@ def _literal(text: str) -> Rational:
 
 
 class _Seen(NamedTuple):
-    """What the inspection found: nodes of an expression, and its value if it is a number."""
+    """What the inspection found: the nodes of an expression, its layers, its value if constant."""
 
     size: int
+    layers: int
     value: mpmath.mpf | None
 
 
 _REALS = mpmath.MPContext()
 _REALS.dps = 50
-_NO_NUMBER = (sympy.nan, sympy.zoo, sympy.oo, -sympy.oo, sympy.I)
+_TINY = _REALS.mpf(10) ** -40
+_NO_NUMBER = frozenset((sympy.nan, sympy.zoo, sympy.oo, -sympy.oo, sympy.I))
+_PRICES = {"Mul": 5, "Add": 4, "Pow": 3}  # of what sympy makes, in units of about 30 microseconds
+_LAYERS = 6  # functions and powers of constants in each other; sympy evaluates these over and over
+_ODD = {"sin", "tan", "asin", "atan", "arcsin", "arctan", "sinh", "tanh", "asinh", "atanh", "erf"}
+_EVEN = {"cos", "cosh"}
 _NOT_FINITE = "the formula is not a finite real number here"
 
 
@@ -480,6 +488,7 @@ class _Builder:
         self.fail = scan.fail
         self.seen: dict[Expr, _Seen] = {}
         self.spent = 0
+        self.built = 0
         self.columns: list[int] = []
 
     def build(self) -> Expr:
@@ -531,7 +540,8 @@ class _Builder:
                 return self._power(self._expr(node.left), power, at, self._at(node.right))
             case ast.Call(func=ast.Name(), keywords=[]):
                 return self._call(node.func.id, node.args, at)
-        self.fail("this is not part of a formula", at)
+            case _:
+                raise ParseError("this is not part of a formula", self.scan.text, at)
 
     def _name(self, name: str) -> Expr:
         if name in self.scan.symbols:
@@ -661,6 +671,9 @@ class _Builder:
             if not u.has(sympy.log):  # nothing to simplify, but sympy would search at length
                 return self._checked(sympy.exp(u, evaluate=False), at)
             self._check_logs(u, at)
+        seen = self.seen.get(u)
+        if u.is_Add and seen and seen.value is None and not u.has(sympy.pi):
+            return self._checked(_of_varying_sum(name, u), at)
         return self._checked(_UNARY[name](u), at)
 
     def _check_logs(self, u: Expr, at: int) -> None:
@@ -689,20 +702,29 @@ class _Builder:
         return expr
 
     def _inspect(self, part: Expr, at: int) -> _Seen:
+        self.built += _PRICES.get(type(part).__name__, 1) + len(part.args) // 8
+        if self.built > self.limits.nodes:
+            self.fail(f"the formula is too long: at most {self.limits.nodes} nodes", at)
         if part in _NO_NUMBER:
             self.fail(_NOT_FINITE, at)
         if part.is_Rational:
             self._check_digits(_digits(part), at)
+            return _Seen(1, 0, _REALS.mpf(part.p) / part.q)
         if part.is_Pow and part.exp.is_Rational:
             self._check_exponent(part.exp, at)
-        below = [self.seen[arg] for arg in part.args]
+        return self._composed(part, [self.seen[arg] for arg in part.args], at)
+
+    def _composed(self, part: Expr, below: list[_Seen], at: int) -> _Seen:
         size = 1 + sum(seen.size for seen in below)
         if size > 10 * self.limits.nodes:
             self.fail("sympy's form of the formula is too long here", at)
-        numeric = not part.is_Symbol and all(seen.value is not None for seen in below)
-        return _Seen(
-            size, self._value(part, [seen.value for seen in below], at) if numeric else None
-        )
+        if part.is_Symbol or any(seen.value is None for seen in below):
+            return _Seen(size, 0, None)
+        is_layer = part.is_Function or part.is_Pow
+        layers = max((seen.layers for seen in below), default=0) + is_layer
+        if layers > _LAYERS:
+            self.fail(f"functions of constants are nested deeper than {_LAYERS}", at)
+        return _Seen(size, layers, self._value(part, [seen.value for seen in below], at))
 
     def _value(self, part: Expr, values: list[mpmath.mpf], at: int) -> mpmath.mpf:
         """Return the value of a constant, so that neither it nor sympy leaves the real numbers."""
@@ -711,10 +733,9 @@ class _Builder:
             self.fail(_NOT_FINITE, at)
         size = abs(value)
         largest = max([size, *map(abs, values)]) if part.is_Add else size
-        if not part.is_Rational and size < largest * _REALS.mpf(10) ** -40:
+        if size < largest * _TINY:
             self.fail("a sum of constants cannot be told from zero here; simplify it", at)
-        bound = _REALS.mpf(10) ** self.limits.value_digits
-        if size > bound or 0 < size < 1 / bound:
+        if size and abs(_REALS.log10(size)) > self.limits.value_digits:
             self.fail(f"{_NOT_FINITE}: a constant is too large or too small", at)
         return value
 
@@ -726,6 +747,15 @@ def _chain(node: ast.expr, first: type, second: type) -> list[tuple[bool, ast.ex
         operands.append((isinstance(node.op, second), node.right))
         node = node.left
     return [(False, node), *reversed(operands)]
+
+
+def _of_varying_sum(name: str, u: Expr) -> Expr:
+    """Return what sympy's own evaluation gives for a sum without multiples of pi, but at once."""
+    function = _UNARY[name]
+    if name in _ODD | _EVEN and u.could_extract_minus_sign():
+        sign = -1 if name in _ODD else 1
+        return sign * function(-u, evaluate=False)
+    return function(u, evaluate=False)
 
 
 def _numbers(expr: Expr) -> list[tuple[Rational, Rational]]:
@@ -744,8 +774,6 @@ def _is_tower(part: Expr) -> bool:
 def _evaluate(part: Expr, values: list[mpmath.mpf]) -> mpmath.mpf | mpmath.mpc:
     """Return the value of a constant from the values of its arguments, to 50 digits."""
     match part:
-        case sympy.Rational():
-            return _REALS.mpf(part.p) / part.q
         case sympy.Add():
             return _REALS.fsum(values)
         case sympy.Mul():

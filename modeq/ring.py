@@ -201,16 +201,18 @@ def _collect(variables: Sequence, expressions: Iterable, depth: int) -> dict:
     families: dict = {}
     current = list(expressions)
     for _ in range(depth + 1):
-        new = []
+        new, arguments = [], []
         for node in _function_nodes(current):
             key = _family_key(node)
             if key not in families:
                 families[key] = key[0](key[1], variables)
                 new.append(families[key])
+                arguments += node.args
             families[key].add(node)
         if not new:
             return families
-        current = [slope for family in new for slope in family.slopes]
+        # Arguments occur in no derivative of exp(erf(x)), but power series start from their values.
+        current = [*arguments, *(slope for family in new for slope in family.slopes)]
     for family in new:
         family.is_frontier = True
     _warn_open({type(family.expression).__name__ for family in new})

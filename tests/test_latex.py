@@ -14,7 +14,8 @@ from modeq.latex import document, escaped, latex, printed_width, repr_latex, sym
 from modeq.loss import Loss, VectorField
 from modeq.methods import GradientDescent, as_method
 
-NET = "((v1*tanh(w1 + b1) + v2*tanh(w2 + b2) - 1)**2 + (v1*tanh(2*w1 + b1) + v2*tanh(2*w2 + b2))**2)/2"
+FIRST, SECOND = (f"v1*tanh({data}*w1 + b1) + v2*tanh({data}*w2 + b2)" for data in (1, 2))
+NET = f"({FIRST} - 1)**2/2 + ({SECOND})**2/2"
 
 LOSSES = {
     "Rosenbrock": Loss("(1 - x)**2 + 100*(y - x**2)**2"),

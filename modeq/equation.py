@@ -1,0 +1,192 @@
+"""The modified equation as people hold it: one object, with a verb for everything done to it.
+
+Each verb is one call into the room where the work is done.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+import sympy
+
+from modeq import certify, flow, latex, markdown, potential, serialize, series, slopes, source, text
+from modeq.derive import ModifiedField, derive_field
+from modeq.loss import Field, Loss, as_field
+from modeq.methods import GradientDescent, as_method
+from modeq.numeric import NumericField, numeric_field
+from modeq.series import BSeries
+from modeq.text import MAX_TERMS
+
+
+class ModifiedEquation(ModifiedField):
+    """The differential equation θ' = f + h f₁ + … + hⁿ fₙ that a method follows.
+
+    Made by ``derive``. It is an immutable value: two equations are equal if their loss, method,
+    order and counter terms are.
+
+    Attributes:
+        loss: The loss or vector field.
+        method: The method.
+        order: The highest power n of h.
+        variables, parameters, h: Its symbols.
+        counter_terms: The columns f₁, …, fₙ, as sympy matrices.
+        field: The column f + h f₁ + … + hⁿ fₙ.
+
+    Example:
+        >>> equation = derive("x**2*y/2", order=1)
+        >>> equation.counter_terms[0].T
+        Matrix([[-x**3/4 - x*y**2/2, -x**2*y/2]])
+
+    The series is asymptotic: beyond some order, further terms make it worse at a given h.
+    """
+
+    def modified_loss(self) -> sympy.Expr:
+        """Return the loss L̃ with θ' = -∇L̃; raise NotAGradient, with a witness, if there is none."""
+        return potential.modified_loss(self)
+
+    def subs(self, values: Mapping) -> ModifiedEquation:
+        """Return the same equation with parameters (symbols or names) replaced by exact values.
+
+        >>> derive("lam*x**2/2", order=1, variables="x").subs({"lam": 2}).field
+        Matrix([[-2*h*x - 2*x]])
+        """
+        return derive(self.loss.subs(values), self.order, self.method)
+
+    def universal(self) -> BSeries:
+        """Return the same equation without coordinates: the coefficients over rooted trees.
+
+        >>> print(derive("x**4", order=2).universal().text("gradient"))
+        h    -g
+        h^2  -1/2 H g
+        h^3  -1/3 H^2 g - 1/12 T[g, g]
+        """
+        return series.modified_equation(self.method, self.order)
+
+    def lambdify(self, parameters: Mapping | None = None, form: str | None = None) -> NumericField:
+        """Return a NumPy function rhs(theta, h), batched over the leading axes of theta.
+
+        Args:
+            parameters: Values of the parameters, by symbol or name.
+            form: "expanded", "program", or None for the cheaper one.
+        """
+        return numeric_field(self, parameters, form)
+
+    def solve(
+        self, theta0: Any, *, h: float, steps: int, parameters: Mapping | None = None
+    ) -> flow.Trajectory:
+        """Return the solution at t = 0, h, …, steps·h; raise FlowError if it blows up."""
+        return flow.solve(self, theta0, h, steps, parameters)
+
+    def certify(self) -> certify.Certificate:
+        """Prove by exact algebra that the flow belongs to the method, up to the order."""
+        return certify.certify(self)
+
+    def check(
+        self,
+        theta0: Any = None,
+        *,
+        h: Any = None,
+        steps: int = 4,
+        parameters: Mapping | None = None,
+        halvings: int = 3,
+    ) -> slopes.OrderReport:
+        """Measure the order against the method itself, at halved learning rates.
+
+        The start and h may be left out for the losses of ``modeq.problems``.
+        """
+        theta0, h = flow.start_and_step(self.loss, theta0, h)
+        return slopes.check(self, theta0, h, steps, parameters, halvings)
+
+    def text(self, max_terms: int = MAX_TERMS) -> str:
+        """Return the equation as plain text; of long components, the first terms."""
+        return text.text(self, max_terms=max_terms)
+
+    def latex(self, max_terms: int = MAX_TERMS, **options) -> str:
+        """Return the equation as LaTeX, aligned by powers of h; see ``modeq.latex.latex``."""
+        return latex.latex(self, max_terms=max_terms, **options)
+
+    def to_markdown(self, max_terms: int = MAX_TERMS) -> str:
+        """Return the equation as Markdown, with the code that reproduces it."""
+        return markdown.markdown(self, max_terms=max_terms)
+
+    def to_python(self, name: str = "modified_field", parameters: Mapping | None = None) -> str:
+        """Return the source of a NumPy function ``name(theta, h)``."""
+        return source.to_python(self, name, parameters=parameters)
+
+    def to_json(self) -> str:
+        """Return the equation as JSON with exact rationals, for ``from_json``."""
+        return serialize.to_json(self)
+
+    def _repr_latex_(self) -> str:
+        return latex.repr_latex(self)
+
+    def __str__(self) -> str:
+        return self.text()
+
+    def __repr__(self) -> str:
+        return f"<ModifiedEquation of order {self.order}: {self.method} on {self.loss!r}>"
+
+
+def derive(
+    loss: Any, order: int, method: Any = None, *, variables: Any = None
+) -> ModifiedEquation:
+    """Return the modified equation of a loss or vector field, with counter terms up to hⁿ.
+
+    Args:
+        loss: A Loss, a VectorField, or a text or sympy expression for a loss.
+        order: The highest power n of h that is kept; 0 is gradient flow.
+        method: A method, the name of one, or an update rule (theta, f, h) -> theta. Without it,
+            gradient descent.
+        variables: The variables of a text or expression; other symbols are parameters.
+
+    Raises:
+        InvalidOrder: ``order`` is not an integer at least zero.
+        InvalidLoss, NotSmooth, ParseError: The loss is not one that has counter terms.
+        InvalidMethod: The method is unknown or inconsistent.
+
+    Example:
+        >>> derive("x**3/3", order=2).field
+        Matrix([[-3*h**2*x**4/2 - h*x**3 - x**2]])
+    """
+    field: Field = as_field(loss) if variables is None else Loss(_expression(loss), variables)
+    method = GradientDescent() if method is None else as_method(method)
+    return _equation(derive_field(field, order, method))
+
+
+def _expression(loss: Any) -> Any:
+    return loss.expression if isinstance(loss, Loss) else loss
+
+
+def _equation(modified: ModifiedField) -> ModifiedEquation:
+    return ModifiedEquation(
+        modified.loss, modified.method, modified.order, modified.ring, modified.elements
+    )
+
+
+def from_json(data: str) -> ModifiedEquation:
+    """Return the modified equation that ``to_json`` wrote.
+
+    >>> equation = derive("log(1 + exp(x))", order=2)
+    >>> from_json(equation.to_json()) == equation
+    True
+
+    Raises:
+        InvalidData: The text does not hold a modified equation.
+    """
+    return serialize.from_json(data, ModifiedEquation)
+
+
+def modified_equation(method: Any, order: int) -> BSeries:
+    """Return the universal coefficients b of h f̃ for a method, over all trees up to the order.
+
+    Args:
+        method: A method, the name of one, or an update rule.
+        order: The highest power n of h in f̃; trees with up to n + 1 vertices take part.
+
+    >>> print(modified_equation("gradient-descent", order=2))
+    h    f
+    h^2  -1/2 f'f
+    h^3  1/3 f'f'f + 1/12 f''(f,f)
+    """
+    return series.modified_equation(as_method(method), order)
