@@ -106,5 +106,22 @@ class DidNotConverge(ModeqError):
     """An implicit stage was not found."""
 
 
+class CannotWrite(ModeqError, OSError):
+    """A file was not written; what was there before is still there.
+
+    Attributes:
+        path: The file.
+        reason: Why not.
+    """
+
+    def __init__(self, path: str, reason: str):
+        self.path = path
+        self.reason = reason
+        super().__init__(f"cannot write {path!r}: {reason}")
+
+    def __reduce__(self):
+        return type(self), (self.path, self.reason)
+
+
 class ModeqWarning(UserWarning):
     """The base of all warnings that modeq gives."""

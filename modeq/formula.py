@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from math import comb
 
 import sympy
+from sympy.printing.precedence import PRECEDENCE
 from sympy.printing.str import StrPrinter
 
 from modeq.errors import ParseError
@@ -25,6 +26,28 @@ class _FormulaPrinter(StrPrinter):
 
     def _print_Exp1(self, expr):
         return "exp(1)"
+
+    def _print_Mul(self, expr):
+        # Each divisor gets a slash of its own: 3*(a + b) in parentheses would be multiplied out,
+        # and so would the sign of -(a + b)/c.
+        coefficient, rest = expr.as_coeff_Mul(rational=True)
+        factors = rest.as_ordered_factors()
+        below = [factor for factor in factors if _is_divisor(factor)]
+        above = [factor for factor in factors if factor not in below and factor != 1]
+        numbers = [str(abs(coefficient.p))] if abs(coefficient.p) != 1 or not above else []
+        divisors = [str(coefficient.q)] if coefficient.q != 1 else []
+        product = "*".join([*numbers, *map(self._factor, above)])
+        quotient = "/".join([product, *divisors, *(self._factor(1 / divisor) for divisor in below)])
+        if coefficient.p > 0:
+            return quotient
+        return f"-1*{quotient}" if quotient.startswith("(") else f"-{quotient}"
+
+    def _factor(self, factor: sympy.Expr) -> str:
+        return self.parenthesize(factor, PRECEDENCE["Mul"], strict=True)
+
+
+def _is_divisor(factor: sympy.Expr) -> bool:
+    return factor.is_Pow and factor.exp.is_Rational and factor.exp < 0
 
 
 def written_names(symbols: Sequence[sympy.Symbol]) -> dict[sympy.Symbol, str]:
@@ -60,13 +83,23 @@ def formula(expression: sympy.Expr, names: dict[sympy.Symbol, str]) -> str:
     return _FormulaPrinter(names).doprint(expression)
 
 
-def reads_back(expression: sympy.Expr, names: dict[sympy.Symbol, str]) -> bool:
-    """Tell whether the text of an expression is read as the same expression."""
+def fault(expression: sympy.Expr, names: dict[sympy.Symbol, str]) -> str | None:
+    """Return why the text of an expression does not stand for the same expression, or None.
+
+    >>> x, y = sympy.symbols("x y")
+    >>> fault(-(x + y) / sympy.sqrt(x * y + 1), {x: "x", y: "y"}) is None
+    True
+    >>> fault(sympy.factor(2 * x + 2), {x: "x"})
+    'its text is read as 2*x + 2, which sympy tells from it'
+    """
     symbols = {name: x for x, name in names.items()}
     try:
-        return parse_expression(formula(expression, names), symbols) == expression
-    except ParseError:
-        return False
+        found = parse_expression(formula(expression, names), symbols)
+    except ParseError as error:
+        return error.reason
+    return (
+        None if found == expression else f"its text is read as {found}, which sympy tells from it"
+    )
 
 
 def is_transcendental(node: sympy.Expr) -> bool:

@@ -9,7 +9,8 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
+from functools import cache
 
 import sympy
 from sympy.core.alphabets import greeks
@@ -23,6 +24,8 @@ from modeq.text import MAX_TERMS, Terms, grouped_terms, in_lines, signed_pieces,
 
 WIDTH = 72
 """Printed signs in a line, which fit on a page with narrow margins."""
+
+Show = Callable[[sympy.Expr], str]
 
 ENVIRONMENTS = ("aligned", "align*")
 
@@ -87,10 +90,10 @@ def latex(
     """
     if environment not in ENVIRONMENTS:
         raise InvalidValue(f"environment is {environment!r}; it must be 'aligned' or 'align*'")
-    printer = expression_printer((*modified.variables, *modified.parameters))
+    show = cache(expression_printer((*modified.variables, *modified.parameters)).doprint)
     rows = []
     for component in range(len(modified.variables)):
-        rows += _rows(modified, component, printer, max_terms, width)
+        rows += _rows(modified, component, show, max_terms, width)
     body = " \\\\\n".join(rows)
     return f"\\begin{{{environment}}}\n{body}\n\\end{{{environment}}}"
 
@@ -116,24 +119,24 @@ def expression_printer(symbols: Iterable[sympy.Symbol]) -> LatexPrinter:
 
 
 def _rows(
-    modified: ModifiedField, component: int, printer: LatexPrinter, max_terms: int, width: float
+    modified: ModifiedField, component: int, show: Show, max_terms: int, width: float
 ) -> list[str]:
     """Return the lines of one variable, each with its mark of alignment."""
     label = symbol_latex(modified.variables[component].name, r"\dot")
     room = width - printed_width(label) - _INDENT
     rows = []
     for terms in grouped_terms(modified, component, max_terms):
-        first, *others = _broken(terms, printer, room)
+        first, *others = _broken(terms, show, room)
         rows += [rf"&\quad {first}", *(rf"&\qquad\quad {line}" for line in others)]
     first = unsigned_start(rows[0].removeprefix(r"&\quad ")) if rows else "0"
     return [f"{label} &= {first}", *rows[1:]]
 
 
-def _broken(terms: Terms, printer: LatexPrinter, room: float) -> list[str]:
+def _broken(terms: Terms, show: Show, room: float) -> list[str]:
     r"""Return a group in lines; the pair \left( \right) cannot span lines, \Bigl( \Bigr) can."""
-    factor, rest = printer.doprint(H**terms.power), rest_in_latex(terms.omitted)
+    factor, rest = show(H**terms.power), rest_in_latex(terms.omitted)
     for left, right in (r"\left(", r"\right)"), (r"\Bigl(", r"\Bigr)"):
-        pieces = signed_pieces(terms, printer.doprint, f"{factor} {left}", right, rest)
+        pieces = signed_pieces(terms, show, f"{factor} {left}", right, rest)
         lines = in_lines(pieces, room, printed_width)
         if len(lines) == 1:
             break

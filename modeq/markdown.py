@@ -8,7 +8,7 @@ from collections.abc import Sequence
 import sympy
 
 from modeq.derive import ModifiedField
-from modeq.formula import formula, reads_back, written_names
+from modeq.formula import fault, formula, written_names
 from modeq.latex import expression_printer, latex, symbol_latex
 from modeq.loss import Field, Loss
 from modeq.methods import NAMED, Method, RungeKutta
@@ -77,7 +77,7 @@ def snippet(modified: ModifiedField) -> str:
 def _loss_code(loss: Field) -> str:
     names = written_names((*loss.variables, *loss.parameters))
     as_text = all(x.name == name for x, name in names.items()) and all(
-        reads_back(expression, names) for expression in loss.expressions
+        fault(expression, names) is None for expression in loss.expressions
     )
     if as_text:
         parts = [repr(formula(expression, names)) for expression in loss.expressions]

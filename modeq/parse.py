@@ -33,8 +33,8 @@ class Limits:
 
     Attributes:
         characters: Length of the text.
-        nodes: Names, numbers, sums, products and powers; a call counts ten, and a root or a
-            function of numbers, which sympy tries to simplify, forty or more.
+        nodes: What is built, priced by the time it takes: a name or number 1, a sum or product
+            about 6, a call 10, a root or function of numbers, which sympy simplifies, 40 or more.
         nesting: Depth of parentheses, signs and powers. The length of a sum does not count.
         calls: Depth of function calls and roots.
         exponent: Numerator of a constant exponent.
@@ -216,7 +216,8 @@ def parse_names(names: str | Symbol | Iterable[str | Symbol]) -> tuple[Symbol, .
 def _fault_of_name(name: str) -> tuple[str | None, int]:
     """Return what is wrong with a name, or None, and where in it."""
     for index, character in enumerate(name):
-        if not f"a{character}".isidentifier():
+        is_raised = unicodedata.decomposition(character).startswith(("<super>", "<sub>"))
+        if is_raised or not f"a{character}".isidentifier():
             return _fault_of_character(character), index
     if not name.isidentifier():
         return "a name starts with a letter", 0
@@ -317,7 +318,7 @@ class _Scan:
     def _operand(self, token: _Token, following: _Token | None) -> bool:
         """Check a token where an operand should start; return whether one is still missing."""
         if token.kind == "number":
-            self._check_number(token, following)
+            self._check_number(token)
             return False
         if token.kind == "name":
             return self._check_name(token, following)
@@ -399,9 +400,9 @@ class _Scan:
             self.fail("this ( is never closed", self.groups[-1].start)
         return False
 
-    def _check_number(self, token: _Token, following: _Token | None) -> None:
+    def _check_number(self, token: _Token) -> None:
         mantissa, _, exponent = token.text.lower().partition("e")
-        if len(mantissa) > self.limits.digits + 1:
+        if len(mantissa.replace(".", "")) > self.limits.digits:
             self.fail(f"a number has at most {self.limits.digits} digits", token.start)
         power = exponent.lstrip("+-").lstrip("0")
         if len(power) > 3 or int(power or 0) > _LITERAL_EXPONENT:
@@ -469,7 +470,8 @@ _REALS = mpmath.MPContext()
 _REALS.dps = 50
 _TINY = _REALS.mpf(10) ** -40
 _NO_NUMBER = frozenset((sympy.nan, sympy.zoo, sympy.oo, -sympy.oo, sympy.I))
-_PRICES = {"Mul": 5, "Add": 4, "Pow": 3}  # of what sympy makes, in units of about 30 microseconds
+_PRICES = {"Mul": 5, "Add": 6, "Pow": 3}  # of what sympy makes, in units of about 30 microseconds
+_RATE = 10**6  # sympy takes exp(n*u) for a polynomial of degree n in exp(u)
 _LAYERS = 6  # functions and powers of constants in each other; sympy evaluates these over and over
 _ODD = {"sin", "tan", "asin", "atan", "arcsin", "arctan", "sinh", "tanh", "asinh", "atanh", "erf"}
 _EVEN = {"cos", "cosh"}
@@ -668,6 +670,7 @@ class _Builder:
 
     def _function(self, name: str, u: Expr, at: int) -> Expr:
         if name == "exp" and not u.is_Rational:
+            self._check_rates(u, at)
             if not u.has(sympy.log):  # nothing to simplify, but sympy would search at length
                 return self._checked(sympy.exp(u, evaluate=False), at)
             self._check_logs(u, at)
@@ -675,6 +678,11 @@ class _Builder:
         if u.is_Add and seen and seen.value is None and not u.has(sympy.pi):
             return self._checked(_of_varying_sum(name, u), at)
         return self._checked(_UNARY[name](u), at)
+
+    def _check_rates(self, u: Expr, at: int) -> None:
+        for term in Add.make_args(u):
+            if abs(term.as_coeff_Mul()[0]) > _RATE:
+                self.fail(f"a number in the argument of exp is larger than {_RATE}", at)
 
     def _check_logs(self, u: Expr, at: int) -> None:
         """Bound exp(n*log(v)), which sympy turns into v**n."""
@@ -728,14 +736,17 @@ class _Builder:
 
     def _value(self, part: Expr, values: list[mpmath.mpf], at: int) -> mpmath.mpf:
         """Return the value of a constant, so that neither it nor sympy leaves the real numbers."""
-        value = _evaluate(part, values)
+        try:
+            value = _evaluate(part, values)
+        except (ArithmeticError, ValueError):
+            self.fail(_NOT_FINITE, at)
         if not isinstance(value, _REALS.mpf) or not _REALS.isfinite(value):
             self.fail(_NOT_FINITE, at)
         size = abs(value)
         largest = max([size, *map(abs, values)]) if part.is_Add else size
-        if size < largest * _TINY:
-            self.fail("a sum of constants cannot be told from zero here; simplify it", at)
-        if size and abs(_REALS.log10(size)) > self.limits.value_digits:
+        if size <= largest * _TINY:
+            self.fail("a constant cannot be told from zero here; simplify it", at)
+        if abs(_REALS.log10(size)) > self.limits.value_digits:
             self.fail(f"{_NOT_FINITE}: a constant is too large or too small", at)
         return value
 

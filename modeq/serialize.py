@@ -20,10 +20,10 @@ import sympy
 from modeq.derive import ModifiedField, field_ring
 from modeq.errors import InvalidData, InvalidLoss, ModeqError, ParseError
 from modeq.formula import (
+    fault,
     formula,
     is_transcendental,
     monomial_bound,
-    reads_back,
     written_names,
 )
 from modeq.jsondata import items, keys, load, name, rational, short, whole
@@ -90,11 +90,9 @@ def to_json(modified: ModifiedField) -> str:
 
 
 def _expression_text(expression: sympy.Expr, names: dict) -> str:
-    if not reads_back(expression, names):
-        raise InvalidData(
-            f"{short(expression)} cannot be written: it is too long, or contains something that "
-            f"modeq's grammar does not read"
-        )
+    reason = fault(expression, names)
+    if reason is not None:
+        raise InvalidData(f"{short(expression)} cannot be written: {reason[:200]}")
     return formula(expression, names)
 
 

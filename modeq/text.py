@@ -6,14 +6,16 @@ ones first, and what is left out is counted in the output. Nothing here expands 
 
 from __future__ import annotations
 
-import heapq
 import textwrap
+from bisect import bisect_left
 from collections.abc import Callable, Iterator, Sequence
 from typing import NamedTuple
 
 import sympy
+from flint import fmpq
 
 from modeq.derive import ModifiedField
+from modeq.errors import InvalidValue
 from modeq.loss import H, Loss
 from modeq.ring import DifferentialRing, Element
 
@@ -45,23 +47,25 @@ def leading_terms(ring: DifferentialRing, element: Element, count: int) -> list[
     >>> leading_terms(ring, ring.convert(x * y + 2 * y - x + 3), 3)
     [3, -x, 2*y]
     """
+    monomials, coefficients = element.monoms(), element.coeffs()
+    # They come with the highest degree first, so only those at the end are looked at.
+    degree = sum(monomials[-count:][0])
+    start = bisect_left(monomials, -degree, key=lambda exponents: -sum(exponents))
+    rows = zip(monomials[start:], coefficients[start:], strict=True)
+    tail = [(tuple(map(int, exponents)), c) for exponents, c in rows]
+    tail.sort(key=lambda row: (sum(row[0]), [-e for e in row[0]]))
+    return [_monomial(ring, exponents, c) for exponents, c in tail[:count]]
 
-    def human_order(term: tuple) -> tuple:
-        return sum(term[0]), [-e for e in term[0]]
 
-    terms = zip(element.monoms(), element.coeffs(), strict=True)
-    plain = ((tuple(map(int, exponents)), c) for exponents, c in terms)
-    return [
-        sympy.Mul(
-            sympy.Rational(int(c.p), int(c.q)),
-            *(g**e for g, e in zip(ring.generators, exponents, strict=True) if e),
-        )
-        for exponents, c in heapq.nsmallest(count, plain, key=human_order)
-    ]
+def _monomial(ring: DifferentialRing, exponents: tuple[int, ...], c: fmpq) -> sympy.Expr:
+    factors = (g**e for g, e in zip(ring.generators, exponents, strict=True) if e)
+    return sympy.Mul(sympy.Rational(int(c.p), int(c.q)), *factors)
 
 
 def grouped_terms(modified: ModifiedField, component: int, max_terms: int) -> list[Terms]:
     """Return the monomials of one component, grouped by powers of h, without empty groups."""
+    if isinstance(max_terms, bool) or not isinstance(max_terms, int) or max_terms < 1:
+        raise InvalidValue(f"max_terms is {max_terms!r}; it must be an integer of at least 1")
     groups = []
     for power, elements in enumerate(modified.elements):
         element = elements[component]
@@ -142,7 +146,7 @@ def text(modified: ModifiedField, *, max_terms: int = MAX_TERMS) -> str:
 
     Args:
         modified: The field.
-        max_terms: How many monomials of each component and power of h are printed.
+        max_terms: How many monomials of each component and power of h are printed, at least 1.
 
     >>> from modeq.derive import derive_field
     >>> from modeq.methods import GradientDescent

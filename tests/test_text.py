@@ -6,6 +6,7 @@ import pytest
 import sympy
 
 from modeq.derive import derive_field
+from modeq.errors import InvalidValue
 from modeq.loss import Loss, VectorField
 from modeq.markdown import escaped, markdown, snippet
 from modeq.methods import CustomMethod, GradientDescent, RungeKutta, as_method
@@ -60,6 +61,12 @@ def test_one_monomial_left_out_is_one_term():
 def test_lines_fit_the_width(loss):
     printed = text(derive_field(loss, 2, GradientDescent()))
     assert max(map(len, printed.splitlines())) <= WIDTH
+
+
+@pytest.mark.parametrize("count", [0, -1, 2.5, True, None])
+def test_at_least_one_monomial_is_printed(count):
+    with pytest.raises(InvalidValue, match="max_terms is"):
+        text(derive_field(Loss("x**2"), 1, GradientDescent()), max_terms=count)
 
 
 def test_text_is_the_same_every_time():

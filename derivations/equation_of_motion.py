@@ -1,0 +1,98 @@
+"""The counter terms ξ₀, …, ξ₄ of gradient descent, in coordinates and in trees.
+
+Claim (Miyagawa 2022, Toward Equation of Motion for Deep Neural Networks): gradient descent follows
+θ' = -g - h Σ h^α ξ_α with Ξ₀ = g, Ξ_α = ξ_{α-1}, D_k = Ξ_k·∇ and
+
+    ξ_α = Σ_{i=2}^{α+2} (-1)^i/i! Σ_{k₁+…+kᵢ = α+2-i} D_{k₁} … D_{k_{i-1}} Ξ_{kᵢ},
+
+so that ξ₀ = ½ H g, ξ₁ = ⅓ H² g + 1/12 T[g, g], ξ₂ = ¼ H³ g + 1/12 T[g, H g] + 1/12 H T[g, g].
+
+Here the recursion is written out with plain derivatives, for several losses, and compared with what
+modeq derives (ξ_α = -f_{α+1}) and with the sum over rooted trees. The tree forms of ξ₃ and ξ₄ are
+printed as well (derived here).
+"""
+
+from collections.abc import Iterator
+from math import factorial
+
+import sympy
+
+import modeq
+
+LAST = 4
+LOSSES = ("x**2*y + exp(y)", "(1 - x)**2 + 10*(y - x**2)**2", "log(1 + x**2)*cos(y)")
+
+
+def compositions(total: int, parts: int) -> Iterator[tuple[int, ...]]:
+    """Yield all (k₁, …, k_parts) of nonnegative integers that sum to ``total``."""
+    if parts == 1:
+        yield (total,)
+        return
+    for first in range(total + 1):
+        for rest in compositions(total - first, parts - 1):
+            yield (first, *rest)
+
+
+def counter_terms_by_recursion(loss: modeq.Loss, last: int) -> list[sympy.Matrix]:
+    """Return ξ₀, …, ξ_last by the recursion of the paper."""
+    xi = [sympy.Matrix(loss.gradient)]
+    for alpha in range(last + 1):
+        total = sympy.zeros(loss.dimension, 1)
+        for i in range(2, alpha + 3):
+            for k in compositions(alpha + 2 - i, i):
+                term = xi[k[-1]]
+                for index in reversed(k[:-1]):
+                    term = term.jacobian(loss.variables) * xi[index]
+                total += term * sympy.Rational((-1) ** i, factorial(i))
+        xi.append(total.expand())
+    return xi[1:]
+
+
+def first_three(loss: modeq.Loss) -> list[sympy.Matrix]:
+    """Return ξ₀, ξ₁, ξ₂ by the contractions that the paper prints."""
+    g, H = sympy.Matrix(loss.gradient), loss.hessian
+
+    def T(u: sympy.Matrix, v: sympy.Matrix) -> sympy.Matrix:
+        d = range(loss.dimension)
+        third = loss.third_derivatives
+        return sympy.Matrix(
+            [sum(third[i, j, k] * u[j] * v[k] for j in d for k in d) for i in d]
+        )
+
+    return [
+        H * g / 2,
+        H**2 * g / 3 + T(g, g) / 12,
+        H**3 * g / 4 + T(g, H * g) / 12 + H * T(g, g) / 12,
+    ]
+
+
+def is_zero(column: sympy.Matrix) -> bool:
+    """Tell whether a column vanishes identically."""
+    return all(sympy.simplify(entry.expand()) == 0 for entry in column)
+
+
+def main() -> None:
+    """Print the counter terms without coordinates, and compare three ways to find them."""
+    universal = modeq.modified_equation("gradient-descent", order=LAST + 1)
+    print("h f~ of gradient descent over rooted trees (g, H, T: derivatives of the loss):\n")
+    print(universal.text("gradient"))
+    for text in LOSSES:
+        loss = modeq.Loss(text)
+        equation = modeq.derive(loss, order=LAST + 1)
+        derived = [-term for term in equation.counter_terms]
+        by_recursion = counter_terms_by_recursion(loss, LAST)
+        by_trees = universal.field(loss).expand()
+        print(f"\nL = {text}")
+        for alpha, (xi, recursive) in enumerate(zip(derived, by_recursion, strict=True)):
+            tree_sum = by_trees.applyfunc(lambda e, a=alpha: e.coeff(equation.h, a + 1))
+            assert is_zero(xi - recursive), f"the recursion differs at xi_{alpha} for {text}"
+            assert is_zero(xi + tree_sum), f"the trees differ at xi_{alpha} for {text}"
+            shown = str(list(xi)) if alpha < 2 else f"{len(str(list(xi)))} characters"
+            print(f"  xi_{alpha} agrees three ways: {shown}")
+        printed = first_three(loss)
+        assert all(is_zero(a - b) for a, b in zip(derived, printed, strict=False))
+    print("\nThe printed forms of xi_0, xi_1, xi_2 hold for every loss above.")
+
+
+if __name__ == "__main__":
+    main()

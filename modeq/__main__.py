@@ -1,0 +1,8 @@
+"""What ``python -m modeq`` runs."""
+
+import sys
+
+from modeq.cli import main
+
+if __name__ == "__main__":
+    sys.exit(main())

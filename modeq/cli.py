@@ -1,0 +1,496 @@
+"""The command line: each command reads its arguments, calls modeq, and prints what comes back.
+
+Results go to standard output, messages to standard error. The exit code is 0 when all is done, 1
+when a check failed, and 2 for bad input, which gets one line: what was wrong, the value, what would
+be right.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import difflib
+import os
+import re
+import sys
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from decimal import Decimal
+from fractions import Fraction
+
+import click
+
+import modeq
+from modeq import files, plots, problems
+from modeq.errors import (
+    CannotWrite,
+    FlowError,
+    InvalidPoint,
+    InvalidStep,
+    InvalidValue,
+    MissingParameter,
+    ModeqError,
+    ModeqWarning,
+    ParseError,
+)
+from modeq.loss import Loss
+from modeq.methods import NAMED, as_method
+from modeq.notation import signed_formula
+from modeq.parse import LIMITS, parse_names
+from modeq.text import MAX_TERMS, visible
+
+CHECK_STEPS = 4
+PICTURE_STEPS = 20
+
+DONE, CHECK_FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
+
+_MAX_POWER_OF_TEN = 300
+_MAX_DIGITS = 100
+_EXCERPT = 60
+_WORD = re.compile(r"[a-z][a-z0-9-]*")
+
+FORMATS: dict[str, Callable[[modeq.ModifiedEquation, int], str]] = {
+    "text": lambda equation, max_terms: equation.text(max_terms),
+    "latex": lambda equation, max_terms: equation.latex(max_terms),
+    "json": lambda equation, max_terms: equation.to_json(),
+    "python": lambda equation, max_terms: equation.to_python(),
+    "markdown": lambda equation, max_terms: equation.to_markdown(max_terms),
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Run a command line and return its exit code.
+
+    Args:
+        arguments: The words after ``modeq``; without them, those of this process.
+
+    >>> main(["trees", "--method", "euler", "--order", "1"])
+    euler: h f~ = sum of coefficient * h^vertices * F(tree)
+    vertices  sigma  b     coefficient  F(tree)  tree
+    1         1      1     1            f        •
+    2         1      -1/2  -1/2         f'f      [•]
+    0
+    """
+    try:
+        with _own_warnings():
+            code = _commands.main(
+                arguments, prog_name="modeq", standalone_mode=False, windows_expand_args=False
+            )
+    except (click.Abort, KeyboardInterrupt):
+        return INTERRUPTED
+    except Exception as error:
+        _complain("error", _sentence(error))
+        return BAD_INPUT
+    return code or DONE
+
+
+@contextlib.contextmanager
+def _own_warnings() -> Iterator[None]:
+    """Print the warnings of modeq as one line each, and none of other packages."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        warnings.simplefilter("always", ModeqWarning)
+        warnings.showwarning = lambda message, *_, **__: _complain("warning", str(message))
+        yield
+
+
+def _complain(kind: str, sentence: str) -> None:
+    print(f"modeq: {kind}: {visible(sentence)}", file=sys.stderr)
+
+
+def _sentence(error: Exception) -> str:
+    """Return an error as one line."""
+    if isinstance(error, ParseError):
+        return f"{error.reason} (column {error.position + 1}) in {_excerpt(error)!r}"
+    if isinstance(error, click.UsageError):
+        hint = f"; see '{error.ctx.command_path} --help'" if error.ctx else ""
+        return " ".join(error.format_message().split()).removesuffix(".") + hint
+    if isinstance(error, ModeqError):
+        return str(error)
+    return f"a fault of modeq itself, please report it: {type(error).__name__}: {error}"
+
+
+def _excerpt(error: ParseError) -> str:
+    """Return the text around a fault."""
+    start = max(0, min(error.position - _EXCERPT // 2, len(error.text) - _EXCERPT))
+    window = error.text[start : start + _EXCERPT]
+    before, after = start > 0, start + _EXCERPT < len(error.text)
+    return f"{'...' * before}{window}{'...' * after}"
+
+
+@contextlib.contextmanager
+def _busy(message: str) -> Iterator[None]:
+    """Show on a terminal that something is going on."""
+    if not sys.stderr.isatty():
+        yield
+        return
+    from rich.console import Console
+
+    with Console(stderr=True).status(message):
+        yield
+
+
+def _print(text: str) -> None:
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+    try:
+        print(text.encode(encoding, "backslashreplace").decode(encoding), flush=True)
+    except OSError as error:
+        # What Python could not write it would try again at exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if not isinstance(error, BrokenPipeError):
+            raise CannotWrite("standard output", str(error.strerror).lower()) from None
+
+
+def _deliver(text: str, path: str | None) -> None:
+    """Print a text, or write it to a file."""
+    if path is None:
+        _print(text.rstrip("\n"))
+    else:
+        files.write_atomically(path, text.rstrip("\n") + "\n")
+
+
+def read_number(text: str, name: str) -> Fraction:
+    """Return a decimal or a fraction exactly.
+
+    >>> read_number("1e-3", "--lr"), read_number("-2/3", "--at")
+    (Fraction(1, 1000), Fraction(-2, 3))
+
+    Raises:
+        InvalidValue: The text is something else, infinite, or of an absurd size.
+    """
+    try:
+        power = Decimal(text.partition("/")[0]).adjusted()
+        if len(text) <= _MAX_DIGITS and abs(power) <= _MAX_POWER_OF_TEN:
+            return Fraction(text)
+    except (ValueError, ArithmeticError):
+        pass
+    raise InvalidValue(f"{name} is {text!r}; it must be a finite number, such as 0.1, 1e-3 or -2/3")
+
+
+def _whole(least: int) -> Callable:
+    """Return a callback that reads an integer."""
+
+    def read(context: click.Context, option: click.Parameter, text: str | None) -> int | None:
+        if text is None or isinstance(text, int):
+            return text
+        try:
+            if (value := int(text)) >= least:
+                return value
+        except ValueError:
+            pass
+        raise InvalidValue(f"{option.opts[0]} is {text!r}; it must be an integer >= {least}")
+
+    return read
+
+
+def _rate(context: click.Context, option: click.Parameter, text: str | None) -> Fraction | None:
+    if text is None:
+        return None
+    rate = read_number(text, option.opts[0])
+    if rate <= 0:
+        raise InvalidStep(f"--lr is {text!r}; it must be positive, such as 1e-3 or 1/1000")
+    return rate
+
+
+def _point(context: click.Context, option: click.Parameter, text: str | None) -> list | None:
+    if text is None:
+        return None
+    return [read_number(part.strip(), f"a number in {option.opts[0]}") for part in text.split(",")]
+
+
+def _settings(
+    context: click.Context, option: click.Parameter, texts: Sequence[str]
+) -> dict[str, str]:
+    values: dict[str, str] = {}
+    for text in texts:
+        name, _, value = (part.strip() for part in text.partition("="))
+        if not (name and value):
+            raise InvalidValue(f"--set is {text!r}; it must be NAME=VALUE, such as lam=1/10")
+        if name in values:
+            raise InvalidValue(f"--set gives {name!r} twice; give it one value")
+        values[name] = value
+    return values
+
+
+def _together(*decorators: Callable) -> Callable:
+    """Return one decorator for several, in the order of the help text."""
+
+    def decorate(function: Callable) -> Callable:
+        for decorator in reversed(decorators):
+            function = decorator(function)
+        return function
+
+    return decorate
+
+
+_order = click.option(
+    "--order", required=True, callback=_whole(0), metavar="N",
+    help="Highest power of h in the counter terms; 0 is the flow without them.",
+)  # fmt: skip
+_method = click.option(
+    "--method", default="gradient-descent", show_default=True, metavar="NAME",
+    help=f"One of {', '.join(NAMED)}.",
+)  # fmt: skip
+_loss_options = _together(
+    click.argument("loss"),
+    _order,
+    _method,
+    click.option(
+        "--set", "settings", multiple=True, callback=_settings, metavar="NAME=VALUE",
+        help="Give a parameter of the loss an exact value. May be repeated.",
+    ),
+    click.option(
+        "--variables", metavar="NAMES",
+        help='Variables, such as "x y"; other names are parameters. Without it, all names that '
+        "--set gives no value.",
+    ),
+)  # fmt: skip
+
+
+def _read_loss(text: str, variables: str | None, settings: dict[str, str]) -> Loss:
+    """Return the loss of a formula or of the name of a problem, with the settings put in."""
+    text = _standard_input() if text == "-" else text
+    loss = _problem(text)
+    if loss is None:
+        loss = Loss(text, variables)
+    elif variables is not None:
+        known = {x.name: x for x in loss.variables}
+        loss = Loss(loss.expression, [known.get(x.name, x) for x in parse_names(variables)])
+    if not settings:
+        return loss
+    if variables is None:
+        loss = Loss(loss.expression, [x for x in loss.variables if x.name not in settings])
+    return loss.subs(settings)
+
+
+def _standard_input() -> str:
+    try:
+        return sys.stdin.read(LIMITS.characters + 2).strip()
+    except (AttributeError, UnicodeDecodeError, OSError):
+        raise InvalidValue("the formula on standard input cannot be read as text") from None
+
+
+def _problem(text: str) -> problems.Problem | None:
+    """Return the problem of that name; names that nearly are one are refused with a hint."""
+    key = text.strip().lower().replace("_", "-")
+    near = difflib.get_close_matches(key, problems.ALL, n=1, cutoff=0.75)
+    return problems.named(key) if near and _WORD.fullmatch(key) else None
+
+
+def _require_values(loss: Loss) -> None:
+    for symbol in loss.parameters:
+        raise MissingParameter(
+            f"the parameter {symbol} has no value; give --set {symbol}=VALUE, "
+            f"or name it in --variables"
+        )
+
+
+@click.group(
+    invoke_without_command=True,
+    context_settings={"help_option_names": ["-h", "--help"], "terminal_width": 90},
+    epilog="Each command has a help text of its own: modeq derive --help",
+)
+@click.version_option(modeq.__version__, message="%(prog)s %(version)s")
+@click.pass_context
+def _commands(context: click.Context) -> None:
+    """Derive the differential equation that an optimizer really follows, and check it.
+
+    \b
+    Examples:
+      modeq derive "x**2*y + exp(y)" --order 2
+      modeq check rosenbrock --order 3 --plot check.png
+    """
+    if context.invoked_subcommand is None:
+        click.echo(context.get_help())
+
+
+@_commands.command("derive")
+@_loss_options
+@click.option(
+    "--format", "form", type=click.Choice(list(FORMATS)), default="text", show_default=True,
+    help="How to write the equation.",
+)  # fmt: skip
+@click.option(
+    "--max-terms", default=MAX_TERMS, show_default=True, callback=_whole(1), metavar="K",
+    type=click.UNPROCESSED,
+    help="Monomials that are printed of each component and power of h.",
+)  # fmt: skip
+@click.option("-o", "--output", metavar="FILE", help="Write to a file instead of printing.")
+def _derive(loss, order, method, settings, variables, form, max_terms, output) -> None:
+    """Print the modified equation of LOSS.
+
+    LOSS is a formula, the name of a problem (see: modeq problems), or - for a formula on standard
+    input. A formula that starts with a minus goes after two dashes: --order 1 -- "-x**2".
+
+    \b
+    Examples:
+      modeq derive "x**2*y + exp(y)" --order 3
+      modeq derive "lam*x**4/4" --set lam=1/10 --order 2 --format latex
+      modeq derive rosenbrock --order 2 --method rk4 --format python -o field.py
+    """
+    loss = _read_loss(loss, variables, settings)
+    if form == "python":
+        _require_values(loss)
+    with _busy("deriving"):
+        text = FORMATS[form](modeq.derive(loss, order, method), max_terms)
+    _deliver(text, output)
+
+
+@_commands.command("check")
+@_loss_options
+@click.option(
+    "--at", callback=_point, metavar="X,Y,...",
+    help="The start, one number for each variable. Problems have one of their own.",
+)  # fmt: skip
+@click.option(
+    "--lr", callback=_rate, metavar="H",
+    help="The largest learning rate; it is halved. Problems have one of their own.",
+)  # fmt: skip
+@click.option(
+    "--steps", callback=_whole(1), metavar="K",
+    help=f"Steps to the fixed time [default: {CHECK_STEPS}] and of the trajectories in the "
+    f"picture [default: {PICTURE_STEPS}].",
+)  # fmt: skip
+@click.option(
+    "--plot", metavar="FILE",
+    help=f"Write a picture ({', '.join(plots.FORMATS)}): the trajectories of the method and of the "
+    f"flows of order 0 to N, and their errors against h with the expected slopes.",
+)  # fmt: skip
+def _check(loss, order, method, settings, variables, at, lr, steps, plot) -> int:
+    """Check the order of the flow of LOSS against the method itself.
+
+    The learning rate is halved until the slopes of the errors settle: N + 2 after one step and
+    N + 1 at a fixed time. Exits with 1 if they do not come within 0.1 of that.
+
+    \b
+    Examples:
+      modeq check rosenbrock --order 3 --plot check.png
+      modeq check "x**2*y + lam*y**4" --set lam=0.1 --at -1,1 --lr 1e-2 --order 2
+    """
+    loss = _read_loss(loss, variables, settings)
+    _require_values(loss)
+    at, lr = _start_and_rate(loss, at, lr)
+    if plot is not None:
+        plots.picture_format(plot)
+    with _busy("checking"):
+        report = modeq.derive(loss, order, method).check(at, h=lr, steps=steps or CHECK_STEPS)
+        if plot is not None:
+            _draw(loss, report, method, at, lr, steps, plot)
+    _print(str(report))
+    return DONE if report.passed else CHECK_FAILED
+
+
+def _start_and_rate(
+    loss: Loss, at: list[Fraction] | None, lr: Fraction | None
+) -> tuple[list, Fraction]:
+    """Return the start and the learning rate, those of a problem where none are given."""
+    names = ", ".join(x.name for x in loss.variables)
+    at = getattr(loss, "start", None) if at is None else at
+    lr = getattr(loss, "h", None) if lr is None else lr
+    if at is None:
+        raise InvalidPoint(f"--at is missing: give one number for each of {names}, such as -1,1/2")
+    if len(at) != loss.dimension:
+        count = f"{len(at)} number{'s' * (len(at) != 1)}"
+        raise InvalidPoint(f"--at has {count}; it must have one for each of {names}")
+    if lr is None:
+        raise InvalidStep("--lr is missing: give the learning rate, such as 1e-3")
+    return list(map(Fraction, at)), Fraction(str(lr))
+
+
+def _draw(
+    loss: Loss,
+    report: modeq.OrderReport,
+    method: str,
+    at: list[Fraction],
+    lr: Fraction,
+    steps: int | None,
+    path: str,
+) -> None:
+    """Write the picture with all orders up to that of the report."""
+    reports = [report]
+    for order in range(report.order):
+        # A low order that blows up is said to do so in the picture.
+        with contextlib.suppress(FlowError):
+            equation = modeq.derive(loss, order, method)
+            reports.append(equation.check(at, h=lr, steps=steps or CHECK_STEPS))
+    comparison = modeq.compare(
+        loss, at, h=float(lr), steps=steps or PICTURE_STEPS, method=method,
+        orders=range(report.order + 1),
+    )  # fmt: skip
+    reports.sort(key=lambda one: one.order)
+    plots.save(plots.check_figure(comparison, reports, loss=loss), path)
+
+
+@_commands.command("trees")
+@_method
+@_order
+@click.option(
+    "--notation", type=click.Choice(["differentials", "gradient", "index"]),
+    default="differentials", show_default=True,
+    help="How F(tree) is written: f''(f,f'f), T[g, H g] or f^i_,jk f^j f^k_,l f^l.",
+)  # fmt: skip
+@click.option("--latex", is_flag=True, help="Print a LaTeX array.")
+def _trees(method, order, notation, latex) -> None:
+    """Print the coefficients of a method over rooted trees.
+
+    The modified equation of every loss is h f~ = sum of coefficient * h^vertices * F(tree). Of a
+    tree, sigma is the symmetry, F the elementary differential, and the coefficient is b/sigma, with
+    the sign (-1)^vertices in the notation gradient, where f = -g.
+
+    \b
+    Examples:
+      modeq trees --method euler --order 5
+      modeq trees --method rk4 --order 4 --notation gradient --latex
+    """
+    with _busy("adding up trees"):
+        series = modeq.modified_equation(method, order)
+    rows = [_row(tree, series[tree], notation, latex) for tree in series]
+    if latex:
+        _print(_array([[r"|\tau|", r"\sigma", "b", r"\pm b/\sigma", r"F(\tau)"], *rows]))
+        return
+    _print(f"{as_method(method)}: h f~ = sum of coefficient * h^vertices * F(tree)")
+    _print(_table([["vertices", "sigma", "b", "coefficient", "F(tree)", "tree"], *rows]))
+
+
+def _row(tree: modeq.RootedTree, b: Fraction, notation: str, latex: bool) -> list[str]:
+    sign, formula = signed_formula(tree, notation=notation, latex=latex)
+    cells = [str(tree.order), str(tree.symmetry), str(b), str(sign * b / tree.symmetry), formula]
+    return cells if latex else [*cells, str(tree)]
+
+
+def _table(rows: Sequence[Sequence[str]]) -> str:
+    """Return rows in columns.
+
+    >>> print(_table([["b", "tree"], ["-1/2", "[•]"]]))
+    b     tree
+    -1/2  [•]
+    """
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    padded = ([cell.ljust(w) for cell, w in zip(row, widths, strict=True)] for row in rows)
+    return "\n".join("  ".join(row).rstrip() for row in padded)
+
+
+def _array(rows: Sequence[Sequence[str]]) -> str:
+    """Return rows as a LaTeX array; the last column is set to the left."""
+    lines = [" & ".join(row) + r" \\" for row in rows]
+    columns = "r" * (len(rows[0]) - 1) + "l"
+    return "\n".join([rf"\begin{{array}}{{{columns}}}", *lines, r"\end{array}"])
+
+
+@_commands.command("problems")
+def _problems() -> None:
+    """List the toy losses that have a name, with the start and the learning rate of each.
+
+    \b
+    Example:
+      modeq problems
+    """
+    _print("\n\n".join(_entry(make()) for make in problems.ALL.values()))
+
+
+def _entry(problem: problems.Problem) -> str:
+    names = ", ".join(x.name for x in problem.variables)
+    start = ",".join(f"{x:g}" for x in problem.start)
+    return (
+        f"{problem.name}\n    {problem.description}\n"
+        f"    L({names}) = {problem.expression}\n    --at {start} --lr {problem.h:g}"
+    )

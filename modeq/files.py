@@ -1,0 +1,98 @@
+"""Files that are there as a whole, or not at all."""
+
+from __future__ import annotations
+
+import errno
+import os
+import secrets
+import shutil
+import stat
+
+from modeq.errors import CannotWrite
+
+_REASONS = {
+    errno.ENOENT: "the directory {directory!r} does not exist",
+    errno.ENOTDIR: "{directory!r} is not a directory",
+    errno.EISDIR: "it is a directory; give the name of a file",
+    errno.EACCES: "there is no permission",
+    errno.ENOSPC: "the disk is full",
+}
+
+
+def write_atomically(path: str | os.PathLike, data: str | bytes) -> None:
+    """Write a file so that nobody ever sees a part of it.
+
+    The data go to a temporary file in the same directory, which then takes the name of the file. A
+    link is followed, the permissions of an old file are kept, and what is not a file (/dev/stdout,
+    a pipe) is written to as it is.
+
+    Args:
+        path: Where to write.
+        data: Bytes, or a text that is written in UTF-8 with its newlines as they are.
+
+    Raises:
+        CannotWrite: The file could not be written. An old file is still there, unchanged.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as directory:
+    ...     write_atomically(f"{directory}/field.txt", "x' = -x")
+    ...     print(os.listdir(directory))
+    ['field.txt']
+    """
+    name = os.fsdecode(path)
+    content = data.encode("utf-8", "backslashreplace") if isinstance(data, str) else data
+    try:
+        if _is_stream(name):
+            _write(name, "wb", content)
+        else:
+            _refuse_unwritable(name)
+            _replace(os.path.realpath(name), content)
+    except (OSError, ValueError) as error:
+        raise CannotWrite(name, _reason(error, name)) from None
+
+
+def _is_stream(name: str) -> bool:
+    """Tell whether a path is a device or a pipe, which cannot be replaced."""
+    try:
+        mode = os.stat(name).st_mode
+    except FileNotFoundError:
+        return False
+    return not (stat.S_ISREG(mode) or stat.S_ISDIR(mode))
+
+
+def _refuse_unwritable(name: str) -> None:
+    """Refuse directories, and old files that are protected, which renaming would not notice."""
+    if os.path.isdir(name) or not os.path.basename(name):
+        raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
+    if os.path.exists(name) and not os.access(name, os.W_OK):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+
+def _replace(name: str, content: bytes) -> None:
+    temporary = os.path.join(os.path.dirname(name), f".modeq-{secrets.token_hex(8)}.tmp")
+    try:
+        _write(temporary, "xb", content)
+        if os.path.exists(name):
+            shutil.copymode(name, temporary)
+        os.replace(temporary, name)
+    except BaseException:
+        _remove(temporary)
+        raise
+
+
+def _write(name: str, mode: str, content: bytes) -> None:
+    with open(name, mode) as file:
+        file.write(content)
+
+
+def _remove(name: str) -> None:
+    if os.path.lexists(name):
+        os.unlink(name)
+
+
+def _reason(error: Exception, name: str) -> str:
+    """Return in words why a file could not be written."""
+    if not isinstance(error, OSError):
+        return str(error)
+    reason = _REASONS.get(error.errno, (error.strerror or str(error)).lower())
+    return reason.format(directory=os.path.dirname(name) or os.curdir)

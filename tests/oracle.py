@@ -1,0 +1,196 @@
+"""Slow and obvious answers, written from the definitions. Nothing here knows modeq.
+
+A field is a list of sympy expressions in the variables ``x``. Counter terms are found in two ways
+that share nothing: by matching powers of h in the Lie series of the flow, and by summing elementary
+differentials over rooted trees, which are nested tuples here: () is the single vertex.
+"""
+
+from fractions import Fraction
+from itertools import combinations_with_replacement, product
+from math import comb, factorial, prod
+
+import sympy
+
+h = sympy.Symbol("h", positive=True)
+
+
+def coefficient(expression, power):
+    """Return the coefficient of h^power in the Taylor series of an expression."""
+    return sympy.expand(sympy.diff(expression, h, power).subs(h, 0) / factorial(power))
+
+
+def taylor(vector, order):
+    """Return the Taylor polynomials in h of a list of expressions."""
+    return [sum(coefficient(e, k) * h**k for k in range(order + 1)) for e in vector]
+
+
+def derivative_along(vector, field, x):
+    """Return the Lie derivative D_field of each entry of a list."""
+    return [sum(sympy.diff(e, xi) * fi for xi, fi in zip(x, field, strict=True)) for e in vector]
+
+
+def flow(field, x, order):
+    """Return where the flow takes x in time h, through h^order, from its Lie series."""
+    terms = [list(x)]
+    for _ in range(order):
+        terms.append(derivative_along(terms[-1], field, x))
+    return [sum(t[i] * h**k / factorial(k) for k, t in enumerate(terms)) for i in range(len(x))]
+
+
+def step(f, x, A, b, order):
+    """Return one step of a Runge-Kutta method through h^order, by substituting into the stages."""
+    stages = [list(f)] * len(b)
+    for _ in range(order):
+        places = [advance(x, row, stages) for row in A]
+        stages = [
+            taylor([e.subs(dict(zip(x, place, strict=True)), simultaneous=True) for e in f], order)
+            for place in places
+        ]
+    return taylor(advance(x, b, stages), order)
+
+
+def advance(x, weights, stages):
+    """Return x + h Σ wᵢ kᵢ."""
+    return [
+        xi + h * sum(rational(w) * k[i] for w, k in zip(weights, stages, strict=True))
+        for i, xi in enumerate(x)
+    ]
+
+
+def rational(number):
+    """Return a Fraction as a sympy number."""
+    return sympy.Rational(number.numerator, number.denominator)
+
+
+def counter_terms(f, x, order, A=((0,),), b=(1,)):
+    """Return [f, f₁, …, fₙ], where each fⱼ is what the flow of the earlier ones misses at h^{j+1}.
+
+    The unknown fⱼ enters the Lie series first as h^{j+1} fⱼ, so it is a difference.
+    """
+    goal = step(f, x, A, b, order + 1)
+    terms = []
+    for j in range(order + 1):
+        known = [sum(term[i] * h**k for k, term in enumerate(terms)) for i in range(len(x))]
+        reached = flow(known, x, j + 1)
+        terms.append([coefficient(g - r, j + 1) for g, r in zip(goal, reached, strict=True)])
+    return terms
+
+
+def trees(vertices):
+    """Return all rooted trees with that many vertices, as sorted nested tuples."""
+    if vertices == 1:
+        return [()]
+    forests = {
+        tuple(sorted(forest))
+        for sizes in partitions(vertices - 1)
+        for forest in product(*(trees(size) for size in sizes))
+    }
+    return sorted(forests)
+
+
+def partitions(total):
+    """Return the non-increasing tuples of positive integers with that sum."""
+    return [
+        sizes
+        for count in range(1, total + 1)
+        for sizes in combinations_with_replacement(range(total, 0, -1), count)
+        if sum(sizes) == total
+    ]
+
+
+def size(tree):
+    """Return the number of vertices."""
+    return 1 + sum(map(size, tree))
+
+
+def symmetry(tree):
+    """Return the number of automorphisms."""
+    return prod(map(symmetry, tree)) * prod(factorial(tree.count(child)) for child in set(tree))
+
+
+def bernoulli(n):
+    """Return B_n, from Σ_k C(n+1, k) B_k = 0 and so with B₁ = -1/2."""
+    known = [Fraction(1)]
+    for m in range(1, n + 1):
+        known.append(-sum(comb(m + 1, k) * known[k] for k in range(m)) / (m + 1))
+    return known[n]
+
+
+def multiply(p, q):
+    """Return the product of polynomials, given by their coefficients."""
+    result = [Fraction(0)] * (len(p) + len(q) - 1)
+    for (i, a), (j, b) in product(enumerate(p), enumerate(q)):
+        result[i + j] += a * b
+    return result
+
+
+def child_product(tree):
+    """Return Π a_t(τᵢ) over the children, as coefficients of powers of t."""
+    result = [Fraction(1)]
+    for child in tree:
+        result = multiply(result, strict_order_polynomial(child))
+    return result
+
+
+def strict_order_polynomial(tree):
+    """Return a_m = Σ_{t<m} Π a_t(τᵢ), by Faulhaber: Σ_{t<m} tʲ = Σ_k C(j+1, k) B_k m^{j+1-k}/(j+1).
+
+    a_m counts the labelings of the vertices by 1, …, m that fall from parent to child.
+    """
+    summand = child_product(tree)
+    result = [Fraction(0)] * (len(summand) + 1)
+    for j, c in enumerate(summand):
+        for k in range(j + 1):
+            result[j + 1 - k] += c * comb(j + 1, k) * bernoulli(k) / (j + 1)
+    return result
+
+
+def euler_coefficient(tree):
+    """Return b(τ) of explicit Euler: Π a_t(τᵢ) with every tʲ replaced by B_j."""
+    return sum(c * bernoulli(j) for j, c in enumerate(child_product(tree)))
+
+
+def elementary_differential(tree, f, x):
+    """Return F([τ₁…τₖ])ᵢ = Σ ∂_{j₁}…∂_{jₖ} fᵢ F(τ₁)_{j₁} ⋯ F(τₖ)_{jₖ}."""
+    inner = [elementary_differential(child, f, x) for child in tree]
+    return [
+        sum(
+            (sympy.diff(e, *(x[j] for j in js)) if js else e)
+            * sympy.Mul(*(F[j] for F, j in zip(inner, js, strict=True)))
+            for js in product(range(len(x)), repeat=len(tree))
+        )
+        for e in f
+    ]
+
+
+def euler_counter_term_by_trees(f, x, power):
+    """Return f_power of explicit Euler, as Σ b(τ)/σ(τ) F(τ) over trees of power + 1 vertices."""
+    total = [sympy.S.Zero] * len(x)
+    for tree in trees(power + 1):
+        weight = rational(euler_coefficient(tree) / symmetry(tree))
+        differential = elementary_differential(tree, f, x)
+        total = [t + weight * d for t, d in zip(total, differential, strict=True)]
+    return total
+
+
+def vanishes(expressions):
+    """Tell whether expressions vanish: polynomials exactly, others to 40 digits at two points."""
+    return all(map(_vanishes, expressions))
+
+
+def _vanishes(expression):
+    expression = sympy.expand(expression)
+    symbols = sorted(expression.free_symbols, key=str)
+    if expression.is_polynomial(*symbols):
+        return expression == 0
+    points = [{s: sympy.Rational(i + k, 7) for i, s in enumerate(symbols)} for k in (1, -3)]
+    return all(
+        abs(sympy.N(expression.subs(point), 15, maxn=80, chop=sympy.Rational(1, 10**40)))
+        < sympy.Rational(1, 10**30)
+        for point in points
+    )
+
+
+def same(left, right):
+    """Tell whether two columns, or lists, of expressions are equal as functions."""
+    return vanishes([a - b for a, b in zip(left, right, strict=True)])
