@@ -12,7 +12,7 @@ modeq derives (ξ_α = -f_{α+1}) and with the sum over rooted trees. The tree f
 printed as well (derived here).
 """
 
-from collections.abc import Iterator
+from functools import cache
 from math import factorial
 
 import sympy
@@ -20,31 +20,27 @@ import sympy
 import modeq
 
 LAST = 4
-LOSSES = ("x**2*y + exp(y)", "(1 - x)**2 + 10*(y - x**2)**2", "log(1 + x**2)*cos(y)")
-
-
-def compositions(total: int, parts: int) -> Iterator[tuple[int, ...]]:
-    """Yield all (k₁, …, k_parts) of nonnegative integers that sum to ``total``."""
-    if parts == 1:
-        yield (total,)
-        return
-    for first in range(total + 1):
-        for rest in compositions(total - first, parts - 1):
-            yield (first, *rest)
+LOSSES = ("x**2*y + exp(y)", "(1 - x)**2 + 10*(y - x**2)**2", "x**3/3 - x*y**2")
 
 
 def counter_terms_by_recursion(loss: modeq.Loss, last: int) -> list[sympy.Matrix]:
-    """Return ξ₀, …, ξ_last by the recursion of the paper."""
-    xi = [sympy.Matrix(loss.gradient)]
+    """Return ξ₀, …, ξ_last by the recursion of the paper, its inner sums done once."""
+    xi = [sympy.Matrix(loss.gradient).expand()]
+
+    @cache
+    def nested(i: int, total: int) -> sympy.Matrix:
+        """Return Σ_{k₁+…+kᵢ = total} D_{k₁} … D_{k_{i-1}} Ξ_{kᵢ}."""
+        if i == 1:
+            return xi[total]
+        inner = [(nested(i - 1, total - k).jacobian(loss.variables), xi[k]) for k in range(total + 1)]
+        return sum((J * v for J, v in inner), sympy.zeros(loss.dimension, 1)).expand()
+
     for alpha in range(last + 1):
-        total = sympy.zeros(loss.dimension, 1)
-        for i in range(2, alpha + 3):
-            for k in compositions(alpha + 2 - i, i):
-                term = xi[k[-1]]
-                for index in reversed(k[:-1]):
-                    term = term.jacobian(loss.variables) * xi[index]
-                total += term * sympy.Rational((-1) ** i, factorial(i))
-        xi.append(total.expand())
+        parts = (
+            nested(i, alpha + 2 - i) * sympy.Rational((-1) ** i, factorial(i))
+            for i in range(2, alpha + 3)
+        )
+        xi.append(sum(parts, sympy.zeros(loss.dimension, 1)).expand())
     return xi[1:]
 
 
@@ -68,7 +64,7 @@ def first_three(loss: modeq.Loss) -> list[sympy.Matrix]:
 
 def is_zero(column: sympy.Matrix) -> bool:
     """Tell whether a column vanishes identically."""
-    return all(sympy.simplify(entry.expand()) == 0 for entry in column)
+    return all(entry.expand() == 0 for entry in column)
 
 
 def main() -> None:

@@ -23,7 +23,8 @@ import modeq
 
 PRINTED = 20
 ORDER = 80
-STEPS = (0.3, 0.4, 0.5)
+STEPS = (0.2, 0.25, 0.3)
+LONGEST = 36
 KNOWN = [Fraction(c) for c in ("1", "-1", "3/2", "-8/3", "31/6", "-157/15")]
 
 
@@ -79,14 +80,19 @@ def main(pictures: Path | None = None) -> None:
         print(f"{k:3d}   {float(abs(c[k])) ** (1 / k):11.3f}   {k / (2 * pi * e):10.3f}")
     assert abs(float(abs(c[ORDER])) ** (1 / ORDER) / (ORDER / (2 * pi * e)) - 1) < 0.1
 
-    print("\n hy   order 0   smallest term   at k   best order   its error   error at order 60")
-    errors = {z: step_errors(z, range(61)) for z in STEPS}
+    print("\n  hy   error of order 0   smallest term   at k   best order   error   error of the last")
+    errors = {z: step_errors(z, range(LONGEST + 1)) for z in STEPS}
     for z, error in errors.items():
-        k, best = smallest_term(c, z), error.index(min(error))
-        term = float(abs(c[k])) * z ** (k + 2)
-        print(f"{z:3}   {error[0]:7.1e}   {term:13.1e}   {k:4d}   {best:10d}   {error[best]:9.1e}   {error[-1]:.1e}")
+        # Along the step y grows by the factor 1 + z, and the terms are largest at its end.
+        end = z * (1 + z)
+        k, best = smallest_term(c, end), error.index(min(error))
+        term = float(abs(c[k])) * end ** (k + 2)
+        print(
+            f"{z:4}   {error[0]:16.1e}   {term:13.1e}   {k:4d}   {best:10d}   {error[best]:.0e}   "
+            f"{error[-1]:.1e}"
+        )
         assert error[k - 1] < 10 * term, "stopping before the smallest term leaves about that term"
-        assert error[-1] > error[best], "and going on makes it worse"
+        assert error[-1] > 2 * error[best], "and going on makes it worse"
     if pictures is not None:
         draw(c, errors, pictures / "quadratic_blowup.svg")
 

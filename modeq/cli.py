@@ -18,6 +18,7 @@ from decimal import Decimal
 from fractions import Fraction
 
 import click
+import numpy as np
 
 import modeq
 from modeq import files, plots, problems
@@ -46,7 +47,7 @@ DONE, CHECK_FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 _MAX_POWER_OF_TEN = 300
 _MAX_DIGITS = 100
 _EXCERPT = 60
-_WORD = re.compile(r"[a-z][a-z0-9-]*")
+_WORD = re.compile(r"[a-z][a-z0-9-]{1,49}")
 
 FORMATS: dict[str, Callable[[modeq.ModifiedEquation, int], str]] = {
     "text": lambda equation, max_terms: equation.text(max_terms),
@@ -94,7 +95,8 @@ def _own_warnings() -> Iterator[None]:
 
 
 def _complain(kind: str, sentence: str) -> None:
-    print(f"modeq: {kind}: {visible(sentence)}", file=sys.stderr)
+    if sys.stderr is not None:
+        print(f"modeq: {kind}: {visible(sentence)}", file=sys.stderr)
 
 
 def _sentence(error: Exception) -> str:
@@ -102,11 +104,17 @@ def _sentence(error: Exception) -> str:
     if isinstance(error, ParseError):
         return f"{error.reason} (column {error.position + 1}) in {_excerpt(error)!r}"
     if isinstance(error, click.UsageError):
-        hint = f"; see '{error.ctx.command_path} --help'" if error.ctx else ""
-        return " ".join(error.format_message().split()).removesuffix(".") + hint
+        return _usage_sentence(error)
     if isinstance(error, ModeqError):
         return str(error)
     return f"a fault of modeq itself, please report it: {type(error).__name__}: {error}"
+
+
+def _usage_sentence(error: click.UsageError) -> str:
+    hint = f"; see '{error.ctx.command_path} --help'" if error.ctx else ""
+    if isinstance(error, click.NoSuchOption) and not error.option_name.startswith("--"):
+        hint = "; a formula that starts with a minus goes after two dashes, --" + hint
+    return re.sub(r"\n\s*", " ", error.format_message()).removesuffix(".") + hint
 
 
 def _excerpt(error: ParseError) -> str:
@@ -120,7 +128,7 @@ def _excerpt(error: ParseError) -> str:
 @contextlib.contextmanager
 def _busy(message: str) -> Iterator[None]:
     """Show on a terminal that something is going on."""
-    if not sys.stderr.isatty():
+    if sys.stderr is None or not sys.stderr.isatty():
         yield
         return
     from rich.console import Console
@@ -272,8 +280,9 @@ def _standard_input() -> str:
 def _problem(text: str) -> problems.Problem | None:
     """Return the problem of that name; names that nearly are one are refused with a hint."""
     key = text.strip().lower().replace("_", "-")
-    near = difflib.get_close_matches(key, problems.ALL, n=1, cutoff=0.75)
-    return problems.named(key) if near and _WORD.fullmatch(key) else None
+    if _WORD.fullmatch(key) and difflib.get_close_matches(key, problems.ALL, cutoff=0.8):
+        return problems.named(key)
+    return None
 
 
 def _require_values(loss: Loss) -> None:
@@ -393,7 +402,17 @@ def _start_and_rate(
         raise InvalidPoint(f"--at has {count}; it must have one for each of {names}")
     if lr is None:
         raise InvalidStep("--lr is missing: give the learning rate, such as 1e-3")
+    _require_domain(loss, at)
     return list(map(Fraction, at)), Fraction(str(lr))
+
+
+def _require_domain(loss: Loss, at: Sequence) -> None:
+    """Refuse log(x) at -1, where the gradient is a number although the loss is none."""
+    if np.isnan(plots.loss_values(loss, *map(np.float64, at))):
+        shown = ",".join(map(str, at))
+        raise InvalidPoint(
+            f"the loss is not a real number at {shown}: the point is outside its domain"
+        )
 
 
 def _draw(
@@ -447,8 +466,9 @@ def _trees(method, order, notation, latex) -> None:
     if latex:
         _print(_array([[r"|\tau|", r"\sigma", "b", r"\pm b/\sigma", r"F(\tau)"], *rows]))
         return
-    _print(f"{as_method(method)}: h f~ = sum of coefficient * h^vertices * F(tree)")
-    _print(_table([["vertices", "sigma", "b", "coefficient", "F(tree)", "tree"], *rows]))
+    heading = f"{as_method(method)}: h f~ = sum of coefficient * h^vertices * F(tree)"
+    table = _table([["vertices", "sigma", "b", "coefficient", "F(tree)", "tree"], *rows])
+    _print(f"{heading}\n{table}")
 
 
 def _row(tree: modeq.RootedTree, b: Fraction, notation: str, latex: bool) -> list[str]:
@@ -478,7 +498,7 @@ def _array(rows: Sequence[Sequence[str]]) -> str:
 
 @_commands.command("problems")
 def _problems() -> None:
-    """List the toy losses that have a name, with the start and the learning rate of each.
+    """List the losses that have a name, with a start and a learning rate.
 
     \b
     Example:

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
+from typing import Self
 
 import sympy
 
@@ -64,6 +65,11 @@ class ModifiedField:
         for power, term in enumerate(self.counter_terms, 1):
             total += H**power * term
         return total
+
+    def truncated(self, order: int) -> Self:
+        """Return the field with counter terms up to a lower order only."""
+        order = min(check_order(order), self.order)
+        return replace(self, order=order, elements=self.elements[: order + 1])
 
     def __eq__(self, other) -> bool:
         return isinstance(other, ModifiedField) and all(

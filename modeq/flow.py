@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from itertools import count
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from modeq.trees import check_order
 
 RELATIVE_TOLERANCE = 1e-12
 ABSOLUTE_TOLERANCE = 1e-14
+MAX_EVALUATIONS = 200_000
 
 
 @dataclass(frozen=True)
@@ -96,9 +98,19 @@ def integrate(
     from scipy.integrate import solve_ivp
 
     t = h * np.arange(steps + 1)
+    evaluations = count(1)
+
+    def counted(time: float, theta: np.ndarray) -> np.ndarray:
+        if next(evaluations) > MAX_EVALUATIONS:
+            raise FlowError(
+                f"the flow was at {theta.tolist()} at t = {time:.6g} after {MAX_EVALUATIONS} "
+                f"evaluations of its field: it is too stiff; take a smaller h or a lower order"
+            )
+        return rhs(theta)
+
     # A first step is given because finding one evaluates the field outside its domain.
     solution = solve_ivp(
-        lambda _, theta: rhs(theta),
+        counted,
         (0.0, t[-1]),
         start,
         method="DOP853",
@@ -229,11 +241,11 @@ def compare(
     theta0, h = start_and_step(loss, theta0, h)
     iterates = iterate(loss, theta0, h=h, steps=steps, method=method, parameters=parameters)
     orders = tuple(map(check_order, orders))
+    modified = derive_field(loss, max(orders, default=0), method)
     flows, failures = {}, {}
     for order in orders:
-        modified = derive_field(loss, order, method)
         try:
-            flows[order] = solve(modified, theta0, h, steps, parameters).theta
+            flows[order] = solve(modified.truncated(order), theta0, h, steps, parameters).theta
         except FlowError as error:
             failures[order] = str(error)
     errors = {order: np.linalg.norm(theta - iterates, axis=1) for order, theta in flows.items()}

@@ -250,11 +250,25 @@ def _refuse_not_finite(expression: sympy.Expr) -> None:
 def _refuse_unsuitable(expression: sympy.Expr) -> None:
     _refuse_not_finite(expression)
     for node in sympy.preorder_traversal(expression):
-        if isinstance(node, NOT_SMOOTH):
+        if isinstance(node, NOT_SMOOTH) or _is_root_of_even_power(node):
             raise NotSmooth(
                 f"{node} is not smooth, so it has no counter terms; use a smooth stand-in, such as "
                 f"sqrt(u**2 + eps**2) for abs(u) or softplus(u) for max(u, 0)"
             )
+
+
+def _is_root_of_even_power(node: sympy.Basic) -> bool:
+    """Tell whether a node is an odd power of |u|, written as a root of an even power of u.
+
+    >>> x, y = sympy.symbols("x y")
+    >>> [_is_root_of_even_power(sympy.sqrt(u)) for u in (x**2 * y, x**6, x**4, x**2 + y**2)]
+    [True, True, False, False]
+    """
+    if not node.is_Pow or not node.exp.is_Rational or node.exp.is_Integer:
+        return False
+    powers = [factor for factor in sympy.Mul.make_args(node.base) if factor.is_Pow]
+    odd = [p for p in powers if p.exp.is_Integer and p.exp.is_even and (p.exp * node.exp).is_odd]
+    return any(not power.is_number for power in odd)
 
 
 def natural_key(symbol: sympy.Symbol) -> list:

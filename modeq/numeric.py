@@ -163,11 +163,21 @@ def numeric_field(
     """
     if form not in (None, *FORMS):
         raise InvalidValue(f"form is {form!r}; it must be 'expanded', 'program' or None")
-    record = {"expanded": _record_expanded, "program": _record_program}
-    wanted = [form] if form else [f for f in FORMS if f != "expanded" or _is_short(modified)]
     tape = Tape((*modified.variables, H), exact_values(parameters or {}, modified.parameters))
-    candidates = [NumericField(tape, record[name](modified, tape), name) for name in wanted]
-    return min(candidates, key=lambda candidate: candidate.cost)
+    if form == "program" or (form is None and not _is_short(modified)):
+        return _program_form(modified, tape)
+    expanded = NumericField(tape, _record_expanded(modified, tape), "expanded")
+    if form == "expanded" or expanded.cost <= _least_program_cost(modified, parameters):
+        return expanded
+    return min(expanded, _program_form(modified, tape), key=lambda candidate: candidate.cost)
+
+
+def _least_program_cost(modified: ModifiedField, parameters: Mapping | None) -> int:
+    """Return a bound below the cost of the program form, which is slow to record at high order:
+    each of n steps does every operation of the gradient at least once for half its n + 1 powers.
+    """
+    n = modified.order
+    return gradient_field(modified.loss, parameters).cost * (1 + n * (n + 1) // 2)
 
 
 def gradient_field(loss: Field, parameters: Mapping | None = None) -> NumericField:
@@ -179,6 +189,10 @@ def gradient_field(loss: Field, parameters: Mapping | None = None) -> NumericFie
 def _is_short(modified: ModifiedField) -> bool:
     terms = sum(len(element) for vector in modified.elements for element in vector)
     return terms <= MAX_EXPANDED_TERMS
+
+
+def _program_form(modified: ModifiedField, tape: Tape) -> NumericField:
+    return NumericField(tape, _record_program(modified, tape), "program")
 
 
 def _record_program(modified: ModifiedField, tape: Tape) -> list[Node]:

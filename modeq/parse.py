@@ -128,13 +128,13 @@ def parse_expression(
 ) -> Expr:
     """Return the sympy expression that a text stands for, with exact numbers.
 
-    Read are ``+ - * / **``, parentheses, numbers (0.1 is 1/10), names (real symbols; only ``pi`` is
+    Read are ``+ - * / **``, parentheses, numbers (0.1 is 1/10), names (plain symbols; only ``pi`` is
     a constant) and calls of smooth functions: exp, log, ln, sqrt, cbrt, pow, sin, cos, tan and
     their inverses and hyperbolic relatives, erf, sigmoid, softplus.
 
     Args:
         text: The formula. It may come from anyone.
-        symbols: Symbols for some of the names; the other names become real symbols.
+        symbols: Symbols for some of the names; the other names become ``sympy.Symbol(name)``.
         limits: How large the formula may be.
 
     Raises:
@@ -158,7 +158,7 @@ def parse_expression(
 
 
 def symbol(name: str) -> Symbol:
-    """Return the real symbol of a name, the same one that ``parse_expression`` makes.
+    """Return the symbol of a name, the same one that ``parse_expression`` makes.
 
     Args:
         name: A letter, Latin or not, then letters, digits and underscores: at most 50.
@@ -166,8 +166,8 @@ def symbol(name: str) -> Symbol:
     Raises:
         ParseError: If the name is something else, a reserved word, or a function.
 
-    >>> symbol("theta_1"), symbol("theta_1").is_real
-    (theta_1, True)
+    >>> symbol("theta_1") == Symbol("theta_1")
+    True
     >>> symbol("lambda")
     Traceback (most recent call last):
     modeq.errors.ParseError: lambda is a reserved word of Python; write lam (column 1)
@@ -181,7 +181,7 @@ def symbol(name: str) -> Symbol:
         reason = f"{name} is a function, not a variable; choose another name"
     if reason is not None:
         raise ParseError(reason, name, offset)
-    return Symbol(name, real=True)
+    return Symbol(name)
 
 
 def parse_names(names: str | Symbol | Iterable[str | Symbol]) -> tuple[Symbol, ...]:

@@ -88,6 +88,9 @@ def check_figure(
         fixed_time.set_title(f"error at the fixed time t = {reports[0].time:.4g}")
         _add_title(figure, comparison, reports, loss)
         _add_legend(figure, paths)
+        # The layout is done once, for it moves a little each time, and pictures would differ.
+        figure.get_layout_engine().execute(figure)
+        figure.set_layout_engine("none")
     return figure
 
 
@@ -122,6 +125,17 @@ def picture_format(path: str | os.PathLike) -> str:
             f"a picture is written as {', '.join(FORMATS)}"
         )
     return FORMATS[suffix.lower()]
+
+
+def loss_values(loss: Loss, *coordinates: np.ndarray) -> np.ndarray:
+    """Return the loss at points, given by arrays of their coordinates; nan where it is undefined.
+
+    >>> loss_values(Loss("log(x)"), np.array([1.0, -1.0]))
+    array([ 0., nan])
+    """
+    with np.errstate(all="ignore"):
+        values = sympy.lambdify(loss.variables, loss.expression, ["numpy", "scipy"])(*coordinates)
+    return np.broadcast_to(values, np.shape(coordinates[0])).astype(float)
 
 
 @contextlib.contextmanager
@@ -163,8 +177,9 @@ def _add_legend(figure: Figure, paths: Axes) -> None:
 def _loss_name(loss: Field | None) -> str:
     if loss is None:
         return ""
-    formulas = ", ".join(map(str, loss.expressions))
-    return f"{getattr(loss, 'name', f'L = {_shortened(formulas, 60)}')}: "
+    letter = "L" if isinstance(loss, Loss) else "f"
+    formula = f"{letter} = {_shortened(', '.join(map(str, loss.expressions)), 60)}"
+    return f"{getattr(loss, 'name', formula)}: "
 
 
 def _shortened(text: str, length: int = _TITLE) -> str:
@@ -188,9 +203,14 @@ def _draw_trajectories(axes: Axes, comparison: Comparison, loss: Field | None) -
         axes.plot([], [], color=_color(order), ls=":", label=f"flow of order {order}: blows up")
 
 
+def _rank(order: int, count: int) -> int:
+    """Return how many wider sizes there are for an order, so that it is seen behind the others."""
+    return min(max(0, count - 1 - order), 4)
+
+
 def _line_style(order: int, count: int) -> dict[str, Any]:
-    """Return how the flow of an order is drawn: low ones wide, to be seen behind high ones."""
-    width = 1.6 + 0.8 * max(0, count - 1 - order)
+    """Return how the flow of an order is drawn."""
+    width = 1.6 + 0.7 * _rank(order, count)
     return {"color": _color(order), "lw": width, "ls": DASHES[order % len(DASHES)], "zorder": 2}
 
 
@@ -282,9 +302,7 @@ def _draw_contours(
 ) -> None:
     """Draw contour lines through equally many points each, so that flat parts have some too."""
     x, y = np.meshgrid(np.linspace(*window_x, _GRID), np.linspace(*window_y, _GRID))
-    with np.errstate(all="ignore"):
-        values = sympy.lambdify(loss.variables, loss.expression, ["numpy", "scipy"])(x, y)
-    values = np.broadcast_to(values, x.shape).astype(float)
+    values = loss_values(loss, x, y)
     finite = values[np.isfinite(values)]
     if finite.size == 0 or np.ptp(finite) == 0:
         return
@@ -333,8 +351,9 @@ def _draw_curves(axes: Axes, curves: Sequence[_Curve]) -> None:
     ends = [_draw_curve(axes, curve, rates[-1], len(curves)) for curve in curves]
     axes.set(xscale="log", yscale="log")
     shown = rates[:: math.ceil(len(rates) / _TICKS)]
-    axes.set_xticks(shown, [f"{h:.3g}" for h in shown])
-    axes.xaxis.set_minor_locator(NullLocator())
+    axes.set_xticks(shown, [f"{h:.3g}" for h in shown], fontsize=9)
+    for axis in (axes.xaxis, axes.yaxis):
+        axis.set_minor_locator(NullLocator())
     axes.grid(color="0.9")
     axes.set_axisbelow(True)
     _name_slopes(axes, curves, ends, rates)
@@ -347,8 +366,7 @@ def _draw_curve(axes: Axes, curve: _Curve, smallest: float, count: int) -> float
     line = curve.errors[-1] * (ends / curve.h[-1]) ** curve.slope
     axes.plot(ends, line, color=color, ls="--", lw=1.2)
     marker = MARKERS[curve.order % len(MARKERS)]
-    # Where orders coincide, the lower one is seen behind the higher one.
-    axes.plot(curve.h, curve.errors, marker, color=color, ms=6 + max(0, count - 1 - curve.order))
+    axes.plot(curve.h, curve.errors, marker, color=color, ms=6 + _rank(curve.order, count))
     return line[0]
 
 

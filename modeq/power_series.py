@@ -29,13 +29,28 @@ def scaled(coefficient: Coefficient, factor: Any) -> Coefficient:
     (Fraction(1, 2), Fraction(1, 6))
     """
     if isinstance(factor, float):
-        factor = Fraction(repr(factor))
+        factor = _exact(factor)
     if is_absent(coefficient):
         return 0
     if not isinstance(factor, Fraction) or isinstance(coefficient, int):
         return factor * coefficient
     product = factor.numerator * coefficient
     return product if factor.denominator == 1 else product / factor.denominator
+
+
+def _exact(number: Any) -> Fraction:
+    return Fraction(repr(float(number))) if isinstance(number, float) else Fraction(number)
+
+
+def times(left: Coefficient, right: Coefficient) -> Coefficient:
+    """Return the product of two coefficients, of which one may be a Fraction.
+
+    >>> times(Fraction(1, 2), 3)
+    Fraction(3, 2)
+    """
+    if isinstance(left, Fraction):
+        return scaled(right, left)
+    return scaled(left, right) if isinstance(right, Fraction) else left * right
 
 
 def convolve(a: PowerSeries, b: PowerSeries, k: int, start: int = 0) -> Coefficient:
@@ -47,7 +62,8 @@ def convolve(a: PowerSeries, b: PowerSeries, k: int, start: int = 0) -> Coeffici
             continue
         right = b[k - i]
         if not is_absent(right):
-            total = left * right if is_absent(total) else total + left * right
+            product = times(left, right)
+            total = product if is_absent(total) else total + product
     return total
 
 
@@ -135,6 +151,9 @@ class PowerSeries:
 
     __rmul__ = __mul__
 
+    def __truediv__(self, number) -> PowerSeries:
+        return self * (Fraction(1) / _exact(number))
+
     def __pow__(self, exponent: int) -> PowerSeries:
         """Return the product of ``exponent`` >= 1 copies, by repeated squaring."""
         if exponent == 1:
@@ -194,6 +213,13 @@ class Vector(tuple):
     def __add__(self, other: Vector) -> Vector:
         return Vector(a + b for a, b in zip(self, other, strict=True))
 
+    def __radd__(self, other: int) -> Vector:
+        # The built-in sum starts from the number zero.
+        return self if is_absent(other) else NotImplemented
+
+    def __neg__(self) -> Vector:
+        return -1 * self
+
     def __sub__(self, other: Vector) -> Vector:
         return self + -1 * other
 
@@ -201,6 +227,9 @@ class Vector(tuple):
         return Vector(factor * a for a in self)
 
     __rmul__ = __mul__
+
+    def __truediv__(self, number) -> Vector:
+        return Vector(a / number for a in self)
 
     def coefficient_vectors(self, count: int) -> Iterator[tuple[Coefficient, ...]]:
         """Yield the vectors of coefficients of h⁰, …, h^{count - 1}."""

@@ -9,6 +9,7 @@ from fractions import Fraction
 from itertools import combinations_with_replacement, product
 from math import comb, factorial, prod
 
+import mpmath
 import sympy
 
 h = sympy.Symbol("h", positive=True)
@@ -16,7 +17,9 @@ h = sympy.Symbol("h", positive=True)
 
 def coefficient(expression, power):
     """Return the coefficient of h^power in the Taylor series of an expression."""
-    return sympy.expand(sympy.diff(expression, h, power).subs(h, 0) / factorial(power))
+    for _ in range(power):
+        expression = sympy.diff(expression, h)
+    return sympy.expand(expression.subs(h, 0) / factorial(power))
 
 
 def taylor(vector, order):
@@ -29,12 +32,21 @@ def derivative_along(vector, field, x):
     return [sum(sympy.diff(e, xi) * fi for xi, fi in zip(x, field, strict=True)) for e in vector]
 
 
-def flow(field, x, order):
-    """Return where the flow takes x in time h, through h^order, from its Lie series."""
-    terms = [list(x)]
-    for _ in range(order):
-        terms.append(derivative_along(terms[-1], field, x))
-    return [sum(t[i] * h**k / factorial(k) for k, t in enumerate(terms)) for i in range(len(x))]
+def flow_coefficient(fields, x, power):
+    """Return the coefficient of h^power of the flow of Σ hᵏ fₖ for time h.
+
+    The Lie series is Σ hⁱ/i! D…D f̃ with i - 1 derivatives along f̃, so this is the sum of
+    1/i! D_{k₁} … D_{k_{i-1}} f_{kᵢ} over all k₁ + … + kᵢ = power - i.
+    """
+    total = [sympy.S.Zero] * len(x)
+    for i in range(1, power + 1):
+        for ks in product(range(len(fields)), repeat=i):
+            if sum(ks) == power - i:
+                term = fields[ks[-1]]
+                for k in reversed(ks[:-1]):
+                    term = derivative_along(term, fields[k], x)
+                total = [t + e / factorial(i) for t, e in zip(total, term, strict=True)]
+    return total
 
 
 def step(f, x, A, b, order):
@@ -70,9 +82,8 @@ def counter_terms(f, x, order, A=((0,),), b=(1,)):
     goal = step(f, x, A, b, order + 1)
     terms = []
     for j in range(order + 1):
-        known = [sum(term[i] * h**k for k, term in enumerate(terms)) for i in range(len(x))]
-        reached = flow(known, x, j + 1)
-        terms.append([coefficient(g - r, j + 1) for g, r in zip(goal, reached, strict=True)])
+        reached = flow_coefficient(terms, x, j + 1)
+        terms.append([coefficient(g, j + 1) - r for g, r in zip(goal, reached, strict=True)])
     return terms
 
 
@@ -179,16 +190,14 @@ def vanishes(expressions):
 
 
 def _vanishes(expression):
-    expression = sympy.expand(expression)
+    expression = sympy.sympify(expression)
     symbols = sorted(expression.free_symbols, key=str)
     if expression.is_polynomial(*symbols):
-        return expression == 0
-    points = [{s: sympy.Rational(i + k, 7) for i, s in enumerate(symbols)} for k in (1, -3)]
-    return all(
-        abs(sympy.N(expression.subs(point), 15, maxn=80, chop=sympy.Rational(1, 10**40)))
-        < sympy.Rational(1, 10**30)
-        for point in points
-    )
+        return sympy.expand(expression) == 0
+    function = sympy.lambdify(symbols, expression, "mpmath", cse=True)
+    with mpmath.workdps(60):
+        points = [[mpmath.mpf(i + k) / 7 for i in range(len(symbols))] for k in (1, -3)]
+        return all(abs(function(*point)) < mpmath.mpf(10) ** -40 for point in points)
 
 
 def same(left, right):

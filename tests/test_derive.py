@@ -63,7 +63,10 @@ def test_counter_terms_of_gradient_descent_are_those_of_the_definition(loss):
 
 
 @settings(max_examples=6)
-@given(field=vector_fields(variables="x y", max_degree=2), method=tableaux(max_stages=2))
+@given(
+    field=vector_fields(variables="x y", max_degree=2, functions=False),
+    method=tableaux(max_stages=2),
+)
 def test_counter_terms_of_random_tableaux_are_those_of_the_definition(field, method):
     expected = oracle.counter_terms(field.components, field.variables, 2, method.A, method.b)
     assert all(map(oracle.same, columns(field, 2, method), expected))
@@ -115,8 +118,8 @@ def test_the_first_three_counter_terms_are_those_of_miyagawa(loss):
     g, H_, T = loss.gradient, loss.hessian, loss.third_derivatives
     xi = [
         H_ * g / 2,
-        H_**2 * g / 3 + contraction(T, g, g) / 12,
-        H_**3 * g / 4 + contraction(T, g, H_ * g) / 12 + H_ * contraction(T, g, g) / 12,
+        H_ * (H_ * g) / 3 + contraction(T, g, g) / 12,
+        H_ * (H_ * (H_ * g)) / 4 + contraction(T, g, H_ * g) / 12 + H_ * contraction(T, g, g) / 12,
     ]
     terms = modeq.derive(loss, 3).counter_terms
     assert all(oracle.same(term, -expected) for term, expected in zip(terms, xi, strict=True))

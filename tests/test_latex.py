@@ -111,7 +111,7 @@ def test_lines_fit_the_page(tmp_path):
 def test_aligned_bodies_and_odd_names_and_titles_compile(tmp_path):
     sections = [("pendulum", latex(derived(VectorField(["p", "-sin(q)"], "q p"), 2)))]
     for name in ODD_NAMES:
-        x = sympy.Symbol(name, real=True)
+        x = sympy.Symbol(name)
         body = latex(derived(Loss(x**4 + sympy.exp(x)), 1))
         sections.append((name, body))
     log = compile_tex(document(sections), tmp_path)

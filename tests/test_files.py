@@ -1,0 +1,151 @@
+"""Files that are there as a whole, or not at all."""
+
+import builtins
+import errno
+import os
+import pickle
+import stat
+
+import pytest
+
+from modeq import files
+from modeq.errors import CannotWrite, ModeqError
+from modeq.files import write_atomically
+
+
+@pytest.fixture
+def old(tmp_path):
+    path = tmp_path / "out.txt"
+    path.write_text("old")
+    return path
+
+
+@pytest.fixture
+def full_disk(monkeypatch):
+    """Let every file take three characters, and then be full."""
+
+    def opened(*arguments):
+        file = builtins.open(*arguments)  # noqa: SIM115
+
+        class Full:
+            def __enter__(self):
+                return self
+
+            def __exit__(self, *exception):
+                file.close()
+
+            def write(self, content):
+                file.write(content[:3])
+                file.flush()
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+        return Full()
+
+    monkeypatch.setattr(files, "open", opened, raising=False)
+
+
+def test_a_text_is_written_in_utf_8_with_its_newlines(tmp_path):
+    write_atomically(tmp_path / "a", "θ' = -θ\n")
+    assert (tmp_path / "a").read_bytes() == "θ' = -θ\n".encode()
+
+
+def test_bytes_are_written_as_they_are(tmp_path):
+    write_atomically(str(tmp_path / "a"), b"\x00\r\n\xff")
+    assert (tmp_path / "a").read_bytes() == b"\x00\r\n\xff"
+
+
+def test_an_old_file_is_replaced_and_keeps_its_permissions(old):
+    old.chmod(0o640)
+    write_atomically(old, "new")
+    assert old.read_text() == "new"
+    assert stat.S_IMODE(old.stat().st_mode) == 0o640
+    assert os.listdir(old.parent) == ["out.txt"]
+
+
+def test_a_new_file_has_the_permissions_that_open_would_give(tmp_path):
+    write_atomically(tmp_path / "a", "")
+    (tmp_path / "b").write_text("")
+    assert (tmp_path / "a").stat().st_mode == (tmp_path / "b").stat().st_mode
+
+
+def test_a_link_is_followed_and_stays_a_link(old, tmp_path):
+    link = tmp_path / "link"
+    link.symlink_to(old)
+    write_atomically(link, "new")
+    assert link.is_symlink()
+    assert old.read_text() == "new"
+
+
+def test_a_device_is_written_to_and_stays_a_device(tmp_path):
+    write_atomically(os.devnull, "gone")
+    assert stat.S_ISCHR(os.stat(os.devnull).st_mode)
+
+
+def test_a_pipe_is_written_to(tmp_path):
+    pipe = tmp_path / "pipe"
+    os.mkfifo(pipe)
+    reader = os.open(pipe, os.O_RDONLY | os.O_NONBLOCK)
+    write_atomically(pipe, "text")
+    assert os.read(reader, 10) == b"text"
+    os.close(reader)
+
+
+def test_a_full_disk_leaves_the_old_file_and_nothing_else(old, full_disk):
+    with pytest.raises(CannotWrite, match=r"cannot write '.*out.txt': the disk is full") as caught:
+        write_atomically(old, "new text")
+    assert old.read_text() == "old"
+    assert os.listdir(old.parent) == ["out.txt"]
+    assert caught.value.reason == "the disk is full"
+
+
+def test_an_interruption_leaves_the_old_file_and_nothing_else(old, monkeypatch):
+    def interrupted(*arguments):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(files.os, "replace", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        write_atomically(old, "new")
+    assert old.read_text() == "old"
+    assert os.listdir(old.parent) == ["out.txt"]
+
+
+@pytest.mark.parametrize(
+    ("path", "reason"),
+    [
+        ("missing/out.txt", "the directory '.*missing' does not exist"),
+        ("out.txt/more.txt", "'.*out.txt' is not a directory"),
+        (".", "it is a directory; give the name of a file"),
+        ("new/", "it is a directory; give the name of a file"),
+        ("a\0b", "null"),
+        ("n" * 300, "file name too long"),
+    ],
+)
+def test_the_error_names_the_path_and_the_reason(old, path, reason):
+    with pytest.raises(CannotWrite, match=reason) as caught:
+        write_atomically(f"{old.parent}/{path}", "new")
+    assert caught.value.path == f"{old.parent}/{path}"
+    assert os.listdir(old.parent) == ["out.txt"]
+
+
+def test_a_directory_without_permission_is_refused(old, monkeypatch):
+    def refused(*arguments):
+        raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+
+    monkeypatch.setattr(files, "open", refused, raising=False)
+    with pytest.raises(CannotWrite, match="there is no permission"):
+        write_atomically(old, "new")
+
+
+def test_a_protected_file_is_not_replaced(old, monkeypatch):
+    monkeypatch.setattr(files.os, "access", lambda *arguments: False)  # the tests may run as root
+    with pytest.raises(CannotWrite, match="there is no permission"):
+        write_atomically(old, "new")
+    assert old.read_text() == "old"
+
+
+def test_the_error_is_one_of_modeq_and_an_operating_system_error_and_can_be_pickled():
+    error = CannotWrite("a", "the disk is full")
+    assert isinstance(error, ModeqError)
+    assert isinstance(error, OSError)
+    again = pickle.loads(pickle.dumps(error))
+    assert (str(again), again.path, again.reason) == (str(error), "a", "the disk is full")
