@@ -32,7 +32,9 @@ def counter_terms_by_recursion(loss: modeq.Loss, last: int) -> list[sympy.Matrix
         """Return Σ_{k₁+…+kᵢ = total} D_{k₁} … D_{k_{i-1}} Ξ_{kᵢ}."""
         if i == 1:
             return xi[total]
-        inner = [(nested(i - 1, total - k).jacobian(loss.variables), xi[k]) for k in range(total + 1)]
+        inner = [
+            (nested(i - 1, total - k).jacobian(loss.variables), xi[k]) for k in range(total + 1)
+        ]
         return sum((J * v for J, v in inner), sympy.zeros(loss.dimension, 1)).expand()
 
     for alpha in range(last + 1):
@@ -51,9 +53,7 @@ def first_three(loss: modeq.Loss) -> list[sympy.Matrix]:
     def T(u: sympy.Matrix, v: sympy.Matrix) -> sympy.Matrix:
         d = range(loss.dimension)
         third = loss.third_derivatives
-        return sympy.Matrix(
-            [sum(third[i, j, k] * u[j] * v[k] for j in d for k in d) for i in d]
-        )
+        return sympy.Matrix([sum(third[i, j, k] * u[j] * v[k] for j in d for k in d) for i in d])
 
     return [
         H * g / 2,

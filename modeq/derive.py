@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Self
 
 import sympy
 
+from modeq.errors import InvalidMethod
 from modeq.evaluate import STEP, SeriesField
 from modeq.lie import VectorElement, lie_recursion
 from modeq.logarithm import logarithm
 from modeq.loss import Field, H
 from modeq.methods import Method, RungeKutta
+from modeq.power_series import Vector
 from modeq.ring import DifferentialRing
 from modeq.trees import check_order
 
@@ -131,7 +134,7 @@ def step_series(
     if isinstance(method, RungeKutta) and method.is_euler:
         return [tuple(ring.reduce(ring.convert(c)) for c in loss.components)]
     f = SeriesField(loss.components, loss.variables, ring.convert)
-    return _elements(method.rule(f.start(), f, STEP), order + 2, ring)[1:]
+    return _elements(one_step(method, f)(f.start()), order + 2, ring)[1:]
 
 
 def by_logarithm(
@@ -139,8 +142,33 @@ def by_logarithm(
 ) -> tuple[VectorElement, ...]:
     """Return f, f₁, …, fₙ from n + 1 steps of the method and h f̃ = log(1 + Δ) θ₀."""
     f = SeriesField(loss.components, loss.variables, ring.convert)
-    total = logarithm(lambda theta: method.rule(theta, f, STEP), f.start(), order)
+    total = logarithm(one_step(method, f), f.start(), order)
     return tuple(_elements(total, order + 2, ring)[1:])
+
+
+def one_step(method: Method, f: SeriesField) -> Callable[[Vector], Vector]:
+    """Return one step of a method over power series, as a function of the point.
+
+    Raises:
+        InvalidMethod: The update rule does something else than add, scale, and call f.
+    """
+
+    def step(theta: Vector) -> Vector:
+        try:
+            following = method.rule(theta, f, STEP)
+        except (TypeError, AttributeError) as error:
+            raise InvalidMethod(
+                f"the update rule of {method} cannot be run over power series: {error}; it may "
+                f"only add, multiply by numbers and by h, and call f"
+            ) from error
+        if not isinstance(following, Vector) or len(following) != len(theta):
+            raise InvalidMethod(
+                f"the update rule of {method} returned {following!r}; it must return the next "
+                f"state, made from theta by +, multiplication by scalars, and f"
+            )
+        return following
+
+    return step
 
 
 def _elements(vector, count: int, ring: DifferentialRing) -> list[VectorElement]:

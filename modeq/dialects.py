@@ -6,11 +6,13 @@ from collections.abc import Callable
 from fractions import Fraction
 from functools import cache
 
+import mpmath
 import sympy
 from sympy.core.function import UndefinedFunction
 from sympy.printing.codeprinter import PrintMethodNotImplementedError
 from sympy.printing.numpy import SciPyPrinter
 from sympy.printing.pycode import MpmathPrinter, PythonCodePrinter
+from sympy.utilities.lambdify import MPMATH_TRANSLATIONS
 
 from modeq.errors import InvalidLoss
 
@@ -31,11 +33,21 @@ class Dialect:
         self.number = number
         self.constant = constant
 
+    def fallback(self, function: Callable, holes: list[sympy.Symbol]) -> str:
+        """Return a call that sympy's printer does not know, where mpmath has the function."""
+        name = MPMATH_TRANSLATIONS.get(function.__name__, function.__name__)
+        if self.constant != _MPMATH.doprint or not hasattr(mpmath.mp, name):
+            raise PrintMethodNotImplementedError(f"{function.__name__} is not available")
+        return f"mp.{name}({', '.join(hole.name for hole in holes)})"
+
     @cache  # noqa: B019 - there are three dialects, and they live for ever
     def template(self, function: Callable, arity: int) -> str:
         """Return the text of a call, with {0}, {1}, … for the arguments."""
         holes = [sympy.Symbol(f"HOLE{i}") for i in range(arity)]
-        text = self.printer.doprint(function(*holes))
+        try:
+            text = self.printer.doprint(function(*holes))
+        except PrintMethodNotImplementedError:
+            text = self.fallback(function, holes)
         for i, hole in enumerate(holes):
             text = text.replace(hole.name, f"{{{i}}}")
         return text

@@ -128,9 +128,7 @@ class ModifiedEquation(ModifiedField):
         return f"<ModifiedEquation of order {self.order}: {self.method} on {self.loss!r}>"
 
 
-def derive(
-    loss: Any, order: int, method: Any = None, *, variables: Any = None
-) -> ModifiedEquation:
+def derive(loss: Any, order: int, method: Any = None, *, variables: Any = None) -> ModifiedEquation:
     """Return the modified equation of a loss or vector field, with counter terms up to hⁿ.
 
     Args:

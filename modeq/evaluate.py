@@ -163,6 +163,7 @@ class SeriesField:
         return Vector(PowerSeries([self.constant(x)]) for x in self.variables)
 
     def __call__(self, theta: Vector) -> Vector:
+        """Return f along the path ``theta``."""
         evaluate = SeriesEvaluator(dict(zip(self.variables, theta, strict=True)), self.constant)
         return Vector(evaluate(component) for component in self.components)
 

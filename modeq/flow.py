@@ -12,8 +12,15 @@ import numpy as np
 from modeq.derive import ModifiedField, derive_field
 from modeq.errors import DidNotConverge, FlowError, InvalidPoint, InvalidStep
 from modeq.loss import Field, as_field
-from modeq.methods import Method, as_method
-from modeq.numeric import NumericField, as_points, check_step, gradient_field, numeric_field
+from modeq.methods import as_method
+from modeq.numeric import (
+    NumericField,
+    as_points,
+    check_step,
+    domain_field,
+    gradient_field,
+    numeric_field,
+)
 from modeq.trees import check_order
 
 RELATIVE_TOLERANCE = 1e-12
@@ -45,24 +52,28 @@ def check_steps(steps: Any) -> int:
     return steps.__index__()
 
 
-def check_start(theta0: Any, rhs: NumericField, h: float) -> np.ndarray:
-    """Return a start as an array of shape (d,) at which a field is finite.
+def check_start(theta0: Any, loss: Field, parameters: Mapping | None = None) -> np.ndarray:
+    """Return a start as an array of shape (d,), if the loss and its gradient are finite there.
 
     Raises:
-        InvalidPoint: The shape is wrong, an entry is not finite, or the point is outside the domain.
+        InvalidPoint: The shape is wrong, an entry is not a finite real number, or the point is
+            outside the domain.
+
+    >>> check_start([1], as_field("log(x)"))
+    array([1.])
     """
-    start = as_points(theta0, rhs.dimension)
+    start = as_points(theta0, loss.dimension)
     if start.ndim != 1:
         raise InvalidPoint(
             f"the start has the shape {start.shape}; it must be one point of shape "
-            f"({rhs.dimension},)"
+            f"({loss.dimension},)"
         )
-    if not np.all(np.isfinite(start)):
-        raise InvalidPoint(f"the start is {start.tolist()}; its entries must be finite")
-    if np.iscomplexobj(start) or not np.all(np.isfinite(rhs(start, h))):
+    if np.iscomplexobj(start) or not np.all(np.isfinite(start)):
+        raise InvalidPoint(f"the start is {start.tolist()}; its entries must be finite and real")
+    if not np.all(np.isfinite(domain_field(loss, parameters)(start, 0.0))):
         raise InvalidPoint(
-            f"the field is not a finite real number at the start {start.tolist()}: the point is "
-            f"outside its domain"
+            f"the loss or its gradient is not a finite real number at the start {start.tolist()}: "
+            f"the point is outside the domain"
         )
     return start
 
@@ -87,7 +98,7 @@ def solve(
     """
     h, steps = check_step(h), check_steps(steps)
     rhs = numeric_field(modified, parameters)
-    start = check_start(theta0, rhs, h)
+    start = check_start(theta0, modified.loss, parameters)
     return integrate(lambda theta: rhs(theta, h), start, h, steps)
 
 
@@ -120,10 +131,10 @@ def integrate(
         first_step=h / 16,
     )
     if not (solution.success and np.all(np.isfinite(solution.y))):
-        reached = solution.t[-1] if len(solution.t) else 0.0
+        reached, last = (solution.t[-1], solution.y[:, -1]) if len(solution.t) else (0.0, start)
         raise FlowError(
             f"the flow blows up or leaves the domain of the field soon after t = {reached:.6g}; "
-            f"the last point was {solution.y[:, -1].tolist() if len(solution.t) else start.tolist()}"
+            f"the last point was {last.tolist()}"
         )
     return Trajectory(t, solution.y.T)
 
@@ -175,16 +186,16 @@ def iterate(
     [1.0, 0.9, 0.81]
     """
     h, steps = check_step(h), check_steps(steps)
-    gradient = gradient_field(as_field(loss), parameters)
+    loss = as_field(loss)
     rule = as_method(method).rule_over(float)
-    f = _ArrayField(gradient)
-    theta = [check_start(theta0, gradient, h)]
+    f = _ArrayField(gradient_field(loss, parameters))
+    theta = [check_start(theta0, loss, parameters)]
     for step in range(1, steps + 1):
         theta.append(rule(theta[-1], f, h))
         if not np.all(np.isfinite(theta[-1])):
             raise FlowError(
-                f"iterate {step} is {theta[-1].tolist()}: the method diverges or leaves the domain; "
-                f"the iterate before was {theta[-2].tolist()}"
+                f"iterate {step} is {theta[-1].tolist()}, after {theta[-2].tolist()}: the method "
+                f"diverges or leaves the domain"
             )
     return np.array(theta)
 
@@ -239,6 +250,7 @@ def compare(
     """
     loss, method = as_field(loss), as_method(method)
     theta0, h = start_and_step(loss, theta0, h)
+    h = check_step(h)
     iterates = iterate(loss, theta0, h=h, steps=steps, method=method, parameters=parameters)
     orders = tuple(map(check_order, orders))
     modified = derive_field(loss, max(orders, default=0), method)
@@ -261,5 +273,3 @@ def start_and_step(loss: Field, theta0: Any, h: Any) -> tuple[Any, Any]:
     if h is None:
         raise InvalidStep("the learning rate h is missing: give a positive number")
     return theta0, h
-
-

@@ -33,7 +33,7 @@ def collect_families(variables: Sequence, expressions: Iterable, depth: int) -> 
             if key not in families:
                 families[key] = key[0](key[1], variables)
                 new.append(families[key])
-                arguments += node.args
+                arguments += [part for part in node.args if isinstance(part, sympy.Expr)]
             families[key].add(node)
         if not new:
             return families

@@ -111,7 +111,8 @@ class VectorField(Field):
         if len(self.components) != len(self.variables):
             raise InvalidLoss(
                 f"the field has {len(self.components)} components but {len(self.variables)} "
-                f"variables ({_names(self.variables)}); give one component for each variable"
+                f"variables ({_names(self.variables)}), and the symbols left over are "
+                f"{_names(self.parameters) or 'none'}; give one component for each variable"
             )
 
     @cached_property

@@ -25,7 +25,7 @@ def exact(entry: Any, where: str) -> Any:
     >>> exact(0.1, "b[0]")
     Fraction(1, 10)
     """
-    if isinstance(entry, bool) or isinstance(entry, str):
+    if isinstance(entry, bool | str):
         raise InvalidMethod(f"{where} is {entry!r}; it must be a number, such as Fraction(1, 2)")
     if isinstance(entry, Rational):
         return Fraction(entry.numerator, entry.denominator)

@@ -16,9 +16,9 @@ from typing import Any
 import numpy as np
 from sympy.printing.codeprinter import PrintMethodNotImplementedError
 
-from modeq.derive import ModifiedField
+from modeq.derive import ModifiedField, one_step
 from modeq.errors import InvalidPoint, InvalidStep, InvalidValue
-from modeq.evaluate import STEP, SeriesField
+from modeq.evaluate import SeriesField
 from modeq.logarithm import logarithm
 from modeq.loss import Field, H, exact_values
 from modeq.program import Node, Tape
@@ -40,9 +40,10 @@ class NumericField:
         outputs: The nodes of the components.
         form: How the program was found.
 
-    ``rhs(theta, h)`` takes an array of shape (..., d) and returns one of the same shape; h is a
-    number, or an array that broadcasts against the leading axes. Where the field is undefined
-    (the logarithm of a negative number, say) the result is nan.
+    ``rhs(theta, h)`` takes an array of shape (..., d) and returns one of shape (..., number of
+    outputs), for a field the same shape; h is a number, or an array that broadcasts against the
+    leading axes. Where the field is undefined (the logarithm of a negative number, say) the result
+    is nan.
     """
 
     def __init__(self, tape: Tape, outputs: list[Node], form: str):
@@ -78,6 +79,7 @@ class NumericField:
         return self._tape.compile(self._outputs, dialect, namespace)
 
     def __call__(self, theta: Any, h: Any) -> np.ndarray:
+        """Return the outputs at points; see the class."""
         theta = as_points(theta, self.dimension)
         if theta.ndim == 1 and np.ndim(h) == 0 and theta.dtype == np.float64:
             return self._at_point(theta, h)
@@ -87,7 +89,7 @@ class NumericField:
             for i in range(self.dimension)
         ]
         rates = h if np.ndim(h) == 0 else np.broadcast_to(h, shape).reshape(-1)
-        return self._in_blocks(columns, rates).reshape(*shape, self.dimension)
+        return self._in_blocks(columns, rates).reshape(*shape, len(self._outputs))
 
     def _at_point(self, theta: np.ndarray, h: float) -> np.ndarray:
         """Return the value at one point, by Python's floats, which are faster than arrays there."""
@@ -100,7 +102,8 @@ class NumericField:
 
     def _in_blocks(self, columns: list[np.ndarray], h: Any) -> np.ndarray:
         size = len(columns[0])
-        result = np.empty((size, self.dimension), np.result_type(*columns, np.asarray(h), float))
+        kind = np.result_type(*columns, np.asarray(h), float)
+        result = np.empty((size, len(self._outputs)), kind)
         with np.errstate(all="ignore"):
             for begin in range(0, size, BLOCK):
                 part = slice(begin, begin + BLOCK)
@@ -186,6 +189,18 @@ def gradient_field(loss: Field, parameters: Mapping | None = None) -> NumericFie
     return NumericField(tape, [tape.convert(component) for component in loss.components], "program")
 
 
+def domain_field(loss: Field, parameters: Mapping | None = None) -> NumericField:
+    """Return the numeric function whose outputs are all finite where a loss and its field exist.
+
+    >>> from modeq.loss import Loss
+    >>> domain_field(Loss("log(x)"))([-1.0], 0)  # the gradient 1/x is a number, the loss is not
+    array([nan,  1.])
+    """
+    tape = Tape((*loss.variables, H), exact_values(parameters or {}, loss.parameters))
+    expressions = dict.fromkeys((*loss.expressions, *loss.components))
+    return NumericField(tape, [tape.convert(expression) for expression in expressions], "program")
+
+
 def _is_short(modified: ModifiedField) -> bool:
     terms = sum(len(element) for vector in modified.elements for element in vector)
     return terms <= MAX_EXPANDED_TERMS
@@ -196,9 +211,9 @@ def _program_form(modified: ModifiedField, tape: Tape) -> NumericField:
 
 
 def _record_program(modified: ModifiedField, tape: Tape) -> list[Node]:
-    loss, rule = modified.loss, modified.method.rule
+    loss = modified.loss
     f = SeriesField(loss.components, loss.variables, tape.convert)
-    total = logarithm(lambda theta: rule(theta, f, STEP), f.start(), modified.order)
+    total = logarithm(one_step(modified.method, f), f.start(), modified.order)
     return [
         _in_powers_of_h([tape.node(series[j + 1]) for j in range(modified.order + 1)], tape)
         for series in total

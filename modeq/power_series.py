@@ -224,6 +224,8 @@ class Vector(tuple):
         return self + -1 * other
 
     def __mul__(self, factor) -> Vector:
+        if isinstance(factor, tuple):
+            return NotImplemented  # a point times a point is no vector
         return Vector(factor * a for a in self)
 
     __rmul__ = __mul__

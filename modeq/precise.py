@@ -71,7 +71,8 @@ class Precision:
             program = field.compile("gmpy2", {"gmpy2": gmpy2, "mpq": gmpy2.mpq})
         else:
             context = self._mpmath
-            program = field.compile("mpmath", {"mp": context, "mpq": lambda p, q: context.mpf(p) / q})
+            names = {"mp": context, "mpq": lambda p, q: context.mpf(p) / q}
+            program = field.compile("mpmath", names)
         return lambda theta: Vector(program(*theta, h))
 
 
@@ -96,9 +97,7 @@ def norm(vector: Vector) -> Number:
     return max(map(abs, vector))
 
 
-def flow(
-    rhs: Callable[[Vector], Vector], start: Vector, time: Number, tolerance: Number
-) -> Vector:
+def flow(rhs: Callable[[Vector], Vector], start: Vector, time: Number, tolerance: Number) -> Vector:
     """Return the solution of θ' = rhs(θ) at ``time``, by extrapolating the midpoint rule.
 
     Each step is Gragg's rule with 2, 4, 6, … substeps, extrapolated in the square of their size

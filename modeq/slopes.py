@@ -1,7 +1,7 @@
 """Order checks: the flow against the optimizer itself, at halved learning rates.
 
-With f̃ cut at hⁿ, one step of the flow misses the method by O(h^{n+2}), and at a fixed time the error
-is O(h^{n+1}). Both are measured with as many digits as the errors need. Where counter terms after
+With f̃ cut at hⁿ, one step of the flow misses the method by O(h^{n+2}), and at a fixed time the
+error is O(h^{n+1}). Both are measured with as many digits as the errors need. Where counter terms after
 hⁿ vanish the errors are smaller still; the expected slopes take that into account, from the values
 of the next counter terms at the start, which come from running the method in power series there.
 """
@@ -12,14 +12,17 @@ import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import pairwise
+from numbers import Rational
 from typing import Any
 
 import mpmath
+import numpy as np
 import sympy
 
-from modeq.derive import ModifiedField
+from modeq.derive import ModifiedField, one_step
 from modeq.errors import DidNotConverge, FlowError, InvalidValue
-from modeq.evaluate import STEP, SeriesField
+from modeq.evaluate import SeriesField
 from modeq.flow import check_start, check_steps
 from modeq.logarithm import logarithm
 from modeq.loss import exact_values
@@ -99,7 +102,8 @@ class OrderReport:
                 strict=True,
             )
         ]
-        foot = f"{'expected':>27}   {_slope(self.expected_local)}{'':24}{_slope(self.expected_global)}"
+        local, far = _slope(self.expected_local), _slope(self.expected_global)
+        foot = f"{'expected':>27}   {local}{'':24}{far}"
         return "\n".join([head, *rows, foot])
 
 
@@ -144,9 +148,7 @@ class _Measurement:
         self.modified = modified
         self.field: NumericField = numeric_field(modified, parameters)
         self.gradient: NumericField = gradient_field(modified.loss, parameters)
-        self.start = [
-            Fraction(x) for x in check_start(theta0, self.gradient, float(h)).tolist()
-        ]
+        self.start = _exact_start(theta0, check_start(theta0, modified.loss, parameters))
         self.h = Fraction(h)
         self.steps = steps
         self.next_terms = _next_terms(modified, self.start, parameters)
@@ -172,7 +174,8 @@ class _Measurement:
         power = self._expected_power()
         if math.isinf(power):
             return 30
-        size = self.next_terms[power - self.modified.order - 1] * mpmath.mpf(float(h)) ** (power + 1)
+        term = self.next_terms[power - self.modified.order - 1]
+        size = term * mpmath.mpf(float(h)) ** (power + 1)
         return max(20, int(-mpmath.log10(size))) + EXTRA_DIGITS
 
     def _errors(self, h: Fraction, steps: int) -> tuple[Fraction, Number, Number, int]:
@@ -207,12 +210,15 @@ class _Measurement:
         )
 
 
+def _exact_start(theta0: Any, rounded: np.ndarray) -> list[Fraction]:
+    """Return the start as Fractions; rational entries are taken as they are, not rounded."""
+    pairs = zip(theta0, rounded.tolist(), strict=True)
+    return [Fraction(x) if isinstance(x, Rational) else Fraction(value) for x, value in pairs]
+
+
 def _slopes(errors: Sequence[float]) -> tuple[float, ...]:
     """Return log₂ of the ratios of successive errors; nan where there is no ratio."""
-    return tuple(
-        math.log2(a / b) if a > 0 and b > 0 else math.nan
-        for a, b in zip(errors, errors[1:], strict=False)
-    )
+    return tuple(math.log2(a / b) if a > 0 and b > 0 else math.nan for a, b in pairwise(errors))
 
 
 def _iterates(
@@ -273,6 +279,6 @@ def _next_terms(
 
     f = SeriesField(loss.components, loss.variables, constant)
     order = modified.order + LOOKAHEAD
-    total = logarithm(lambda theta: modified.method.rule(theta, f, STEP), f.start(), order)
+    total = logarithm(one_step(modified.method, f), f.start(), order)
     vectors = list(total.coefficient_vectors(order + 2))[modified.order + 2 :]
     return [max(abs(context.mpf(entry)) for entry in vector) for vector in vectors]

@@ -311,11 +311,11 @@ def _column(thing: Any, x: Sequence[sympy.Symbol], name: str) -> Column:
 
 def _assert_identity(field: Column, step: Column, x: tuple[sympy.Symbol, ...], order: int) -> None:
     rows = []
-    difference = _flow(field, x, order) - (step - sympy.ImmutableMatrix(x))
-    for power in range(order + 2):
-        coefficient = _coefficient(difference, power)
-        vanishes = all(map(_is_zero, coefficient))
-        rows.append(f"    h^{power}   {0 if vanishes else ', '.join(map(str, coefficient))}")
+    moved = _taylor(step - sympy.ImmutableMatrix(x), order + 1)
+    for power, (reached, goal) in enumerate(zip(_flow(field, x, order), moved, strict=True)):
+        difference = [sympy.factor_terms(a - b) for a, b in zip(reached, goal, strict=True)]
+        vanishes = all(map(_is_zero, difference))
+        rows.append(f"    h^{power}   {0 if vanishes else ', '.join(map(str, difference))}")
         if not vanishes:
             # The coefficient of h⁰ is that of θ⁺ - θ alone, and only shown where it is wrong.
             shown = "\n".join(rows[min(power, 1) :])
@@ -326,37 +326,40 @@ def _assert_identity(field: Column, step: Column, x: tuple[sympy.Symbol, ...], o
             )
 
 
-def _flow(field: Column, x: tuple[sympy.Symbol, ...], order: int) -> Column:
-    """Return Σ hⁱ/i! (D_f̃)^{i-1} f̃, i ≥ 1, through h^{n+1}: where the flow for time h gets to."""
-    field = _cut(field, order)
-    total, term = H * field, field
+def _flow(field: Column, x: tuple[sympy.Symbol, ...], order: int) -> list[Column]:
+    """Return the coefficients of h⁰, …, h^{n+1} in Σ hⁱ/i! (D_f̃)^{i-1} f̃, i ≥ 1."""
+    zero = sympy.zeros(len(x), 1)
+    fields = _taylor(field, order)
+    total = [zero, *fields]
+    terms = fields
     for i in range(2, order + 2):
-        term = _cut(term.jacobian(x) * field, order + 1 - i)
-        total += H**i / math.factorial(i) * term
+        terms = [
+            sum((terms[j - k].jacobian(x) * fields[k] for k in range(j + 1)), zero)
+            for j in range(order + 2 - i)
+        ]
+        for j, term in enumerate(terms):
+            total[j + i] += term / math.factorial(i)
     return total
 
 
-def _cut(column: Column, order: int) -> Column:
-    """Return the Taylor polynomial in h."""
-    terms = (H**k * _coefficient(column, k) for k in range(order + 1))
-    return sum(terms, sympy.zeros(len(column), 1)).applyfunc(sympy.expand)
-
-
-def _coefficient(column: Column, power: int) -> Column:
-    return (column.diff(H, power) if power else column).subs(H, 0) / math.factorial(power)
+def _taylor(column: Column, order: int) -> list[Column]:
+    """Return the Taylor coefficients in h."""
+    derivatives = [column]
+    for _ in range(order):
+        derivatives.append(derivatives[-1].diff(H))
+    return [d.subs(H, 0) / math.factorial(k) for k, d in enumerate(derivatives)]
 
 
 def _is_zero(expression: sympy.Expr) -> bool:
     """Tell whether an expression vanishes identically."""
-    expanded = sympy.expand(expression)
-    if expanded == 0 or expanded.is_Number:
-        return expanded == 0
-    symbols = sorted(expanded.free_symbols, key=str)
+    symbols = sorted(expression.free_symbols, key=str)
     point = {s: sympy.sqrt(sympy.prime(i + 3)) / 3 for i, s in enumerate(symbols)}
-    # A value that is clearly not zero is a proof, and quicker than sympy's simplification.
-    if abs(sympy.N(expanded.subs(point), 30, maxn=60)) > sympy.Rational(1, 10**20):
+    # A value that is clearly not zero is a proof, and quicker than any simplification.
+    if abs(sympy.N(expression.subs(point), 30, maxn=60)) > sympy.Rational(1, 10**20):
         return False
-    return bool(sympy.simplify(expanded.rewrite(sympy.exp)) == 0)
+    # Denominators stay in factors, where expanding them would take long.
+    numerator = sympy.expand(sympy.fraction(sympy.together(expression))[0])
+    return numerator == 0 or sympy.simplify(numerator.rewrite(sympy.exp)) == 0
 
 
 class _Steps:

@@ -52,9 +52,9 @@ def _both_derivations(method, *cases) -> Iterator[Row]:
 
 def _conversion(loss, order: int) -> float:
     """Return the time of counter_terms, which is kept once it is found, so it is run anew."""
-    return best(
-        lambda: derive_field(loss, order, GradientDescent()).counter_terms
-    ) - best(lambda: derive_field(loss, order, GradientDescent()))
+    return best(lambda: derive_field(loss, order, GradientDescent()).counter_terms) - best(
+        lambda: derive_field(loss, order, GradientDescent())
+    )
 
 
 def _against_plain_sympy(loss, order: int, limit: float) -> Row:
