@@ -32,10 +32,10 @@ def counter_terms_by_recursion(loss: modeq.Loss, last: int) -> list[sympy.Matrix
         """Return Σ_{k₁+…+kᵢ = total} D_{k₁} … D_{k_{i-1}} Ξ_{kᵢ}."""
         if i == 1:
             return xi[total]
-        inner = [
-            (nested(i - 1, total - k).jacobian(loss.variables), xi[k]) for k in range(total + 1)
-        ]
-        return sum((J * v for J, v in inner), sympy.zeros(loss.dimension, 1)).expand()
+        terms = (
+            nested(i - 1, total - k).jacobian(loss.variables) * xi[k] for k in range(total + 1)
+        )
+        return sum(terms, sympy.zeros(loss.dimension, 1)).expand()
 
     for alpha in range(last + 1):
         parts = (
@@ -67,26 +67,33 @@ def is_zero(column: sympy.Matrix) -> bool:
     return all(entry.expand() == 0 for entry in column)
 
 
+def counter_terms_by_trees(loss: modeq.Loss, last: int) -> list[sympy.Matrix]:
+    """Return ξ₀, …, ξ_last as sums of elementary differentials over rooted trees."""
+    field = modeq.modified_equation("gradient-descent", order=last + 1).field(loss)
+    h = sympy.Symbol("h", positive=True)
+    return [-field.applyfunc(lambda e, p=p: e.coeff(h, p)) for p in range(1, last + 2)]
+
+
+def compare(text: str) -> None:
+    """Find the counter terms of a loss in three ways, and print them if they agree."""
+    loss = modeq.Loss(text)
+    derived = [-term for term in modeq.derive(loss, order=LAST + 1).counter_terms]
+    recursive, by_trees = counter_terms_by_recursion(loss, LAST), counter_terms_by_trees(loss, LAST)
+    print(f"\nL = {text}")
+    for alpha, xi in enumerate(derived):
+        assert is_zero(xi - recursive[alpha]), f"the recursion differs at xi_{alpha} for {text}"
+        assert is_zero(xi - by_trees[alpha]), f"the trees differ at xi_{alpha} for {text}"
+        shown = str(list(xi)) if alpha < 2 else f"{len(str(list(xi)))} characters"
+        print(f"  xi_{alpha} agrees three ways: {shown}")
+    assert all(is_zero(a - b) for a, b in zip(derived, first_three(loss), strict=False))
+
+
 def main() -> None:
     """Print the counter terms without coordinates, and compare three ways to find them."""
-    universal = modeq.modified_equation("gradient-descent", order=LAST + 1)
     print("h f~ of gradient descent over rooted trees (g, H, T: derivatives of the loss):\n")
-    print(universal.text("gradient"))
+    print(modeq.modified_equation("gradient-descent", order=LAST + 1).text("gradient"))
     for text in LOSSES:
-        loss = modeq.Loss(text)
-        equation = modeq.derive(loss, order=LAST + 1)
-        derived = [-term for term in equation.counter_terms]
-        by_recursion = counter_terms_by_recursion(loss, LAST)
-        by_trees = universal.field(loss).expand()
-        print(f"\nL = {text}")
-        for alpha, (xi, recursive) in enumerate(zip(derived, by_recursion, strict=True)):
-            tree_sum = by_trees.applyfunc(lambda e, a=alpha: e.coeff(equation.h, a + 1))
-            assert is_zero(xi - recursive), f"the recursion differs at xi_{alpha} for {text}"
-            assert is_zero(xi + tree_sum), f"the trees differ at xi_{alpha} for {text}"
-            shown = str(list(xi)) if alpha < 2 else f"{len(str(list(xi)))} characters"
-            print(f"  xi_{alpha} agrees three ways: {shown}")
-        printed = first_three(loss)
-        assert all(is_zero(a - b) for a, b in zip(derived, printed, strict=False))
+        compare(text)
     print("\nThe printed forms of xi_0, xi_1, xi_2 hold for every loss above.")
 
 

@@ -80,9 +80,7 @@ def main(pictures: Path | None = None) -> None:
         print(f"{k:3d}   {float(abs(c[k])) ** (1 / k):11.3f}   {k / (2 * pi * e):10.3f}")
     assert abs(float(abs(c[ORDER])) ** (1 / ORDER) / (ORDER / (2 * pi * e)) - 1) < 0.1
 
-    print(
-        "\n  hy   error of order 0   smallest term   at k   best order   error   error of the last"
-    )
+    print("\n  hy   error of order 0   smallest term   at k   best order   error   last error")
     errors = {z: step_errors(z, range(LONGEST + 1)) for z in STEPS}
     for z, error in errors.items():
         # Along the step y grows by the factor 1 + z, and the terms are largest at its end.

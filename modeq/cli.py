@@ -8,35 +8,21 @@ be right.
 from __future__ import annotations
 
 import contextlib
-import difflib
 import os
 import re
 import sys
 import warnings
 from collections.abc import Callable, Iterator, Sequence
-from decimal import Decimal
 from fractions import Fraction
 
 import click
-import numpy as np
 
 import modeq
-from modeq import files, plots, problems
-from modeq.errors import (
-    CannotWrite,
-    FlowError,
-    InvalidPoint,
-    InvalidStep,
-    InvalidValue,
-    MissingParameter,
-    ModeqError,
-    ModeqWarning,
-    ParseError,
-)
-from modeq.loss import Loss
-from modeq.methods import NAMED, as_method
+from modeq import arguments, files, plots, problems
+from modeq.arguments import Read
+from modeq.errors import CannotWrite, FlowError, ModeqError, ModeqWarning, ParseError
+from modeq.methods import as_method
 from modeq.notation import signed_formula
-from modeq.parse import LIMITS, parse_names
 from modeq.text import MAX_TERMS, visible
 
 CHECK_STEPS = 4
@@ -44,10 +30,7 @@ PICTURE_STEPS = 20
 
 DONE, CHECK_FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 
-_MAX_POWER_OF_TEN = 300
-_MAX_DIGITS = 100
 _EXCERPT = 60
-_WORD = re.compile(r"[a-z][a-z0-9-]{1,49}")
 
 FORMATS: dict[str, Callable[[modeq.ModifiedEquation, int], str]] = {
     "text": lambda equation, max_terms: equation.text(max_terms),
@@ -58,11 +41,11 @@ FORMATS: dict[str, Callable[[modeq.ModifiedEquation, int], str]] = {
 }
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(words: Sequence[str] | None = None) -> int:
     """Run a command line and return its exit code.
 
     Args:
-        arguments: The words after ``modeq``; without them, those of this process.
+        words: The words after ``modeq``; without them, those of this process.
 
     >>> main(["trees", "--method", "euler", "--order", "1"])
     euler: h f~ = sum of coefficient * h^vertices * F(tree)
@@ -74,7 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     try:
         with _own_warnings():
             code = _commands.main(
-                arguments, prog_name="modeq", standalone_mode=False, windows_expand_args=False
+                words, prog_name="modeq", standalone_mode=False, windows_expand_args=False
             )
     except (click.Abort, KeyboardInterrupt):
         return INTERRUPTED
@@ -156,143 +139,6 @@ def _deliver(text: str, path: str | None) -> None:
         files.write_atomically(path, text.rstrip("\n") + "\n")
 
 
-def read_number(text: str, name: str) -> Fraction:
-    """Return a decimal or a fraction exactly.
-
-    >>> read_number("1e-3", "--lr"), read_number("-2/3", "--at")
-    (Fraction(1, 1000), Fraction(-2, 3))
-
-    Raises:
-        InvalidValue: The text is something else, infinite, or of an absurd size.
-    """
-    try:
-        power = Decimal(text.partition("/")[0]).adjusted()
-        if len(text) <= _MAX_DIGITS and abs(power) <= _MAX_POWER_OF_TEN:
-            return Fraction(text)
-    except (ValueError, ArithmeticError):
-        pass
-    raise InvalidValue(f"{name} is {text!r}; it must be a finite number, such as 0.1, 1e-3 or -2/3")
-
-
-def _whole(least: int) -> Callable:
-    """Return a callback that reads an integer."""
-
-    def read(context: click.Context, option: click.Parameter, text: str | None) -> int | None:
-        if text is None or isinstance(text, int):
-            return text
-        try:
-            if (value := int(text)) >= least:
-                return value
-        except ValueError:
-            pass
-        raise InvalidValue(f"{option.opts[0]} is {text!r}; it must be an integer >= {least}")
-
-    return read
-
-
-def _rate(context: click.Context, option: click.Parameter, text: str | None) -> Fraction | None:
-    if text is None:
-        return None
-    rate = read_number(text, option.opts[0])
-    if rate <= 0:
-        raise InvalidStep(f"--lr is {text!r}; it must be positive, such as 1e-3 or 1/1000")
-    return rate
-
-
-def _point(context: click.Context, option: click.Parameter, text: str | None) -> list | None:
-    if text is None:
-        return None
-    return [read_number(part.strip(), f"a number in {option.opts[0]}") for part in text.split(",")]
-
-
-def _settings(
-    context: click.Context, option: click.Parameter, texts: Sequence[str]
-) -> dict[str, str]:
-    values: dict[str, str] = {}
-    for text in texts:
-        name, _, value = (part.strip() for part in text.partition("="))
-        if not (name and value):
-            raise InvalidValue(f"--set is {text!r}; it must be NAME=VALUE, such as lam=1/10")
-        if name in values:
-            raise InvalidValue(f"--set gives {name!r} twice; give it one value")
-        values[name] = value
-    return values
-
-
-def _together(*decorators: Callable) -> Callable:
-    """Return one decorator for several, in the order of the help text."""
-
-    def decorate(function: Callable) -> Callable:
-        for decorator in reversed(decorators):
-            function = decorator(function)
-        return function
-
-    return decorate
-
-
-_order = click.option(
-    "--order", required=True, callback=_whole(0), metavar="N",
-    help="Highest power of h in the counter terms; 0 is the flow without them.",
-)  # fmt: skip
-_method = click.option(
-    "--method", default="gradient-descent", show_default=True, metavar="NAME",
-    help=f"One of {', '.join(NAMED)}.",
-)  # fmt: skip
-_loss_options = _together(
-    click.argument("loss"),
-    _order,
-    _method,
-    click.option(
-        "--set", "settings", multiple=True, callback=_settings, metavar="NAME=VALUE",
-        help="Give a parameter of the loss an exact value. May be repeated.",
-    ),
-    click.option(
-        "--variables", metavar="NAMES",
-        help='Variables, such as "x y"; other names are parameters. Without it, all names that '
-        "--set gives no value.",
-    ),
-)  # fmt: skip
-
-
-def _read_loss(text: str, variables: str | None, settings: dict[str, str]) -> Loss:
-    """Return the loss of a formula or of the name of a problem, with the settings put in."""
-    text = _standard_input() if text == "-" else text
-    loss = _problem(text)
-    if loss is None:
-        loss = Loss(text, variables)
-    elif variables is not None:
-        known = {x.name: x for x in loss.variables}
-        loss = Loss(loss.expression, [known.get(x.name, x) for x in parse_names(variables)])
-    if not settings:
-        return loss
-    if variables is None:
-        loss = Loss(loss.expression, [x for x in loss.variables if x.name not in settings])
-    return loss.subs(settings)
-
-
-def _standard_input() -> str:
-    try:
-        return sys.stdin.read(LIMITS.characters + 2).strip()
-    except (AttributeError, UnicodeDecodeError, OSError):
-        raise InvalidValue("the formula on standard input cannot be read as text") from None
-
-
-def _problem(text: str) -> problems.Problem | None:
-    """Return the problem of that name; names that nearly are one are refused with a hint."""
-    key = text.strip().lower().replace("_", "-")
-    if _WORD.fullmatch(key) and difflib.get_close_matches(key, problems.ALL, cutoff=0.8):
-        return problems.named(key)
-    return None
-
-
-def _require_values(loss: Loss) -> None:
-    for symbol in loss.parameters:
-        raise MissingParameter(
-            f"the parameter {symbol} has no value; give --set {symbol}=VALUE, "
-            f"or name it in --variables"
-        )
-
-
 @click.group(
     invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"], "terminal_width": 90},
@@ -313,18 +159,18 @@ def _commands(context: click.Context) -> None:
 
 
 @_commands.command("derive")
-@_loss_options
+@arguments.loss_arguments
 @click.option(
     "--format", "form", type=click.Choice(list(FORMATS)), default="text", show_default=True,
     help="How to write the equation.",
 )  # fmt: skip
 @click.option(
-    "--max-terms", default=MAX_TERMS, show_default=True, callback=_whole(1), metavar="K",
-    type=click.UNPROCESSED,
+    "--max-terms", default=str(MAX_TERMS), show_default=True, metavar="K",
+    type=Read(read_integer, least=1),
     help="Monomials that are printed of each component and power of h.",
 )  # fmt: skip
 @click.option("-o", "--output", metavar="FILE", help="Write to a file instead of printing.")
-def _derive(loss, order, method, settings, variables, form, max_terms, output) -> None:
+def _derive(loss, order, method, form, max_terms, output) -> None:
     """Print the modified equation of LOSS.
 
     LOSS is a formula, the name of a problem (see: modeq problems), or - for a formula on standard
@@ -336,26 +182,25 @@ def _derive(loss, order, method, settings, variables, form, max_terms, output) -
       modeq derive "lam*x**4/4" --set lam=1/10 --order 2 --format latex
       modeq derive rosenbrock --order 2 --method rk4 --format python -o field.py
     """
-    loss = _read_loss(loss, variables, settings)
     if form == "python":
-        _require_values(loss)
+        require_values(loss)
     with _busy("deriving"):
         text = FORMATS[form](modeq.derive(loss, order, method), max_terms)
     _deliver(text, output)
 
 
 @_commands.command("check")
-@_loss_options
+@arguments.loss_arguments
 @click.option(
-    "--at", callback=_point, metavar="X,Y,...",
+    "--at", type=Read(read_point), metavar="X,Y,...",
     help="The start, one number for each variable. Problems have one of their own.",
 )  # fmt: skip
 @click.option(
-    "--lr", callback=_rate, metavar="H",
+    "--lr", type=Read(read_rate), metavar="H",
     help="The largest learning rate; it is halved. Problems have one of their own.",
 )  # fmt: skip
 @click.option(
-    "--steps", callback=_whole(1), metavar="K",
+    "--steps", type=Read(read_integer, least=1), metavar="K",
     help=f"Steps to the fixed time [default: {CHECK_STEPS}] and of the trajectories in the "
     f"picture [default: {PICTURE_STEPS}].",
 )  # fmt: skip
@@ -364,7 +209,7 @@ def _derive(loss, order, method, settings, variables, form, max_terms, output) -
     help=f"Write a picture ({', '.join(plots.FORMATS)}): the trajectories of the method and of the "
     f"flows of order 0 to N, and their errors against h with the expected slopes.",
 )  # fmt: skip
-def _check(loss, order, method, settings, variables, at, lr, steps, plot) -> int:
+def _check(loss, order, method, at, lr, steps, plot) -> int:
     """Check the order of the flow of LOSS against the method itself.
 
     The learning rate is halved until the slopes of the errors settle: N + 2 after one step and
@@ -375,73 +220,35 @@ def _check(loss, order, method, settings, variables, at, lr, steps, plot) -> int
       modeq check rosenbrock --order 3 --plot check.png
       modeq check "x**2*y + lam*y**4" --set lam=0.1 --at -1,1 --lr 1e-2 --order 2
     """
-    loss = _read_loss(loss, variables, settings)
-    _require_values(loss)
-    at, lr = _start_and_rate(loss, at, lr)
+    require_values(loss)
+    at, lr = start_and_rate(loss, at, lr)
     if plot is not None:
         plots.picture_format(plot)
     with _busy("checking"):
-        report = modeq.derive(loss, order, method).check(at, h=lr, steps=steps or CHECK_STEPS)
+        equation = modeq.derive(loss, order, method)
+        report = equation.check(at, h=lr, steps=steps or CHECK_STEPS)
         if plot is not None:
-            _draw(loss, report, method, at, lr, steps, plot)
+            lower = _lower_reports(equation, at, lr, steps or CHECK_STEPS)
+            comparison = modeq.compare(
+                loss, at, h=lr, steps=steps or PICTURE_STEPS, orders=range(order + 1), method=method
+            )
+            plots.save(plots.check_figure(comparison, [*lower, report], loss=loss), plot)
     _print(str(report))
     return DONE if report.passed else CHECK_FAILED
 
 
-def _start_and_rate(
-    loss: Loss, at: list[Fraction] | None, lr: Fraction | None
-) -> tuple[list, Fraction]:
-    """Return the start and the learning rate, those of a problem where none are given."""
-    names = ", ".join(x.name for x in loss.variables)
-    at = getattr(loss, "start", None) if at is None else at
-    lr = getattr(loss, "h", None) if lr is None else lr
-    if at is None:
-        raise InvalidPoint(f"--at is missing: give one number for each of {names}, such as -1,1/2")
-    if len(at) != loss.dimension:
-        count = f"{len(at)} number{'s' * (len(at) != 1)}"
-        raise InvalidPoint(f"--at has {count}; it must have one for each of {names}")
-    if lr is None:
-        raise InvalidStep("--lr is missing: give the learning rate, such as 1e-3")
-    _require_domain(loss, at)
-    return list(map(Fraction, at)), Fraction(str(lr))
-
-
-def _require_domain(loss: Loss, at: Sequence) -> None:
-    """Refuse log(x) at -1, where the gradient is a number although the loss is none."""
-    if np.isnan(plots.loss_values(loss, *map(np.float64, at))):
-        shown = ",".join(map(str, at))
-        raise InvalidPoint(
-            f"the loss is not a real number at {shown}: the point is outside its domain"
-        )
-
-
-def _draw(
-    loss: Loss,
-    report: modeq.OrderReport,
-    method: str,
-    at: list[Fraction],
-    lr: Fraction,
-    steps: int | None,
-    path: str,
-) -> None:
-    """Write the picture with all orders up to that of the report."""
-    reports = [report]
-    for order in range(report.order):
-        # A low order that blows up is said to do so in the picture.
+def _lower_reports(
+    equation: modeq.ModifiedEquation, at: Sequence[Fraction], lr: Fraction, steps: int
+) -> Iterator[modeq.OrderReport]:
+    """Check all lower orders, except those that blow up, which the picture says by itself."""
+    for order in range(equation.order):
         with contextlib.suppress(FlowError):
-            equation = modeq.derive(loss, order, method)
-            reports.append(equation.check(at, h=lr, steps=steps or CHECK_STEPS))
-    comparison = modeq.compare(
-        loss, at, h=float(lr), steps=steps or PICTURE_STEPS, method=method,
-        orders=range(report.order + 1),
-    )  # fmt: skip
-    reports.sort(key=lambda one: one.order)
-    plots.save(plots.check_figure(comparison, reports, loss=loss), path)
+            yield equation.truncated(order).check(at, h=lr, steps=steps)
 
 
 @_commands.command("trees")
-@_method
-@_order
+@method_option
+@order_option
 @click.option(
     "--notation", type=click.Choice(["differentials", "gradient", "index"]),
     default="differentials", show_default=True,

@@ -1,9 +1,10 @@
 """Order checks: the flow against the optimizer itself, at halved learning rates.
 
 With f̃ cut at hⁿ, one step of the flow misses the method by O(h^{n+2}), and at a fixed time the
-error is O(h^{n+1}). Both are measured with as many digits as the errors need. Where counter terms after
-hⁿ vanish the errors are smaller still; the expected slopes take that into account, from the values
-of the next counter terms at the start, which come from running the method in power series there.
+error is O(h^{n+1}). Both are measured with as many digits as the errors need. Where counter terms
+after hⁿ vanish the errors are smaller still; the expected slopes take that into account, from the
+values of the next counter terms at the start, which come from running the method in power series
+there.
 """
 
 from __future__ import annotations

@@ -1,0 +1,209 @@
+"""What the commands are given: numbers, points, NAME=VALUE pairs and losses, read from words."""
+
+from __future__ import annotations
+
+import difflib
+import functools
+import re
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from decimal import Decimal
+from fractions import Fraction
+from typing import Any
+
+import click
+
+from modeq import problems
+from modeq.errors import InvalidPoint, InvalidStep, InvalidValue, MissingParameter
+from modeq.loss import Loss
+from modeq.methods import NAMED
+from modeq.parse import LIMITS
+
+_MAX_POWER_OF_TEN = 300
+_MAX_DIGITS = 100
+_WORD = re.compile(r"[a-z][a-z0-9-]{1,49}")
+
+
+class Read(click.ParamType):
+    """The type of an option whose text is read by a function.
+
+    Args:
+        read: A function of the text and of the name of the option, which errors mention.
+        rest: Further arguments for it, by name.
+    """
+
+    name = "text"
+
+    def __init__(self, read: Callable, **rest: Any):
+        self._read = functools.partial(read, **rest)
+
+    def convert(
+        self, value: str, param: click.Parameter | None, ctx: click.Context | None
+    ) -> Any:
+        """Return what the text stands for."""
+        return self._read(value, param.opts[0])
+
+
+def read_number(text: str, name: str) -> Fraction:
+    """Return a decimal or a fraction exactly.
+
+    >>> read_number("1e-3", "--lr"), read_number("-2/3", "--at")
+    (Fraction(1, 1000), Fraction(-2, 3))
+
+    Raises:
+        InvalidValue: The text is something else, infinite, or of an absurd size.
+    """
+    try:
+        power = Decimal(text.partition("/")[0]).adjusted()
+        if len(text) <= _MAX_DIGITS and abs(power) <= _MAX_POWER_OF_TEN:
+            return Fraction(text)
+    except (ValueError, ArithmeticError):
+        pass
+    raise InvalidValue(f"{name} is {text!r}; it must be a finite number, such as 0.1, 1e-3 or -2/3")
+
+
+def read_integer(text: str, name: str, least: int) -> int:
+    """Return an integer that is not too small.
+
+    >>> read_integer("3", "--order", least=0)
+    3
+    """
+    try:
+        if (value := int(text)) >= least:
+            return value
+    except ValueError:
+        pass
+    raise InvalidValue(f"{name} is {text!r}; it must be an integer >= {least}")
+
+
+def read_rate(text: str, name: str) -> Fraction:
+    """Return a learning rate, a positive number."""
+    rate = read_number(text, name)
+    if rate <= 0:
+        raise InvalidStep(f"{name} is {text!r}; it must be positive, such as 1e-3 or 1/1000")
+    return rate
+
+
+def read_point(text: str, name: str) -> list[Fraction]:
+    """Return the numbers between commas.
+
+    >>> read_point("-1, 1/2", "--at")
+    [Fraction(-1, 1), Fraction(1, 2)]
+    """
+    return [read_number(part.strip(), f"a number in {name}") for part in text.split(",")]
+
+
+def read_setting(text: str, name: str) -> tuple[str, str]:
+    """Return name and value of a setting.
+
+    >>> read_setting("lam = 1/10", "--set")
+    ('lam', '1/10')
+    """
+    key, _, value = (part.strip() for part in text.partition("="))
+    if not (key and value):
+        raise InvalidValue(f"{name} is {text!r}; it must be NAME=VALUE, such as lam=1/10")
+    return key, value
+
+
+def _as_mapping(
+    context: click.Context, option: click.Parameter, pairs: Sequence[tuple[str, str]]
+) -> dict[str, str]:
+    names = [name for name, _ in pairs]
+    for name in names:
+        if names.count(name) > 1:
+            raise InvalidValue(f"{option.opts[0]} gives {name!r} twice; give it one value")
+    return dict(pairs)
+
+
+order_option = click.option(
+    "--order", required=True, type=Read(read_integer, least=0), metavar="N",
+    help="Highest power of h in the counter terms; 0 is the flow without them.",
+)  # fmt: skip
+method_option = click.option(
+    "--method", default="gradient-descent", show_default=True, metavar="NAME",
+    help=f"One of {', '.join(NAMED)}.",
+)  # fmt: skip
+
+
+def loss_arguments(command: Callable) -> Callable:
+    """Give a command the loss that the words say, the order and the method."""
+
+    @click.argument("loss")
+    @order_option
+    @method_option
+    @click.option(
+        "--set", "settings", multiple=True, type=Read(read_setting), callback=_as_mapping,
+        metavar="NAME=VALUE",
+        help="Give a parameter of the loss an exact value. May be repeated.",
+    )  # fmt: skip
+    @click.option(
+        "--variables", metavar="NAMES",
+        help='Variables, such as "x y"; other names are parameters. Without it, all names that '
+        "--set gives no value.",
+    )  # fmt: skip
+    @functools.wraps(command)
+    def with_loss(loss, settings, variables, **options):
+        return command(loss=read_loss(loss, variables, settings), **options)
+
+    return with_loss
+
+
+def read_loss(text: str, variables: str | None, settings: Mapping[str, str]) -> Loss:
+    """Return the loss of a formula or of the name of a problem, with the settings put in.
+
+    >>> read_loss("lam*x**2 + y", None, {"lam": "1/10"})
+    Loss('x**2/10 + y', 'x y')
+    """
+    text = _standard_input() if text == "-" else text
+    loss = _problem(text) or Loss(text, variables)
+    if settings and variables is None:
+        variables = [x for x in loss.variables if x.name not in settings]
+    if variables is None:
+        return loss
+    return Loss(loss.expression, variables).subs(settings)
+
+
+def _standard_input() -> str:
+    try:
+        return sys.stdin.read(LIMITS.characters + 2).strip()
+    except (AttributeError, UnicodeDecodeError, OSError):
+        raise InvalidValue("the formula on standard input cannot be read as text") from None
+
+
+def _problem(text: str) -> problems.Problem | None:
+    """Return the problem of that name; names that nearly are one are refused with a hint."""
+    key = text.strip().lower().replace("_", "-")
+    if _WORD.fullmatch(key) and difflib.get_close_matches(key, problems.ALL, cutoff=0.8):
+        return problems.named(key)
+    return None
+
+
+def require_values(loss: Loss) -> None:
+    """Refuse a loss with a parameter that has no value."""
+    if loss.parameters:
+        name = loss.parameters[0]
+        raise MissingParameter(
+            f"the parameter {name} has no value; give --set {name}=VALUE, "
+            f"or name it in --variables"
+        )
+
+
+def start_and_rate(
+    loss: Loss, at: Sequence | None, lr: Fraction | None
+) -> tuple[list[Fraction], Fraction]:
+    """Return the start and the learning rate, those of a problem where none are given.
+
+    >>> start_and_rate(problems.double_well(), None, Fraction(1, 3))
+    ([Fraction(2, 5)], Fraction(1, 3))
+    """
+    names = ", ".join(x.name for x in loss.variables)
+    at = getattr(loss, "start", None) if at is None else at
+    lr = getattr(loss, "h", None) if lr is None else lr
+    if at is None:
+        raise InvalidPoint(f"--at is missing: give one number for each of {names}, such as -1,1/2")
+    if len(at) != loss.dimension:
+        count = f"{len(at)} number{'s' * (len(at) != 1)}"
+        raise InvalidPoint(f"--at has {count}; it must have one for each of {names}")
+    if lr is None:
+        raise InvalidStep("--lr is missing: give the learning rate, such as 1e-3")
+    return [Fraction(str(x)) for x in at], Fraction(str(lr))
