@@ -37,9 +37,7 @@ class Read(click.ParamType):
     def __init__(self, read: Callable, **rest: Any):
         self._read = functools.partial(read, **rest)
 
-    def convert(
-        self, value: str, param: click.Parameter | None, ctx: click.Context | None
-    ) -> Any:
+    def convert(self, value: str, param: click.Parameter | None, ctx: click.Context | None) -> Any:
         """Return what the text stands for."""
         return self._read(value, param.opts[0])
 
@@ -183,8 +181,7 @@ def require_values(loss: Loss) -> None:
     if loss.parameters:
         name = loss.parameters[0]
         raise MissingParameter(
-            f"the parameter {name} has no value; give --set {name}=VALUE, "
-            f"or name it in --variables"
+            f"the parameter {name} has no value; give --set {name}=VALUE, or name it in --variables"
         )
 
 

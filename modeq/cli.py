@@ -19,8 +19,7 @@ import click
 
 import modeq
 from modeq import arguments, files, plots, problems
-from modeq.arguments import Read
-from modeq.errors import CannotWrite, FlowError, ModeqError, ModeqWarning, ParseError
+from modeq.errors import CannotWrite, ModeqError, ModeqWarning, ParseError
 from modeq.methods import as_method
 from modeq.notation import signed_formula
 from modeq.text import MAX_TERMS, visible
@@ -166,7 +165,7 @@ def _commands(context: click.Context) -> None:
 )  # fmt: skip
 @click.option(
     "--max-terms", default=str(MAX_TERMS), show_default=True, metavar="K",
-    type=Read(read_integer, least=1),
+    type=arguments.Read(arguments.read_integer, least=1),
     help="Monomials that are printed of each component and power of h.",
 )  # fmt: skip
 @click.option("-o", "--output", metavar="FILE", help="Write to a file instead of printing.")
@@ -183,7 +182,7 @@ def _derive(loss, order, method, form, max_terms, output) -> None:
       modeq derive rosenbrock --order 2 --method rk4 --format python -o field.py
     """
     if form == "python":
-        require_values(loss)
+        arguments.require_values(loss)
     with _busy("deriving"):
         text = FORMATS[form](modeq.derive(loss, order, method), max_terms)
     _deliver(text, output)
@@ -192,15 +191,15 @@ def _derive(loss, order, method, form, max_terms, output) -> None:
 @_commands.command("check")
 @arguments.loss_arguments
 @click.option(
-    "--at", type=Read(read_point), metavar="X,Y,...",
+    "--at", type=arguments.Read(arguments.read_point), metavar="X,Y,...",
     help="The start, one number for each variable. Problems have one of their own.",
 )  # fmt: skip
 @click.option(
-    "--lr", type=Read(read_rate), metavar="H",
+    "--lr", type=arguments.Read(arguments.read_rate), metavar="H",
     help="The largest learning rate; it is halved. Problems have one of their own.",
 )  # fmt: skip
 @click.option(
-    "--steps", type=Read(read_integer, least=1), metavar="K",
+    "--steps", type=arguments.Read(arguments.read_integer, least=1), metavar="K",
     help=f"Steps to the fixed time [default: {CHECK_STEPS}] and of the trajectories in the "
     f"picture [default: {PICTURE_STEPS}].",
 )  # fmt: skip
@@ -220,35 +219,25 @@ def _check(loss, order, method, at, lr, steps, plot) -> int:
       modeq check rosenbrock --order 3 --plot check.png
       modeq check "x**2*y + lam*y**4" --set lam=0.1 --at -1,1 --lr 1e-2 --order 2
     """
-    require_values(loss)
-    at, lr = start_and_rate(loss, at, lr)
+    arguments.require_values(loss)
+    at, lr = arguments.start_and_rate(loss, at, lr)
     if plot is not None:
         plots.picture_format(plot)
     with _busy("checking"):
         equation = modeq.derive(loss, order, method)
         report = equation.check(at, h=lr, steps=steps or CHECK_STEPS)
         if plot is not None:
-            lower = _lower_reports(equation, at, lr, steps or CHECK_STEPS)
-            comparison = modeq.compare(
-                loss, at, h=lr, steps=steps or PICTURE_STEPS, orders=range(order + 1), method=method
+            figure = plots.figure_with_lower_orders(
+                equation, report, at, h=lr, steps=steps or PICTURE_STEPS
             )
-            plots.save(plots.check_figure(comparison, [*lower, report], loss=loss), plot)
+            plots.save(figure, plot)
     _print(str(report))
     return DONE if report.passed else CHECK_FAILED
 
 
-def _lower_reports(
-    equation: modeq.ModifiedEquation, at: Sequence[Fraction], lr: Fraction, steps: int
-) -> Iterator[modeq.OrderReport]:
-    """Check all lower orders, except those that blow up, which the picture says by itself."""
-    for order in range(equation.order):
-        with contextlib.suppress(FlowError):
-            yield equation.truncated(order).check(at, h=lr, steps=steps)
-
-
 @_commands.command("trees")
-@method_option
-@order_option
+@arguments.method_option
+@arguments.order_option
 @click.option(
     "--notation", type=click.Choice(["differentials", "gradient", "index"]),
     default="differentials", show_default=True,

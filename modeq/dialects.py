@@ -25,10 +25,12 @@ class Dialect:
         power: The text of a power, with {0} for the base and {1} for the exponent.
         number: Gives the text of an exact number.
         constant: Gives the text of a constant such as pi.
+        spare: What has the functions that the printer does not know; it is ``mp`` in the text.
     """
 
-    def __init__(self, printer, power: str, number: Callable, constant: Callable):
+    def __init__(self, printer, power: str, number: Callable, constant: Callable, spare=None):
         self.printer = printer
+        self.spare = spare
         self.power = power
         self.number = number
         self.constant = constant
@@ -36,7 +38,7 @@ class Dialect:
     def fallback(self, function: Callable, holes: list[sympy.Symbol]) -> str:
         """Return a call that sympy's printer does not know, where mpmath has the function."""
         name = MPMATH_TRANSLATIONS.get(function.__name__, function.__name__)
-        if self.constant != _MPMATH.doprint or not hasattr(mpmath.mp, name):
+        if not hasattr(self.spare, name):
             raise PrintMethodNotImplementedError(f"{function.__name__} is not available")
         return f"mp.{name}({', '.join(hole.name for hole in holes)})"
 
@@ -86,7 +88,7 @@ DIALECTS = {
     "numpy": Dialect(SciPyPrinter({"strict": True}), "numpy.power({0}, {1})", _float, _float),
     "math": Dialect(PythonCodePrinter({"strict": True}), "math.pow({0}, {1})", _float, _float),
     "gmpy2": Dialect(_precise_printer("gmpy2"), "({0}**{1})", _exact, _gmpy2_constant),
-    "mpmath": Dialect(_MPMATH, "mp.power({0}, {1})", _exact, _MPMATH.doprint),
+    "mpmath": Dialect(_MPMATH, "mp.power({0}, {1})", _exact, _MPMATH.doprint, mpmath.mp),
 }
 
 

@@ -167,7 +167,7 @@ def numeric_field(
     if form not in (None, *FORMS):
         raise InvalidValue(f"form is {form!r}; it must be 'expanded', 'program' or None")
     tape = Tape((*modified.variables, H), exact_values(parameters or {}, modified.parameters))
-    if form == "program" or (form is None and not _is_short(modified)):
+    if form == "program" or (form is None and not is_short(modified)):
         return _program_form(modified, tape)
     expanded = NumericField(tape, _record_expanded(modified, tape), "expanded")
     if form == "expanded" or expanded.cost <= _least_program_cost(modified, parameters):
@@ -201,7 +201,8 @@ def domain_field(loss: Field, parameters: Mapping | None = None) -> NumericField
     return NumericField(tape, [tape.convert(expression) for expression in expressions], "program")
 
 
-def _is_short(modified: ModifiedField) -> bool:
+def is_short(modified: ModifiedField) -> bool:
+    """Tell whether the expanded form is worth a try."""
     terms = sum(len(element) for vector in modified.elements for element in vector)
     return terms <= MAX_EXPANDED_TERMS
 

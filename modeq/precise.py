@@ -21,7 +21,7 @@ from modeq.power_series import Vector
 
 Number = Any
 
-MAX_COLUMNS = 40
+MAX_COLUMNS = 20
 MIN_STEP_FRACTION = Fraction(1, 10_000)
 
 

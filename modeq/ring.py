@@ -148,18 +148,20 @@ class DifferentialRing:
         element = self.reduce(element)
         if element == 0 or not self.functions:
             return element == 0
-        with mpmath.workdps(60):
-            return all(self._vanishes_at(element, seed) for seed in (2, 3))
+        return all(self._vanishes_at(element, seed) for seed in (2, 3))
 
     def _vanishes_at(self, element: Element, seed: int) -> bool:
+        context = mpmath.MPContext()
+        context.dps = 60
         symbols = (*self.variables, *self.parameters)
         point = {x: sympy.sqrt(sympy.prime(seed + i)) / 2 for i, x in enumerate(symbols)}
-        values = [mpmath.mpmathify(sympy.N(g.subs(point), 60)) for g in self.generators]
+        values = [context.mpmathify(sympy.N(g.subs(point), 60)) for g in self.generators]
         terms = [
-            mpmath.mpf(c.numerator) / c.denominator * mpmath.fprod(map(mpmath.power, values, e))
+            context.mpf(c.numerator) / c.denominator * context.fprod(map(context.power, values, e))
             for e, c in self.terms(element)
         ]
-        return abs(mpmath.fsum(terms)) < mpmath.mpf(10) ** -40 * mpmath.fsum(map(abs, terms))
+        size = context.fsum(map(abs, terms))
+        return abs(context.fsum(terms)) < context.mpf(10) ** -40 * size
 
     def to_sympy(self, element: Element, terms: int | None = None) -> sympy.Expr:
         """Return an element as a sum of sympy monomials (the first ``terms`` of them)."""

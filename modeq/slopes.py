@@ -27,7 +27,7 @@ from modeq.evaluate import SeriesField
 from modeq.flow import check_start, check_steps
 from modeq.logarithm import logarithm
 from modeq.loss import exact_values
-from modeq.numeric import NumericField, check_step, gradient_field, numeric_field
+from modeq.numeric import NumericField, check_step, gradient_field, is_short, numeric_field
 from modeq.power_series import Vector
 from modeq.precise import Number, Precision, flow, is_finite, norm
 
@@ -147,7 +147,9 @@ class _Measurement:
 
     def __init__(self, modified, theta0, h, steps, parameters):
         self.modified = modified
-        self.field: NumericField = numeric_field(modified, parameters)
+        # A program is made from the method again, so it would hide an error in the counter terms.
+        form = "expanded" if is_short(modified) else "program"
+        self.field: NumericField = numeric_field(modified, parameters, form)
         self.gradient: NumericField = gradient_field(modified.loss, parameters)
         self.start = _exact_start(theta0, check_start(theta0, modified.loss, parameters))
         self.h = Fraction(h)

@@ -80,7 +80,7 @@ def test_counter_terms_of_named_methods_are_those_of_the_definition(name):
     assert all(map(oracle.same, columns(field, 3, name), expected))
 
 
-@settings(max_examples=8)
+@settings(max_examples=6)
 @given(losses(variables="x y", max_degree=3))
 def test_counter_terms_are_sums_over_rooted_trees(loss):
     for power, term in enumerate(columns(loss, 3)):
@@ -89,7 +89,7 @@ def test_counter_terms_are_sums_over_rooted_trees(loss):
 
 
 @settings(max_examples=8)
-@given(field=vector_fields(variables="x y", max_degree=2), method=tableaux())
+@given(field=vector_fields(variables="x y", max_degree=2, functions=False), method=tableaux())
 def test_a_universal_series_put_into_a_field_is_its_modified_field(field, method):
     by_trees = modeq.modified_equation(method, 3).field(field)
     assert oracle.same(by_trees, modeq.derive(field, 3, method).field)

@@ -8,8 +8,8 @@ import numpy as np
 import pytest
 
 import modeq
-from modeq import plots, problems
-from modeq.errors import CannotWrite, InvalidValue
+from modeq import panels, plots, problems
+from modeq.errors import CannotWrite, FlowError, InvalidValue
 
 
 def picture(loss, orders, theta0=None, h=None, method="gradient-descent", steps=20):
@@ -65,7 +65,7 @@ def test_the_dots_are_the_iterates_and_the_lines_pass_through_the_flows(plane):
     *flows, dots = plane.axes[0].lines
     assert np.array_equal(dots.get_xydata(), comparison.iterates)
     for line, theta in zip(flows, comparison.flows.values(), strict=True):
-        assert np.allclose(line.get_xydata()[:: plots._FINE], theta, rtol=1e-13)
+        assert np.allclose(line.get_xydata()[:: panels._FINE], theta, rtol=1e-13)
 
 
 @pytest.mark.parametrize(("panel", "slopes"), [(1, [2, 3]), (2, [1, 2])])
@@ -106,6 +106,18 @@ def test_a_flow_that_blows_up_is_named_in_the_legend_and_the_others_are_drawn():
     figure = plots.check_figure(comparison, report)
     assert "flow of order 0: blows up" in labels(figure)
     assert "flow of order 1" in labels(figure)
+
+
+def test_of_a_lower_order_that_blows_up_there_are_no_errors(monkeypatch):
+    def blown_up(*arguments, **options):
+        raise FlowError("the flow blows up")
+
+    equation = modeq.derive("x**3/3", 1)
+    report = equation.check([-0.5], h=0.1)
+    monkeypatch.setattr(modeq.ModifiedEquation, "check", blown_up)
+    figure = plots.figure_with_lower_orders(equation, report, [-0.5], h=0.1, steps=22)
+    assert "flow of order 0: blows up" in labels(figure)
+    assert [text.get_text() for text in figure.axes[1].texts] == ["$h^{3}$"]
 
 
 def test_flows_without_error_are_said_to_have_none(tmp_path):

@@ -1,0 +1,142 @@
+"""Imports run one way: each module knows only what stands above it in the table of design.md."""
+
+import ast
+import subprocess
+import sys
+from itertools import chain
+from pathlib import Path
+
+import pytest
+
+import modeq
+
+PACKAGE = Path(modeq.__file__).parent
+
+ROWS = {
+    "errors": ["errors"],
+    "algebra": ["trees", "notation", "power_series", "logarithm", "series"],
+    "methods": ["rules", "methods"],
+    "derivation": [
+        *("parse", "loss", "differentials", "generators", "ring", "evaluate", "lie", "derive"),
+        *("certify", "potential"),
+    ],
+    "flows": [
+        *("program", "dialects", "numeric", "precise", "problems", "flow", "slopes"),
+    ],
+    "networks": [],
+    "presentation": [
+        *("formula", "text", "latex", "markdown", "jsondata", "serialize", "source", "files"),
+        *("plots", "equation", "testing", "cli", "report", "__init__", "__main__"),
+    ],
+}
+
+ALLOWED_FROM = {
+    "sympy": "derivation",
+    "mpmath": "derivation",
+    "flint": "derivation",
+    "numpy": "flows",
+    "scipy": "flows",
+    "gmpy2": "flows",
+    "jax": "networks",
+    "matplotlib": "presentation",
+    "rich": "presentation",
+    "click": "presentation",
+    "hypothesis": "presentation",
+}
+"""The first row that may import a library from elsewhere."""
+
+RANK = {row: rank for rank, row in enumerate(ROWS)}
+ROW_OF = {module: row for row, modules in ROWS.items() for module in modules}
+MODULES = sorted(path.stem for path in PACKAGE.glob("*.py"))
+
+
+def imports(node):
+    """Return the dotted names that the import statements inside a node may bind."""
+    found = []
+    for child in ast.walk(node):
+        if isinstance(child, ast.Import):
+            found += [alias.name for alias in child.names]
+        elif isinstance(child, ast.ImportFrom):
+            found += [f"{child.module}.{alias.name}" for alias in child.names]
+    return found
+
+
+def tree_of(module):
+    return ast.parse((PACKAGE / f"{module}.py").read_text(encoding="utf-8"))
+
+
+def own_imports(node):
+    """Return the modules of modeq that a node imports; names of the package are its own."""
+    parts = [name.split(".") for name in imports(node) if name.split(".")[0] == "modeq"]
+    return {p[1] if len(p) > 1 and p[1] in MODULES else "__init__" for p in parts}
+
+
+def outside_imports(module):
+    first = {name.split(".")[0] for name in imports(tree_of(module))}
+    return first - set(sys.stdlib_module_names) - {"modeq"}
+
+
+GRAPH = {module: own_imports(tree_of(module)) for module in MODULES}
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_every_module_has_one_row(module):
+    assert list(chain.from_iterable(ROWS.values())).count(module) == 1
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_a_module_imports_only_from_its_own_row_and_those_above(module):
+    below = {other for other in GRAPH[module] if RANK[ROW_OF[other]] > RANK[ROW_OF[module]]}
+    assert not below
+
+
+def test_nothing_imports_in_a_circle():
+    left = {module: set(needs) for module, needs in GRAPH.items()}
+    while ready := {module for module, needs in left.items() if not needs & left.keys()}:
+        left = {module: needs for module, needs in left.items() if module not in ready}
+    assert not left
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_no_function_imports_a_module_of_modeq(module):
+    functions = (
+        node
+        for node in ast.walk(tree_of(module))
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda)
+    )
+    assert not set().union(*map(own_imports, functions))
+
+
+@pytest.mark.parametrize("module", MODULES)
+def test_a_library_enters_at_its_row(module):
+    outside = outside_imports(module)
+    assert outside <= ALLOWED_FROM.keys()
+    early = {name for name in outside if RANK[ALLOWED_FROM[name]] > RANK[ROW_OF[module]]}
+    assert not early
+
+
+def modules_after(statement):
+    program = f"import sys\n{statement}\nprint(*sys.modules)"
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, check=True
+    )
+    return set(done.stdout.split())
+
+
+def test_importing_modeq_does_not_import_what_only_some_people_need():
+    heavy = {
+        "matplotlib",
+        "scipy.integrate",
+        "scipy.optimize",
+        "hypothesis",
+        "rich",
+        "click",
+        "jax",
+    }
+    assert not heavy & modules_after("import modeq")
+
+
+def test_modeq_testing_says_how_to_get_hypothesis():
+    program = "import sys; sys.modules['hypothesis'] = None; import modeq.testing"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True)
+    assert "ImportError: modeq.testing needs Hypothesis: pip install modeq[test]" in done.stderr

@@ -1,0 +1,84 @@
+"""The public surface is one list, and each name on it is explained by an example."""
+
+import inspect
+from types import ModuleType
+
+import pytest
+
+import modeq
+from modeq import errors, problems
+
+OBJECTS = [name for name in modeq.__all__ if not isinstance(getattr(modeq, name), ModuleType)]
+
+PROMISED = [
+    *("Loss", "VectorField", "problems", "derive", "from_json", "iterate", "compare"),
+    *("RootedTree", "rooted_trees", "modified_equation", "exact_flow", "GradientDescent"),
+    *("RungeKutta", "Trajectory", "OrderReport", "BSeries", "errors"),
+]
+"""The names of design.md that this version has."""
+
+VERBS = [
+    *("counter_terms", "field", "h", "variables", "order", "method", "loss", "parameters"),
+    *("modified_loss", "latex", "_repr_latex_", "to_python", "to_json", "lambdify", "solve"),
+    *("certify", "check", "subs", "universal", "text", "to_markdown"),
+]
+
+
+@pytest.mark.parametrize("name", modeq.__all__)
+def test_every_public_name_exists_and_is_documented(name):
+    assert inspect.getdoc(getattr(modeq, name))
+
+
+@pytest.mark.parametrize("name", OBJECTS)
+def test_every_public_name_has_an_example(name):
+    thing = getattr(modeq, name)
+    examples = [inspect.getdoc(thing)]
+    if inspect.isclass(thing):
+        # What only comes out of a function is shown by the example of that function.
+        examples += [inspect.getdoc(f) or "" for f in PRODUCERS.get(name, ())]
+    assert any(">>>" in text for text in examples)
+
+
+PRODUCERS = {
+    "Certificate": [modeq.certify.certify],
+    "OrderReport": [modeq.slopes.check],
+    "NumericField": [modeq.numeric.numeric_field],
+    "Trajectory": [modeq.flow.solve],
+    "Comparison": [modeq.flow.compare],
+}
+
+
+def test_no_name_is_listed_twice():
+    assert len(set(modeq.__all__)) == len(modeq.__all__)
+
+
+@pytest.mark.parametrize("name", PROMISED)
+def test_a_name_of_the_design_exists(name):
+    assert name in modeq.__all__
+
+
+@pytest.mark.parametrize("verb", VERBS)
+def test_a_modified_equation_has_every_verb_of_the_design(verb):
+    assert hasattr(modeq.derive("x**4*y", 1), verb)
+
+
+@pytest.mark.parametrize("name", ["rosenbrock", "quadratic", "double_well"])
+def test_a_problem_of_the_design_exists(name):
+    assert callable(getattr(problems, name))
+
+
+BAD_VALUES = [
+    *("InvalidValue", "ParseError", "InvalidLoss", "NotSmooth", "InvalidTree", "InvalidMethod"),
+    *("InvalidOrder", "InvalidStep", "InvalidPoint", "MissingParameter", "InvalidData"),
+]
+
+
+@pytest.mark.parametrize("name", BAD_VALUES)
+def test_an_error_about_a_bad_value_is_a_value_error(name):
+    assert issubclass(getattr(errors, name), ValueError)
+
+
+def test_every_error_is_a_child_of_one():
+    found = [thing for thing in vars(errors).values() if inspect.isclass(thing)]
+    assert all(issubclass(e, errors.ModeqError | errors.ModeqWarning) for e in found)
+    assert all(inspect.getdoc(e) for e in found)
