@@ -133,17 +133,43 @@ def step_series(
     """Return d₁, …, d_{n+1}, where one step takes θ to θ + Σ hʲ dⱼ."""
     if isinstance(method, RungeKutta) and method.is_euler:
         return [tuple(ring.reduce(ring.convert(c)) for c in loss.components)]
-    f = SeriesField(loss.components, loss.variables, ring.convert)
-    return _elements(one_step(method, f)(f.start()), order + 2, ring)[1:]
+    f = _RingField(loss, ring)
+    return _elements(f.step(method)(f.start()), order + 2, ring)[1:]
 
 
 def by_logarithm(
     loss: Field, order: int, method: Method, ring: DifferentialRing
 ) -> tuple[VectorElement, ...]:
     """Return f, f₁, …, fₙ from n + 1 steps of the method and h f̃ = log(1 + Δ) θ₀."""
-    f = SeriesField(loss.components, loss.variables, ring.convert)
-    total = logarithm(one_step(method, f), f.start(), order)
+    f = _RingField(loss, ring)
+    total = logarithm(f.step(method), f.start(), order)
     return tuple(_elements(total, order + 2, ring)[1:])
+
+
+class _RingField(SeriesField):
+    """A field over power series of ring elements, which refuses points away from the start θ₀."""
+
+    def __init__(self, loss: Field, ring: DifferentialRing):
+        super().__init__(loss.components, loss.variables, ring.convert)
+        self._ring = ring
+
+    def __call__(self, theta: Vector) -> Vector:
+        return super().__call__(self._near_start(theta))
+
+    def step(self, method: Method) -> Callable[[Vector], Vector]:
+        """Return one step of a method, as a function of the point."""
+        step = one_step(method, self)
+        return lambda theta: self._near_start(step(theta))
+
+    def _near_start(self, theta: Vector) -> Vector:
+        for x, series in zip(self.variables, theta, strict=True):
+            if series[0] != self.constant(x):
+                value = self._ring.to_sympy(self._ring.zero + series[0])
+                raise InvalidMethod(
+                    f"at h = 0 the update rule takes {x} to {value}; it must put into f, and "
+                    f"return, theta plus multiples of h f(...)"
+                )
+        return theta
 
 
 def one_step(method: Method, f: SeriesField) -> Callable[[Vector], Vector]:

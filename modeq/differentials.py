@@ -34,7 +34,13 @@ def elementary_sum(series: Mapping, f: Components, variables: Sequence, h: sympy
         if b != 0
     )
     total = sum(columns, sympy.zeros(len(f), 1))
-    return sympy.ImmutableMatrix(total.applyfunc(sympy.expand))
+    return sympy.ImmutableMatrix(total.applyfunc(lambda entry: _expanded(entry, variables)))
+
+
+def _expanded(expression: sympy.Expr, variables: Sequence[sympy.Symbol]) -> sympy.Expr:
+    """Return a sum of products, without expanding powers of denominators, which takes long."""
+    whole = expression.is_polynomial(*variables)
+    return sympy.expand(expression) if whole else sympy.expand_mul(expression)
 
 
 class _Differentials(dict):
@@ -60,5 +66,7 @@ class _Differentials(dict):
             for dummies, argument in zip(placeholders, arguments, strict=True)
             for dummy, entry in zip(dummies, argument, strict=True)
         }
-        self[tree] = tuple(sympy.expand(sympy.sympify(c).xreplace(values)) for c in value)
+        self[tree] = tuple(
+            _expanded(sympy.sympify(c).xreplace(values), self.variables) for c in value
+        )
         return self[tree]

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from fractions import Fraction
+from numbers import Rational
 from typing import Any
 
 Coefficient = Any
@@ -28,18 +29,21 @@ def scaled(coefficient: Coefficient, factor: Any) -> Coefficient:
     >>> scaled(2, Fraction(1, 4)), scaled(Fraction(1, 3), 0.5)
     (Fraction(1, 2), Fraction(1, 6))
     """
-    if isinstance(factor, float):
-        factor = _exact(factor)
     if is_absent(coefficient):
         return 0
+    if isinstance(factor, float | Rational) and not isinstance(factor, int):
+        factor = _exact(factor)
     if not isinstance(factor, Fraction) or isinstance(coefficient, int):
         return factor * coefficient
     product = factor.numerator * coefficient
     return product if factor.denominator == 1 else product / factor.denominator
 
 
-def _exact(number: Any) -> Fraction:
-    return Fraction(repr(float(number))) if isinstance(number, float) else Fraction(number)
+def _exact(number: float | Rational) -> Fraction:
+    """Return an int, a float, or a rational number of any library as a Fraction."""
+    if isinstance(number, float):
+        return Fraction(repr(float(number)))
+    return Fraction(int(number.numerator), int(number.denominator))
 
 
 def times(left: Coefficient, right: Coefficient) -> Coefficient:

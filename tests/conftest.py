@@ -17,3 +17,8 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow],
 )
 settings.load_profile("quick")
+
+
+def pytest_make_parametrize_id(val):
+    """Name functions and plain objects without their address, which differs between processes."""
+    return getattr(val, "__name__", type(val).__name__) if " at 0x" in repr(val) else None

@@ -17,7 +17,18 @@ ROWS = {
     "algebra": ["trees", "notation", "power_series", "logarithm", "series"],
     "methods": ["rules", "methods"],
     "derivation": [
-        *("parse", "loss", "differentials", "generators", "ring", "evaluate", "lie", "derive"),
+        *(
+            "scan",
+            "magnitude",
+            "parse",
+            "loss",
+            "differentials",
+            "generators",
+            "ring",
+            "evaluate",
+            "lie",
+            "derive",
+        ),
         *("certify", "potential"),
     ],
     "flows": [
@@ -26,7 +37,7 @@ ROWS = {
     "networks": [],
     "presentation": [
         *("formula", "text", "latex", "markdown", "jsondata", "serialize", "source", "files"),
-        *("plots", "equation", "testing", "cli", "report", "__init__", "__main__"),
+        *("plots", "equation", "testing", "arguments", "panels", "cli", "__init__", "__main__"),
     ],
 }
 

@@ -47,7 +47,7 @@ def test_high_orders_are_measured_with_enough_digits(problem):
 
 
 @pytest.mark.parametrize(
-    "method", ["implicit-euler", "implicit-midpoint", "heun", "rk4", half_and_half], ids=str
+    "method", ["implicit-euler", "implicit-midpoint", "heun", "rk4", half_and_half]
 )
 @pytest.mark.parametrize("text", ["x**2*y/2 + y**4/4 + x**2", "tanh(x*y) + x**2/2 + y**2"])
 def test_every_method_is_followed(method, text):

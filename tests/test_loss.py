@@ -1,0 +1,225 @@
+"""Losses and vector fields: exact, immutable, and clear about what they refuse."""
+
+from fractions import Fraction
+
+import oracle
+import pytest
+import sympy
+from hypothesis import given, settings
+
+import modeq
+from modeq.errors import InvalidLoss, InvalidOrder, InvalidValue, NotSmooth, ParseError
+from modeq.loss import H, Loss, VectorField, as_field
+from modeq.testing import losses
+
+x, y, a = sympy.symbols("x y a")
+
+
+def test_a_text_and_an_expression_are_the_same_loss():
+    text = Loss("x**2*y + exp(y)")
+    X, Y = text.variables
+    assert text == Loss(X**2 * Y + sympy.exp(Y))
+    assert hash(text) == hash(Loss(X**2 * Y + sympy.exp(Y)))
+
+
+@pytest.mark.parametrize(
+    ("text", "names"),
+    [
+        ("x10 + x2 + x1", ["x1", "x2", "x10"]),
+        ("b*a", ["a", "b"]),
+        ("w2_10 + w2_9 + w10_1", ["w2_9", "w2_10", "w10_1"]),
+        ("theta + x + a3", ["a3", "theta", "x"]),
+    ],
+)
+def test_variables_come_in_natural_order(text, names):
+    assert [v.name for v in Loss(text).variables] == names
+
+
+@pytest.mark.parametrize("variables", ["x y", "x, y", ["x", "y"], (x, y), [x, "y"]])
+def test_variables_may_be_given_in_any_way_and_order(variables):
+    expression = x**2 + a * y
+    loss = Loss(expression if isinstance(variables, tuple) else "x**2 + a*y", variables)
+    assert [v.name for v in loss.variables] == ["x", "y"]
+    assert [p.name for p in loss.parameters] == ["a"]
+    swapped = Loss("x**2 + a*y", variables="y x")
+    assert [v.name for v in swapped.variables] == ["y", "x"]
+
+
+@pytest.mark.parametrize(
+    ("given_", "exact"),
+    [
+        ("0.1*x", sympy.Rational(1, 10)),
+        (0.1 * x, sympy.Rational(1, 10)),
+        ("1e-3*x", sympy.Rational(1, 1000)),
+        (sympy.Float("0.3") * x, sympy.Rational(3, 10)),
+        (sympy.Float("0.1234567890123456789012", 22) * x, None),
+    ],
+)
+def test_floats_are_read_as_their_shortest_decimal(given_, exact):
+    loss = Loss(given_)
+    slope = loss.expression.diff(loss.variables[0])
+    assert slope.is_Rational
+    assert exact is None or slope == exact
+    if exact is None:
+        assert abs(slope - sympy.Rational("0.1234567890123456789012")) < Fraction(1, 10**22)
+
+
+@settings(max_examples=10)
+@given(losses())
+def test_derivatives_are_those_of_sympy(loss):
+    assert oracle.same(loss.gradient, [loss.expression.diff(v) for v in loss.variables])
+    assert oracle.same(loss.hessian, sympy.hessian(loss.expression, loss.variables))
+    assert oracle.same(loss.hessian, loss.hessian.T)
+    assert all(f == -g for f, g in zip(loss.components, loss.gradient, strict=True))
+    d = loss.dimension
+    assert loss.third_derivatives.shape == (d, d, d)
+    assert loss.derivatives(1).shape == (d,)
+
+
+@pytest.mark.parametrize("order", [0, -1, 1.0, True, "2", None])
+def test_derivatives_have_an_order_of_at_least_one(order):
+    with pytest.raises(InvalidOrder, match=repr(order)):
+        Loss("x**2").derivatives(order)
+
+
+def test_a_vector_field_has_its_jacobian():
+    field = VectorField(["p", "-sin(q)"], "q p")
+    q, _ = field.variables
+    assert field.jacobian == sympy.Matrix([[0, 1], [-sympy.cos(q), 0]])
+
+
+def test_a_scalar_field_needs_no_list():
+    assert VectorField("y**2") == VectorField(["y**2"])
+
+
+def test_a_loss_is_not_the_field_of_its_gradient():
+    loss = Loss("x**2/2")
+    field = VectorField(loss.components, loss.variables)
+    assert loss.components == field.components
+    assert loss != field
+
+
+def test_constants_are_losses_once_a_variable_is_named():
+    assert Loss("3", "x").gradient == sympy.Matrix([0])
+    assert Loss(3, "x").components == (0,)
+
+
+def test_a_loss_prints_what_makes_it_again():
+    loss = Loss("lam*x**2 + y", "x y")
+    assert repr(loss) == "Loss('lam*x**2 + y', 'x y')"
+    assert eval(repr(loss)) == loss
+    field = VectorField(["p", "-sin(q)"], "q p")
+    assert eval(repr(field)) == field
+    assert loss._repr_latex_().startswith("$")
+    assert field._repr_latex_().startswith("$")
+
+
+def test_as_field_leaves_fields_alone():
+    field = VectorField("y**2")
+    assert as_field(field) is field
+    assert as_field("x**2") == Loss("x**2")
+
+
+def test_substitution_replaces_parameters_only():
+    loss = Loss("lam*x**2", "x").subs({"lam": 0.5})
+    assert loss == Loss("x**2/2", "x")
+    with pytest.raises(InvalidLoss, match="'x' is not a parameter"):
+        Loss("lam*x**2", "x").subs({"x": 1})
+
+
+def test_substitution_happens_at_once():
+    loss = Loss("a*x + b*x**2", "x")
+    p, q = loss.parameters
+    assert loss.subs({"a": "b", "b": "a"}).expression.coeff(loss.variables[0]) == q
+    assert p != q
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        *(sympy.Abs(x), sympy.Max(x, 0), sympy.Min(x, y), sympy.sign(x), sympy.floor(x)),
+        *(sympy.ceiling(x), sympy.Heaviside(x), sympy.Mod(x, 2), sympy.frac(x)),
+        *(sympy.Piecewise((x, x > 0), (0, True)), sympy.re(x), sympy.conjugate(x)),
+    ],
+)
+def test_functions_that_are_not_smooth_are_named(function):
+    with pytest.raises(NotSmooth) as raised:
+        Loss(x**2 + function**2, variables=(x, y))
+    assert "not smooth" in str(raised.value)
+    assert isinstance(raised.value, ValueError)
+
+
+@pytest.mark.parametrize("text", ["abs(x)", "max(x, 0)", "floor(x)", "relu(x)", "sign(x)"])
+def test_functions_that_are_not_smooth_are_refused_in_texts(text):
+    with pytest.raises(ParseError, match=f"{text.partition('(')[0]} is not smooth"):
+        Loss(text)
+
+
+@pytest.mark.parametrize(
+    "thing",
+    [None, [1, 2], {"x": 1}, object(), sympy.Matrix([x]), x > 0, sympy.Eq(x, 1), sympy.true, b"x"],
+)
+def test_what_is_no_expression_is_refused(thing):
+    with pytest.raises(InvalidLoss):
+        Loss(thing)
+
+
+@pytest.mark.parametrize(
+    "number", [sympy.oo, -sympy.oo, sympy.zoo, sympy.nan, float("nan")], ids=str
+)
+def test_numbers_must_be_finite(number):
+    with pytest.raises(InvalidLoss, match="finite"):
+        Loss(sympy.Add(x, number, evaluate=False), variables=[x])
+
+
+def test_a_loss_must_be_real():
+    with pytest.raises(InvalidLoss, match="real"):
+        Loss(sympy.I * x)
+
+
+@pytest.mark.parametrize("thing", ["h*x**2", sympy.Symbol("h") * x, sympy.Symbol("h")])
+def test_no_variable_may_be_called_h(thing):
+    with pytest.raises(InvalidLoss, match="learning rate"):
+        Loss(thing)
+
+
+def test_the_learning_rate_itself_is_refused_in_a_loss():
+    with pytest.raises(InvalidLoss, match="learning rate"):
+        Loss(H * x**2, variables=[x])
+
+
+def test_two_symbols_of_one_name_are_refused():
+    with pytest.raises(InvalidLoss, match="'x'"):
+        Loss(x + sympy.Symbol("x", positive=True))
+
+
+def test_a_constant_without_variables_is_refused():
+    with pytest.raises(InvalidLoss, match="no variable"):
+        Loss("3 + 4")
+
+
+@pytest.mark.parametrize(
+    ("components", "variables"),
+    [(["x", "y"], "x"), (["x"], "x y"), (["x*y"], None), ([], "x"), (["1", "x"], None)],
+)
+def test_a_field_needs_a_component_for_each_variable(components, variables):
+    with pytest.raises(InvalidLoss, match="component"):
+        VectorField(components, variables)
+
+
+@pytest.mark.parametrize("text", ["x +", "x..y", "__import__('os')", "x.real", "", "lambda: 0"])
+def test_a_text_that_is_no_formula_is_a_parse_error(text):
+    with pytest.raises(ParseError):
+        Loss(text)
+
+
+@pytest.mark.parametrize("variables", ["", [], "x x", "1x", "x y!", 3, [None]])
+def test_variables_must_be_names(variables):
+    with pytest.raises(InvalidValue):
+        Loss("x**2", variables)
+
+
+@pytest.mark.parametrize("method", ["gradient-descent", "implicit-midpoint"])
+def test_a_variable_that_does_not_occur_stands_still(method):
+    equation = modeq.derive(Loss("x**2", "x y"), 2, method)
+    assert equation.field[1] == 0

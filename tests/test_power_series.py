@@ -1,0 +1,165 @@
+"""Power series: their laws as a ring, equations that define them, and vectors of them."""
+
+from fractions import Fraction
+
+import numpy as np
+import pytest
+import sympy
+from hypothesis import given
+from hypothesis import strategies as st
+
+from modeq.power_series import PowerSeries, Vector, integral, is_absent, reciprocal, scaled, times
+
+COUNT = 7
+FRACTIONS = st.fractions(-3, 3, max_denominator=5)
+SERIES = st.lists(FRACTIONS, max_size=5).map(PowerSeries)
+STEP = PowerSeries([0, 1])
+
+
+def first(series):
+    return [Fraction(c) for c in series.first(COUNT)]
+
+
+@given(SERIES, SERIES, SERIES)
+def test_series_are_a_commutative_ring(a, b, c):
+    assert first(a + b) == first(b + a)
+    assert first(a * b) == first(b * a)
+    assert first((a * b) * c) == first(a * (b * c))
+    assert first(a * (b + c)) == first(a * b + a * c)
+    assert first(a - a) == [0] * COUNT
+    assert first(-a) == first(0 - a)
+
+
+@given(SERIES, SERIES)
+def test_a_product_is_the_sum_over_all_splits(a, b):
+    expected = [sum(a[i] * b[k - i] for i in range(k + 1)) for k in range(COUNT)]
+    assert first(a * b) == expected
+
+
+@given(SERIES)
+def test_a_square_is_a_product_with_itself(a):
+    assert first(a * a) == first(a * PowerSeries(a.first(COUNT)))
+
+
+@given(SERIES, st.integers(1, 6))
+def test_a_power_is_a_repeated_product(a, exponent):
+    product = a
+    for _ in range(exponent - 1):
+        product = product * a
+    assert first(a**exponent) == first(product)
+
+
+@given(SERIES, FRACTIONS.filter(bool))
+def test_a_reciprocal_is_undone_by_a_product(a, constant):
+    series = PowerSeries([constant, *a.first(4)])
+    assert first(series * reciprocal(series, 1 / constant)) == [1] + [0] * (COUNT - 1)
+
+
+@given(SERIES, FRACTIONS.filter(bool))
+def test_a_quotient_by_a_number_is_undone_by_a_product(a, number):
+    assert first(a / number * number) == first(a)
+
+
+@given(SERIES, FRACTIONS)
+def test_an_integral_has_the_slope_it_was_made_from(slope, constant):
+    y = integral(slope, STEP, constant)
+    assert y[0] == constant
+    assert [(k + 1) * Fraction(y[k + 1]) for k in range(COUNT)] == first(slope)
+
+
+def test_a_series_may_stand_in_its_own_equation():
+    tangent = PowerSeries([0])
+    tangent.rule = integral(1 + tangent * tangent, STEP, 0).rule
+    assert first(tangent) == [0, 1, 0, Fraction(1, 3), 0, Fraction(2, 15), 0]
+
+
+def test_a_coefficient_is_computed_once_and_in_order():
+    asked = []
+    series = PowerSeries([1], lambda k: asked.append(k) or k)
+    assert (series[3], series[3], series[1]) == (3, 3, 1)
+    assert asked == [1, 2, 3]
+
+
+def test_a_series_without_a_rule_ends():
+    assert PowerSeries([1, 2]).first(4) == [1, 2, 0, 0]
+
+
+def test_a_series_is_no_sequence():
+    with pytest.raises(TypeError):
+        list(PowerSeries([1]))
+
+
+@pytest.mark.parametrize(
+    ("coefficient", "factor", "expected"),
+    [
+        (2, Fraction(1, 4), Fraction(1, 2)),
+        (Fraction(1, 3), 0.5, Fraction(1, 6)),
+        (1, 0.1, Fraction(1, 10)),
+        (0, 0.1, 0),
+        (1, sympy.Rational(1, 3), Fraction(1, 3)),
+        (Fraction(1, 2), np.float64(0.1), Fraction(1, 20)),
+        (3, np.int64(2), 6),
+        (3, 2, 6),
+    ],
+)
+def test_scaling_is_exact_and_reads_floats_as_decimals(coefficient, factor, expected):
+    result = scaled(coefficient, factor)
+    assert result == expected
+    assert not isinstance(result, float)
+
+
+def test_only_the_integer_zero_is_absent():
+    assert [is_absent(x) for x in (0, 0.0, False, Fraction(0), 1)] == [True, *[False] * 4]
+
+
+class Whole:
+    """A coefficient that knows integers and no Fractions, as polynomials do."""
+
+    def __init__(self, value):
+        self.value = Fraction(value)
+
+    def __mul__(self, other):
+        assert isinstance(other, int | Whole)
+        return Whole(self.value * getattr(other, "value", other))
+
+    __rmul__ = __mul__
+
+    def __truediv__(self, other):
+        assert isinstance(other, int)
+        return Whole(self.value / other)
+
+    def __add__(self, other):
+        return Whole(self.value + other.value)
+
+
+@pytest.mark.parametrize("pair", [(Fraction(2, 3), Whole(3)), (Whole(3), Fraction(2, 3))])
+def test_a_fraction_may_multiply_what_knows_integers_only(pair):
+    assert times(*pair).value == 2
+
+
+def test_a_rule_may_halve_the_step_in_any_way():
+    theta = PowerSeries([Whole(1), Whole(2)])
+    half = [STEP / 2, STEP * Fraction(1, 2), 0.5 * STEP, sympy.S.Half * STEP, STEP / 2.0]
+    assert [(h * theta)[2].value for h in half] == [1] * 5
+
+
+VECTORS = st.tuples(SERIES, SERIES).map(Vector)
+
+
+@given(VECTORS, VECTORS, SERIES)
+def test_vectors_add_up_and_take_scalars(u, v, a):
+    left, right = a * (u + v), a * u + a * v
+    assert all(first(x) == first(y) for x, y in zip(left, right, strict=True))
+    nothing = u - v + -u - -v
+    assert all(first(x) == [0] * COUNT for x in nothing)
+
+
+@given(VECTORS)
+def test_vectors_can_be_summed_and_divided(u):
+    whole = sum([u / 3, u / 3, u / 3])
+    assert all(first(x) == first(y) for x, y in zip(whole, u, strict=True))
+
+
+def test_coefficient_vectors_go_through_the_powers():
+    v = Vector([PowerSeries([1, 2]), PowerSeries([3])])
+    assert list(v.coefficient_vectors(3)) == [(1, 3), (2, 0), (0, 0)]
