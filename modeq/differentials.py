@@ -2,7 +2,7 @@
 
     F(•) = f,        F([τ₁…τₖ]) = f⁽ᵏ⁾(F(τ₁), …, F(τₖ))
 
-(Hairer, Lubich, Wanner, Geometric Numerical Integration, III.1, definition 1.3.) This is the
+(Hairer, Lubich, Wanner, Geometric Numerical Integration, III.1, Definition 1.2.) This is the
 definition, written for clarity: it shares nothing with the ring in which counter terms are found.
 """
 

@@ -90,8 +90,8 @@ class VectorField(Field):
     Raises:
         InvalidLoss: The number of components differs from that of the variables, or an entry is
             not a finite real expression.
-        NotSmooth: A function such as abs occurs.
-        ParseError: A text is not a formula.
+        NotSmooth: A function such as abs occurs in an expression.
+        ParseError: A text is not a formula of smooth functions.
 
     Example:
         >>> pendulum = VectorField(["p", "-sin(q)"], variables="q p")
@@ -142,8 +142,8 @@ class Loss(Field):
     Raises:
         InvalidLoss: There is no variable, one is called h (the learning rate), or the expression
             is not finite and real.
-        NotSmooth: A function such as abs occurs.
-        ParseError: The text is not a formula.
+        NotSmooth: A function such as abs occurs in an expression.
+        ParseError: The text is not a formula of smooth functions.
 
     Example:
         >>> loss = Loss("(1 - x)**2/2 + lam*y**2/2", variables="x y")

@@ -85,7 +85,7 @@ class Meter:
 
     def is_simple(self, expr: Expr) -> bool:
         """Tell whether sympy simplifies functions of an expression at once."""
-        return self._seen[expr].parts <= _SIMPLE
+        return self._seen[expr].parts <= _SIMPLE and self._seen[expr].layers < 2
 
     def ask(self, expr: Expr, at: int) -> None:
         """Pay for a question to sympy, whether an expression is finite, real or positive."""
@@ -101,6 +101,8 @@ class Meter:
                 number, rest = part.as_coeff_Mul()
                 totals[rest] = totals.get(rest, 0) + number
                 self._check_digits(_digits(totals[rest]), at)
+                if totals[rest] != 1:
+                    self._ask_power(rest, at)
 
     def check_product(self, factors: list[Expr], at: int) -> None:
         """Bound a product: sympy adds the exponents of equal bases, and those of all exp(u)."""
@@ -114,13 +116,14 @@ class Meter:
             if len(group) > 1:
                 self.check_sum(group, at)
         if any(len(group) > 1 for group in exponents.values()):
-            self._ask_powers(parts, at)
+            for part in parts:
+                self._ask_power(part, at)
 
-    def _ask_powers(self, parts: list[Expr], at: int) -> None:
-        """Pay for the powers in a product, which sympy makes again."""
-        for part in parts:
-            if part.is_Pow or isinstance(part, sympy.exp):
-                self.ask(part, at)
+    def _ask_power(self, part: Expr, at: int) -> None:
+        """Pay for a power that sympy makes again: it asks whether a sum of two is finite."""
+        is_long = part.is_Pow and part.base.is_Add and len(part.base.args) > 2
+        if (part.is_Pow or isinstance(part, sympy.exp)) and not is_long:
+            self.ask(part.args[0], at)
 
     def check_power(self, base: Expr, exponent: Expr, at: int, at_exponent: int) -> None:
         """Bound a power: its numbers, the exponents in it, and the questions it leads to."""
@@ -128,18 +131,18 @@ class Meter:
             self._check_constant_exponent(base, exponent, at, at_exponent)
         else:
             self._check_varying_exponent(base, exponent, at, at_exponent)
-        if base.is_Mul or exponent.is_Integer:
-            self._ask_powers([base, *Mul.make_args(base)], at)
+        for factor in Mul.make_args(base):
+            self._ask_power(factor, at)
         if not exponent.is_Integer:
-            self.ask(base, at)
             self._check_root_of_powers(base, at)
 
     def _check_root_of_powers(self, base: Expr, at: int) -> None:
         """Pay for the powers in a base, of which sympy asks whether they may be drawn out."""
         for factor in Mul.make_args(base):
+            self.ask(factor, at)
             if factor.is_Pow or isinstance(factor, sympy.exp):
-                is_one = factor is base
-                self.spend(_ROOT_OF_POWER * is_one + self._seen[factor.args[0]].parts, at, _NESTED)
+                is_all = factor is base
+                self.spend(_ROOT_OF_POWER * is_all + self._seen[factor.args[0]].parts, at, _NESTED)
 
     def _check_constant_exponent(self, base: Expr, exponent: Rational, at: int, at_exponent: int):
         if base == 0 and exponent < 0:
@@ -160,6 +163,7 @@ class Meter:
             self.fail("a power tower: an exponent has no varying powers inside", at_exponent)
         for term in Add.make_args(exponent):
             self._check_exponent(Rational(int(abs(term.as_coeff_Mul()[0])), 1), at_exponent)
+        self.ask(exponent, at_exponent)
 
     def _check_exponent(self, exponent: Rational, at: int) -> None:
         largest, finest = self.limits.exponent, self.limits.denominator
@@ -258,7 +262,8 @@ def _parts(part: Expr, below: list[_Seen]) -> int:
 
 def _asking(part: Expr, below: list[_Seen]) -> int:
     """Return the estimate of ``_Seen.asking`` from the arguments."""
-    price = sum(seen.asking for seen in below)
+    is_unknown = part.is_Mul and any(arg.is_Symbol for arg in part.args)
+    price = 0 if is_unknown else sum(seen.asking for seen in below)
     if isinstance(part, sympy.sinh | sympy.cosh | sympy.tanh):
         price += _HYPERBOLIC + below[0].parts
     return min(_MANY, price)

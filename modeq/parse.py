@@ -266,7 +266,7 @@ class _Builder:
     def _function(self, name: str, u: Expr, at: int) -> Expr:
         if name == "exp" and not u.is_Rational:
             self.meter.check_exp(u, at)
-        if self.meter.varies(u) and not self.meter.is_simple(u):
+        if not self.meter.is_simple(u):
             return self.meter.checked(_unsimplified(name, u), at)
         self.meter.ask(u, at)
         return self._made(at, _applied, name, u)
@@ -285,20 +285,20 @@ def _multiplied(factors: list[Expr]) -> Expr:
     """Return a product; sympy would make all powers in it again and ask whether they are finite.
 
     >>> x, y = sympy.symbols("x y")
-    >>> _multiplied([x + y, sympy.Integer(3), 1 / x, y]) == 3 * (x + y) / x * y
+    >>> _multiplied([x + y, sympy.Integer(3), 1 / x, y]) == Mul(3, y, x + y, 1 / x)
     True
     """
     parts = [part for factor in factors for part in Mul.make_args(factor)]
-    varying = [part for part in parts if not part.is_Rational]
-    bases = [part.as_base_exp()[0] for part in varying]
     number = math.prod((part for part in parts if part.is_Rational), start=sympy.S.One)
-    can_combine = len(set(bases)) < len(bases) or any(base.is_number for base in bases)
-    if can_combine or number == 0 or len(varying) < 2 and (not varying or varying[0].is_Add):
+    others = [part for part in parts if not part.is_Rational]
+    bases = {part.as_base_exp()[0] for part in others}
+    combines = len(bases) < len(others) or any(base.is_Rational for base in bases)
+    if combines or number == 0 or len(others) == 0 or (len(others) == 1 and others[0].is_Add):
         return Mul(*factors)
-    ordered = sorted(varying, key=cmp_to_key(sympy.Basic.compare))
-    if number != 1:
-        return Mul(number, *ordered, evaluate=False)
-    return ordered[0] if len(ordered) == 1 else Mul(*ordered, evaluate=False)
+    ordered = sorted(others, key=cmp_to_key(sympy.Basic.compare))
+    if number == 1:
+        return Mul(*ordered, evaluate=False) if len(ordered) > 1 else ordered[0]
+    return Mul(number, *ordered, evaluate=False)
 
 
 def _raised(base: Expr, exponent: Expr) -> Expr:
@@ -308,6 +308,8 @@ def _raised(base: Expr, exponent: Expr) -> Expr:
     >>> _raised(x + y, Rational(1, 2)), _raised(x**3, Rational(2)), _raised(x, 1 / sympy.log(x))
     (sqrt(x + y), x**6, E)
     """
+    if base.is_Pow and exponent.is_Integer and not base.is_number:
+        return _raised(base.base, base.exp * exponent)
     is_whole = isinstance(base, Add | Symbol | sympy.Function) and not isinstance(base, sympy.exp)
     if is_whole and not base.is_number and exponent not in (0, 1) and not exponent.has(sympy.log):
         return Pow(base, exponent, evaluate=False)

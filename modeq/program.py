@@ -85,7 +85,7 @@ class Tape:
         if isinstance(value, Node):
             return value
         if isinstance(value, float):
-            value = Fraction(repr(value))
+            value = Fraction(repr(float(value)))
         return self._record(("number", Fraction(value)))
 
     def _number(self, node: Node) -> Fraction | None:

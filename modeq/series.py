@@ -112,12 +112,18 @@ class BSeries(Mapping[RootedTree, Any]):
         return self + (-other) if isinstance(other, BSeries) else NotImplemented
 
     def __mul__(self, scalar: Any) -> BSeries:
-        return NotImplemented if isinstance(scalar, BSeries) else self._map(lambda a: a * scalar)
+        if isinstance(scalar, BSeries):
+            return NotImplemented
+        factor = _exact(scalar)
+        return self._map(lambda a: a * factor)
 
     __rmul__ = __mul__
 
     def __truediv__(self, scalar: Any) -> BSeries:
-        return NotImplemented if isinstance(scalar, BSeries) else self._map(lambda a: a / scalar)
+        if isinstance(scalar, BSeries):
+            return NotImplemented
+        divisor = _exact(scalar)
+        return self._map(lambda a: a / divisor)
 
     def b_plus(self) -> BSeries:
         """Return h f(B(a, hf, y)): the coefficients τ = [τ₁, …, τₖ] ↦ a(τ₁) ⋯ a(τₖ).
@@ -301,5 +307,7 @@ def _catalog(vertices: int) -> _Catalog:
 
 
 def _exact(coefficient: Any) -> Any:
-    """Return an integer as a Fraction, so that dividing it stays exact."""
+    """Return an integer as a Fraction, and a float as that of its shortest decimal."""
+    if isinstance(coefficient, float):
+        return Fraction(repr(float(coefficient)))
     return Fraction(coefficient) if isinstance(coefficient, int) else coefficient

@@ -32,7 +32,7 @@ ROWS = {
         *("certify", "potential"),
     ],
     "flows": [
-        *("program", "dialects", "numeric", "precise", "problems", "flow", "slopes"),
+        *("program", "dialects", "numeric", "precise", "problems", "flow", "slopes", "following"),
     ],
     "networks": [],
     "presentation": [
