@@ -18,13 +18,13 @@ _ROOT_DIGITS = 30  # sympy factors the integer under a root
 _POWER_DIGITS = 300
 _RATE = 10**6  # sympy takes exp(n*u) for a polynomial of degree n in exp(u)
 _LAYERS = 6  # functions and powers of constants in each other; sympy evaluates these over and over
-_SIMPLE = 100  # parts of an argument that sympy simplifies a function of
+_SIMPLE = 300  # parts of an argument that sympy simplifies a function of
 _MANY = 10**9
 
 # In units of about 30 microseconds:
 _PRICES = {"Mul": 5, "Add": 6, "Pow": 3}
 _ROOT_OF_POWER = 300
-_HYPERBOLIC = 300
+_ASKING = 300
 
 _REALS = mpmath.MPContext()
 _REALS.dps = 50
@@ -265,7 +265,9 @@ def _asking(part: Expr, below: list[_Seen]) -> int:
     is_unknown = part.is_Mul and any(arg.is_Symbol for arg in part.args)
     price = 0 if is_unknown else sum(seen.asking for seen in below)
     if isinstance(part, sympy.sinh | sympy.cosh | sympy.tanh):
-        price += _HYPERBOLIC + below[0].parts
+        price += _ASKING + below[0].parts
+    elif part.is_Pow and not part.exp.is_Integer:
+        price += _ASKING // 2
     return min(_MANY, price)
 
 

@@ -196,11 +196,9 @@ class _Builder:
         terms = []
         for is_minus, operand in _chain(node, ast.Add, ast.Sub):
             term = self._expr(operand)
-            terms.append(
-                _multiplied([sympy.S.NegativeOne, term])
-                if is_minus != (minus and not terms)
-                else term
-            )
+            if is_minus != (minus and not terms):
+                term = self._product([sympy.S.NegativeOne, term], self._at(operand))
+            terms.append(term)
         return terms
 
     def _factors(self, node: ast.expr) -> list[Expr]:

@@ -22,6 +22,9 @@ from modeq.power_series import Vector
 Number = Any
 
 MAX_COLUMNS = 20
+PATIENCE = 4
+"""Over how many columns the change must fall a hundredfold; else the step is halved at once."""
+
 MIN_STEP_FRACTION = Fraction(1, 10_000)
 
 
@@ -135,6 +138,7 @@ def flow(rhs: Callable[[Vector], Vector], start: Vector, time: Number, tolerance
 def _extrapolated_step(rhs, state, step, tolerance) -> tuple[Vector | None, int]:
     """Return the state after a step, or None if the columns do not settle, and their number."""
     row: list[Vector] = []
+    changes: list[Number] = []
     for j, value in enumerate(_midpoint_values(rhs, state, step), 1):
         if not is_finite(value):
             return None, j
@@ -143,8 +147,12 @@ def _extrapolated_step(rhs, state, step, tolerance) -> tuple[Vector | None, int]
             ratio = Fraction(j, j - k) ** 2 - 1
             gain = new[-1] - previous
             new.append(new[-1] + (gain * ratio.denominator) * _inverse(ratio.numerator, step))
-        if row and norm(new[-1] - row[-1]) <= tolerance * (1 + norm(new[-1])):
-            return new[-1], j
+        if row:
+            changes.append(norm(new[-1] - row[-1]))
+            if changes[-1] <= tolerance * (1 + norm(new[-1])):
+                return new[-1], j
+            if len(changes) > PATIENCE and changes[-1] > changes[-PATIENCE] / 100:
+                return None, j
         row = new
     return None, MAX_COLUMNS
 

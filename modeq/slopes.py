@@ -179,7 +179,7 @@ class _Measurement:
             return 30
         term = self.next_terms[power - self.modified.order - 1]
         size = term * mpmath.mpf(float(h)) ** (power + 1)
-        return max(20, int(-mpmath.log10(size))) + EXTRA_DIGITS
+        return max(8, int(-mpmath.log10(size))) + EXTRA_DIGITS
 
     def _errors(self, h: Fraction, steps: int) -> tuple[Fraction, Number, Number, int]:
         digits = self._digits(h)
