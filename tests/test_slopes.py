@@ -43,7 +43,7 @@ def test_every_problem_passes_at_its_own_start_and_step(name, order):
 def test_high_orders_are_measured_with_enough_digits(problem):
     report = modeq.derive(problem, 8).check()
     assert report.passed, str(report)
-    assert report.digits > 30
+    assert report.digits > 20  # double precision has 16
 
 
 @pytest.mark.parametrize(
