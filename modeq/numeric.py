@@ -80,38 +80,43 @@ class NumericField:
 
     def __call__(self, theta: Any, h: Any) -> np.ndarray:
         """Return the outputs at points; see the class."""
-        theta = as_points(theta, self.dimension)
-        if theta.ndim == 1 and np.ndim(h) == 0 and theta.dtype == np.float64:
+        theta, h = as_points(theta, self.dimension), _as_rates(h)
+        if theta.ndim == 1 and isinstance(h, float) and theta.dtype == np.float64:
             return self._at_point(theta, h)
-        shape = np.broadcast_shapes(theta.shape[:-1], np.shape(h))
-        columns = [
-            np.ascontiguousarray(np.broadcast_to(theta[..., i], shape)).reshape(-1)
-            for i in range(self.dimension)
-        ]
-        rates = h if np.ndim(h) == 0 else np.broadcast_to(h, shape).reshape(-1)
-        return self._in_blocks(columns, rates).reshape(*shape, len(self._outputs))
+        if isinstance(h, np.ndarray):
+            shape = np.broadcast_shapes(theta.shape[:-1], h.shape)
+            theta = np.broadcast_to(theta, (*shape, self.dimension))
+            h = np.broadcast_to(h, shape).reshape(-1)
+        columns = np.ascontiguousarray(theta.reshape(-1, self.dimension).T)
+        return self._in_blocks(columns, h).reshape(*theta.shape[:-1], len(self._outputs))
 
     def _at_point(self, theta: np.ndarray, h: float) -> np.ndarray:
         """Return the value at one point, by Python's floats, which are faster than arrays there."""
         if self._floats is not None:
             try:
-                return np.array(self._floats(*theta.tolist(), float(h)))
+                return np.array(self._floats(*theta.tolist(), h))
             except (ArithmeticError, ValueError):
                 pass  # arrays give inf and nan where floats raise an error
-        return self._in_blocks(list(theta[:, None]), h)[0]
+        return self._in_blocks(theta[:, None], h)[0]
 
-    def _in_blocks(self, columns: list[np.ndarray], h: Any) -> np.ndarray:
-        size = len(columns[0])
-        kind = np.result_type(*columns, np.asarray(h), float)
-        result = np.empty((size, len(self._outputs)), kind)
+    def _in_blocks(self, columns: np.ndarray, h: float | complex | np.ndarray) -> np.ndarray:
+        """Return the outputs, of shape (points, outputs), at points in the columns of an array."""
+        size = columns.shape[1]
+        result = np.empty((size, len(self._outputs)), np.result_type(columns, h))
         with np.errstate(all="ignore"):
             for begin in range(0, size, BLOCK):
                 part = slice(begin, begin + BLOCK)
-                rate = h if np.ndim(h) == 0 else h[part]
-                values = self._arrays(*(column[part] for column in columns), rate)
-                for i, value in enumerate(values):
+                rate = h[part] if isinstance(h, np.ndarray) else h
+                for i, value in enumerate(self._arrays(*columns[:, part], rate)):
                     result[part, i] = value
         return result
+
+
+def _as_rates(h: Any) -> float | complex | np.ndarray:
+    """Return learning rates as a Python number or an array of floats, or complex ones."""
+    rates = np.asarray(h)
+    rates = rates if rates.dtype.kind == "c" else rates.astype(np.float64, copy=False)
+    return rates if rates.ndim else rates.item()
 
 
 def as_points(theta: Any, dimension: int) -> np.ndarray:
@@ -125,7 +130,7 @@ def as_points(theta: Any, dimension: int) -> np.ndarray:
     """
     try:
         points = np.asarray(theta)
-        points = points if points.dtype.kind == "c" else points.astype(np.float64)
+        points = points if points.dtype.kind == "c" else points.astype(np.float64, copy=False)
     except (TypeError, ValueError):
         raise InvalidPoint(f"the point {theta!r} does not consist of numbers") from None
     if points.ndim == 0 or points.shape[-1] != dimension:

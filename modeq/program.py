@@ -123,13 +123,19 @@ class Tape:
         return self._record(("add", *sorted((left, right), key=lambda node: node.index)))
 
     def multiply(self, left: Node, right: Node) -> Node:
-        """Record a product."""
+        """Record a product; of the factors in it only signs are taken out, because sums of products
+        can share a multiple of a node, but not a multiple of each product.
+        """
         for number, other in ((self._number(left), right), (self._number(right), left)):
             if number is not None:
                 return self.scale(number, other)
-        (c, x), (d, y) = self._scaled(left), self._scaled(right)
+        (c, x), (d, y) = self._without_sign(left), self._without_sign(right)
         product = self._record(("multiply", *sorted((x, y), key=lambda node: node.index)))
         return self.scale(c * d, product)
+
+    def _without_sign(self, node: Node) -> tuple[Fraction, Node]:
+        factor, base = self._scaled(node)
+        return (factor, base) if factor == -1 else (Fraction(1), node)
 
     def power(self, base: Node, exponent: int) -> Node:
         """Record a whole power of a node, by repeated squaring."""
@@ -337,6 +343,10 @@ class _Writer:
         return f"({self.dialect.number(factor)}*{self._text(node)})"
 
     def _write_add(self, left: Node, right: Node) -> str:
+        for one, other in ((right, left), (left, right)):
+            kind, *parts = self.tape._operations[one.index]
+            if kind == "scale" and parts[0] == -1 and one.index not in self.names:
+                return f"({_stripped(self._text(other))} - {self._text(parts[1])})"
         return f"({_stripped(self._text(left))} + {self._text(right)})"
 
     def _write_multiply(self, left: Node, right: Node) -> str:
