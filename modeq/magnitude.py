@@ -5,6 +5,7 @@ asks of deeply nested functions whether they are real, positive or finite. Each 
 minutes for a text of a line. A ``Meter`` estimates the work first, and inspects the result.
 """
 
+import math
 from typing import NamedTuple, NoReturn
 
 import mpmath
@@ -23,8 +24,8 @@ _MANY = 10**9
 
 # In units of about 30 microseconds:
 _PRICES = {"Mul": 5, "Add": 6, "Pow": 3}
-_ROOT_OF_POWER = 300
-_ASKING = 300
+_ROOT_OF_POWER = 500
+_ASKING = 500
 
 _REALS = mpmath.MPContext()
 _REALS.dps = 50
@@ -67,7 +68,6 @@ class Meter:
         self._seen: dict[Expr, _Seen] = {}
         self._asked: set[Expr] = set()
         self._spent = 0
-        self._built = 0
 
     def fail(self, reason: str, at: int) -> NoReturn:
         """Refuse the formula because of what stands at an index of the text."""
@@ -79,9 +79,10 @@ class Meter:
         if self._spent > self.limits.nodes:
             self.fail(f"{reason}: at most {self.limits.nodes} nodes", at)
 
-    def varies(self, expr: Expr) -> bool:
-        """Tell whether an expression that was checked is not a constant."""
-        return self._seen[expr].value is None
+    def spend_function(self, u: Expr, at: int) -> None:
+        """Pay for a function or root of u; sympy evaluates those of constants to many digits."""
+        seen = self._seen[u]
+        self.spend(10 if seen.value is None else 60 * (1 + seen.layers), at)
 
     def is_simple(self, expr: Expr) -> bool:
         """Tell whether sympy simplifies functions of an expression at once."""
@@ -91,18 +92,22 @@ class Meter:
         """Pay for a question to sympy, whether an expression is finite, real or positive."""
         if expr not in self._asked:
             self._asked.add(expr)
-            self.spend(self._seen[expr].asking, at, _NESTED)
+            self.spend(self._seen[self.checked(expr, at)].asking, at, _NESTED)
 
-    def check_sum(self, terms: list[Expr], at: int) -> None:
-        """Add the coefficients as sympy will, but stop at the first that is too long."""
+    def check_sum(self, terms: list[Expr], at: int) -> dict[Expr, Rational]:
+        """Return the terms with their coefficients added, but stop at the first that is too long.
+
+        >>> x = sympy.Symbol("x")
+        >>> Meter("2*x - 3*x", Limits()).check_sum([2 * x, -3 * x], 0)
+        {x: -1}
+        """
         totals: dict[Expr, Rational] = {}
         for term in terms:
             for part in Add.make_args(term):
                 number, rest = part.as_coeff_Mul()
                 totals[rest] = totals.get(rest, 0) + number
                 self._check_digits(_digits(totals[rest]), at)
-                if totals[rest] != 1:
-                    self._ask_power(rest, at)
+        return totals
 
     def check_product(self, factors: list[Expr], at: int) -> None:
         """Bound a product: sympy adds the exponents of equal bases, and those of all exp(u)."""
@@ -112,18 +117,10 @@ class Meter:
             base, exponent = part.as_base_exp()
             exponents.setdefault(base, []).append(exponent)
         self._check_digits(sum(_digits(part) for part in parts if part.is_Rational), at)
-        for group in exponents.values():
+        for base, group in exponents.items():
             if len(group) > 1:
                 self.check_sum(group, at)
-        if any(len(group) > 1 for group in exponents.values()):
-            for part in parts:
-                self._ask_power(part, at)
-
-    def _ask_power(self, part: Expr, at: int) -> None:
-        """Pay for a power that sympy makes again: it asks whether a sum of two is finite."""
-        is_long = part.is_Pow and part.base.is_Add and len(part.base.args) > 2
-        if (part.is_Pow or isinstance(part, sympy.exp)) and not is_long:
-            self.ask(part.args[0], at)
+                self._check_root_of_powers(base, at)
 
     def check_power(self, base: Expr, exponent: Expr, at: int, at_exponent: int) -> None:
         """Bound a power: its numbers, the exponents in it, and the questions it leads to."""
@@ -131,15 +128,14 @@ class Meter:
             self._check_constant_exponent(base, exponent, at, at_exponent)
         else:
             self._check_varying_exponent(base, exponent, at, at_exponent)
-        for factor in Mul.make_args(base):
-            self._ask_power(factor, at)
         if not exponent.is_Integer:
             self._check_root_of_powers(base, at)
 
     def _check_root_of_powers(self, base: Expr, at: int) -> None:
         """Pay for the powers in a base, of which sympy asks whether they may be drawn out."""
         for factor in Mul.make_args(base):
-            self.ask(factor, at)
+            if base.is_Mul:
+                self.ask(factor, at)
             if factor.is_Pow or isinstance(factor, sympy.exp):
                 is_all = factor is base
                 self.spend(_ROOT_OF_POWER * is_all + self._seen[factor.args[0]].parts, at, _NESTED)
@@ -151,7 +147,7 @@ class Meter:
         digits = [_digits(b) * max(1, abs(e)) for b, e in _numbers(base)]
         self._check_digits(int(sum(digits) * abs(exponent)), at_exponent)
         if not exponent.is_Integer:
-            self.spend(10, at)
+            self.spend_function(base, at)
             for number, _ in _numbers(base):
                 self.check_root(number, at, abs(exponent.p))
 
@@ -209,9 +205,7 @@ class Meter:
         return expr
 
     def _inspect(self, part: Expr, at: int) -> _Seen:
-        self._built += _PRICES.get(type(part).__name__, 1) + len(part.args) // 8
-        if self._built > self.limits.nodes:
-            self.fail(f"the formula is too long: at most {self.limits.nodes} nodes", at)
+        self.spend(_PRICES.get(type(part).__name__, 1) + len(part.args) // 8, at)
         if part in _NO_NUMBER:
             self.fail(_NOT_FINITE, at)
         if part.is_Rational:
@@ -252,11 +246,13 @@ class Meter:
 
 def _parts(part: Expr, below: list[_Seen]) -> int:
     """Return the estimate of ``_Seen.parts`` from those of the arguments."""
+    if part.is_Mul:
+        return min(_MANY, 1 + math.prod(seen.parts for seen in below))
     inside = sum(seen.parts for seen in below)
     if part.is_Pow and part.exp.is_Integer:
         inside *= 2 * int(part.exp) ** 2
     elif part.is_Pow or part.is_Function:
-        inside *= 200 if part.is_Pow else 30
+        inside *= 200 if part.is_Pow else 50
     return min(_MANY, 1 + inside)
 
 
@@ -265,9 +261,9 @@ def _asking(part: Expr, below: list[_Seen]) -> int:
     is_unknown = part.is_Mul and any(arg.is_Symbol for arg in part.args)
     price = 0 if is_unknown else sum(seen.asking for seen in below)
     if isinstance(part, sympy.sinh | sympy.cosh | sympy.tanh):
-        price += _ASKING + below[0].parts
-    elif part.is_Pow and not part.exp.is_Integer:
-        price += _ASKING // 2
+        price += _ASKING + 2 * below[0].parts
+    elif part.is_Pow and not (part.args[0].is_Symbol and part.exp.is_Integer):
+        price += _ASKING // 5
     return min(_MANY, price)
 
 

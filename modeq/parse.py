@@ -10,22 +10,18 @@ A formula is read in three passes, and each one trusts only the one before it:
 """
 
 import ast
-import math
 import re
 from collections.abc import Callable, Iterable, Mapping
-from functools import cmp_to_key
 
 import sympy
-from sympy import Add, Expr, Mul, Pow, Rational, Symbol
+from sympy import Expr, Rational, Symbol
 
+from modeq.arithmetic import added, applied, multiplied, raised, unsimplified
 from modeq.errors import InvalidLoss, InvalidValue, ParseError
 from modeq.magnitude import Meter
-from modeq.scan import ARITIES, FUNCTIONS, LIMITS, NOT_SMOOTH, Limits, Scan, fault_of_name
+from modeq.scan import ARITIES, LIMITS, NOT_SMOOTH, Limits, Scan, fault_of_name
 
 __all__ = ["LIMITS", "Limits", "parse_expression", "parse_names", "symbol"]
-
-_ODD = {"sin", "tan", "asin", "atan", "arcsin", "arctan", "sinh", "tanh", "asinh", "atanh", "erf"}
-_EVEN = {"cos", "cosh"}
 
 
 def parse_expression(
@@ -211,16 +207,15 @@ class _Builder:
         return factors
 
     def _sum(self, terms: list[Expr], at: int) -> Expr:
-        self.meter.check_sum(terms, at)
-        return self._made(at, Add, *terms)
+        return self._made(at, added, self.meter.check_sum(terms, at))
 
     def _product(self, factors: list[Expr], at: int) -> Expr:
         self.meter.check_product(factors, at)
-        return self._made(at, _multiplied, factors)
+        return self._made(at, multiplied, factors)
 
     def _power(self, base: Expr, exponent: Expr, at: int, at_exponent: int) -> Expr:
         self.meter.check_power(base, exponent, at, at_exponent)
-        return self._made(at, _raised, base, exponent)
+        return self._made(at, raised, base, exponent)
 
     def _made(self, at: int, make: Callable[..., Expr], *args) -> Expr:
         """Return what sympy makes, inspected; its own errors come from numbers of huge powers."""
@@ -235,14 +230,15 @@ class _Builder:
             wanted = " or ".join(map(str, ARITIES[name]))
             self.scan.fail(f"{name} takes {wanted} argument(s), not {len(nodes)}", at)
         args = [self._expr(node) for node in nodes]
-        self.meter.spend(10 if self.meter.varies(args[0]) else 40, at)
+        self.meter.spend_function(args[0], at)
         match name:
             case "pow":
                 return self._power(*args, at, self._at(nodes[1]))
             case "sqrt" | "cbrt":
                 return self._power(args[0], Rational(1, 2 if name == "sqrt" else 3), at, at)
             case "sigmoid":
-                return self._power(self._one_plus_exp(-args[0], at), sympy.S.NegativeOne, at, at)
+                below = self._one_plus_exp(self._product([sympy.S.NegativeOne, *args], at), at)
+                return self._power(below, sympy.S.NegativeOne, at, at)
             case "softplus":
                 return self._function("log", self._one_plus_exp(args[0], at), at)
             case "log" if len(args) == 2:
@@ -250,7 +246,7 @@ class _Builder:
         return self._function(name, args[0], at)
 
     def _one_plus_exp(self, u: Expr, at: int) -> Expr:
-        return self._sum([sympy.S.One, self._function("exp", self.meter.checked(u, at), at)], at)
+        return self._sum([sympy.S.One, self._function("exp", u, at)], at)
 
     def _logarithm(self, u: Expr, base: Expr, at: int, at_base: int) -> Expr:
         """Return log(u)/log(base), which is a fraction for powers of the same number."""
@@ -265,9 +261,9 @@ class _Builder:
         if name == "exp" and not u.is_Rational:
             self.meter.check_exp(u, at)
         if not self.meter.is_simple(u):
-            return self.meter.checked(_unsimplified(name, u), at)
+            return self.meter.checked(unsimplified(name, u), at)
         self.meter.ask(u, at)
-        return self._made(at, _applied, name, u)
+        return self._made(at, applied, name, u)
 
 
 def _chain(node: ast.expr, first: type, second: type) -> list[tuple[bool, ast.expr]]:
@@ -277,60 +273,3 @@ def _chain(node: ast.expr, first: type, second: type) -> list[tuple[bool, ast.ex
         operands.append((isinstance(node.op, second), node.right))
         node = node.left
     return [(False, node), *reversed(operands)]
-
-
-def _multiplied(factors: list[Expr]) -> Expr:
-    """Return a product; sympy would make all powers in it again and ask whether they are finite.
-
-    >>> x, y = sympy.symbols("x y")
-    >>> _multiplied([x + y, sympy.Integer(3), 1 / x, y]) == Mul(3, y, x + y, 1 / x)
-    True
-    """
-    parts = [part for factor in factors for part in Mul.make_args(factor)]
-    number = math.prod((part for part in parts if part.is_Rational), start=sympy.S.One)
-    others = [part for part in parts if not part.is_Rational]
-    bases = {part.as_base_exp()[0] for part in others}
-    combines = len(bases) < len(others) or any(base.is_Rational for base in bases)
-    if combines or number == 0 or len(others) == 0 or (len(others) == 1 and others[0].is_Add):
-        return Mul(*factors)
-    ordered = sorted(others, key=cmp_to_key(sympy.Basic.compare))
-    if number == 1:
-        return Mul(*ordered, evaluate=False) if len(ordered) > 1 else ordered[0]
-    return Mul(number, *ordered, evaluate=False)
-
-
-def _raised(base: Expr, exponent: Expr) -> Expr:
-    """Return a power; sympy would ask much, even where it has no other form of it.
-
-    >>> x, y = sympy.symbols("x y")
-    >>> _raised(x + y, Rational(1, 2)), _raised(x**3, Rational(2)), _raised(x, 1 / sympy.log(x))
-    (sqrt(x + y), x**6, E)
-    """
-    if base.is_Pow and exponent.is_Integer and not base.is_number:
-        return _raised(base.base, base.exp * exponent)
-    is_whole = isinstance(base, Add | Symbol | sympy.Function) and not isinstance(base, sympy.exp)
-    if is_whole and not base.is_number and exponent not in (0, 1) and not exponent.has(sympy.log):
-        return Pow(base, exponent, evaluate=False)
-    return Pow(base, exponent)
-
-
-def _applied(name: str, u: Expr) -> Expr:
-    """Return name(u), without sympy where it would find nothing to simplify.
-
-    >>> x, y = sympy.symbols("x y")
-    >>> _applied("sin", -x - y), _applied("sin", x + sympy.pi), _applied("exp", 2 * sympy.log(x))
-    (-sin(x + y), -sin(x), x**2)
-    """
-    if name == "exp":
-        return sympy.exp(u, evaluate=u.is_number or u.has(sympy.log))
-    has_pi = any(sympy.pi in Mul.make_args(term) for term in Add.make_args(u))
-    return FUNCTIONS[name](u) if u.is_number or has_pi or not u.is_Add else _unsimplified(name, u)
-
-
-def _unsimplified(name: str, u: Expr) -> Expr:
-    """Return name(u), with a minus sign drawn out as sympy does."""
-    function = FUNCTIONS[name]
-    if name in _ODD | _EVEN and u.could_extract_minus_sign():
-        sign = -1 if name in _ODD else 1
-        return sign * function(-u, evaluate=False)
-    return function(u, evaluate=False)

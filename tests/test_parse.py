@@ -23,10 +23,10 @@ def refusal(text):
     """Return the error of a text and the shortest of up to three times until it came."""
     fastest = float("inf")
     for _ in range(3):
-        start = time.perf_counter()
+        start = time.process_time()
         with pytest.raises(ParseError) as caught:
             parse_expression(text)
-        fastest = min(fastest, time.perf_counter() - start)
+        fastest = min(fastest, time.process_time() - start)
         if fastest < SECONDS:
             break
     return caught.value, fastest
@@ -204,7 +204,14 @@ LARGE = [
     ("*".join(["9**99*x"] * 600), "1000 digits", 0),
     ("(9**99*x)**99", "1000 digits", 11),
     ("+".join(f"1/{p}**40" for p in PRIMES), "1000 digits", 0),
-    ("*".join(f"exp(x/{p}**40)" for p in PRIMES[:300]), "1000 digits", 0),
+    ("*".join(f"exp(x/{p}**40)" for p in PRIMES[:80]), "1000 digits", 0),
+    ("(((tanh(tanh((y+1e-30)**(-3/2))))**-1)**y)**y", "nested too deeply", 1),
+    ("sqrt(1/((x + y)**100 + 1)**100)", "nested too deeply", 0),
+    ("x**cosh(y + x**-100)", "nested too deeply", 3),
+    ("sqrt(x*cosh(y + x**-100))", "nested too deeply", 0),
+    ("(((((x + y)**(-100/3))**x)**(1/3))**-100)**x", "nested too deeply", 0),
+    ("(12345678901234567891000*x)**(99/100)", "30 digits", 0),
+    ("+".join(f"acos(cos(tan(1e99*{p})))" for p in PRIMES), "too long", None),
     ("sqrt(10**99 + 7)", "30 digits", 0),
     ("(10**99 + 7)**(1/2)", "30 digits", 0),
     ("exp(1000000*log(10))", "exponent", 0),
@@ -388,6 +395,18 @@ def test_a_long_sum_and_difference_keeps_every_sign():
     signs = [(-1) ** (i + 1) * i for i in range(900)]
     expected = x + sum(sign * y ** (i % 3) for i, sign in enumerate(signs))
     assert parse_expression(text, limits=Limits(nodes=10**5)) == expected
+
+
+def test_a_network_of_two_layers_on_forty_points_is_read():
+    terms = [f"(tanh(w*tanh({i}*v + b) + c)/2 - {i}/7)**2/2" for i in range(1, 41)]
+    found = parse_expression("+".join(terms))
+    assert len(found.args) == 40
+    assert found == sympy.Add(*map(parse_expression, terms))
+
+
+@pytest.mark.parametrize("outer", ["sin", "tanh", "exp", "sqrt", "1/", "3*x**2*"])
+def test_functions_ten_deep_are_read(outer):
+    assert parse_expression(f"{outer}({'tanh(' * 9}x{')' * 9})").has(sympy.tanh)
 
 
 def test_a_formula_with_a_hundred_parentheses_is_read():
