@@ -109,18 +109,27 @@ def applied(name: str, u: Expr) -> Expr:
     if name == "exp":
         return sympy.exp(u, evaluate=u.is_number or u.has(sympy.log))
     has_pi = any(sympy.pi in Mul.make_args(term) for term in Add.make_args(u))
-    return FUNCTIONS[name](u) if u.is_number or has_pi or not u.is_Add else unsimplified(name, u)
+    if u.is_number or has_pi or not u.is_Add:
+        return FUNCTIONS[name](u)
+    return _signed(name, u, u.could_extract_minus_sign())
 
 
 def unsimplified(name: str, u: Expr) -> Expr:
-    """Return name(u), with a minus sign drawn out as sympy does.
+    """Return name(u), with a minus sign drawn out if most terms of u have one.
 
     >>> x = sympy.Symbol("x")
     >>> unsimplified("cosh", -x), unsimplified("tanh", -x), unsimplified("sin", sympy.asin(x))
     (cosh(x), -tanh(x), sin(asin(x)))
     """
+    coefficients = [term.as_coeff_Mul()[0] for term in Add.make_args(u)]
+    negative = [number for number in coefficients if number < 0]
+    return _signed(name, u, 2 * len(negative) > len(coefficients))
+
+
+def _signed(name: str, u: Expr, has_minus: bool) -> Expr:
+    """Return name(u), with the minus sign of u drawn out if the function is odd or even."""
     function = FUNCTIONS[name]
-    if name in _ODD | _EVEN and u.could_extract_minus_sign():
-        sign = -1 if name in _ODD else 1
-        return sign * function(multiplied([sympy.S.NegativeOne, u]), evaluate=False)
-    return function(u, evaluate=False)
+    if not has_minus or name not in _ODD | _EVEN:
+        return function(u, evaluate=False)
+    value = function(multiplied([sympy.S.NegativeOne, u]), evaluate=False)
+    return multiplied([sympy.S.NegativeOne, value]) if name in _ODD else value

@@ -153,12 +153,12 @@ class Meter:
 
     def _check_varying_exponent(self, base: Expr, exponent: Expr, at: int, at_exponent: int):
         self.spend(10, at)
-        if base.is_Rational and not base > 0:
+        value = self._seen[base].value
+        if value is not None and not value > 0:
             self.fail(f"{_NOT_FINITE}: the base of a varying power is positive", at)
         if any(_is_tower(part) for part in sympy.preorder_traversal(exponent)):
             self.fail("a power tower: an exponent has no varying powers inside", at_exponent)
-        for term in Add.make_args(exponent):
-            self._check_exponent(Rational(int(abs(term.as_coeff_Mul()[0])), 1), at_exponent)
+        self._check_exponent(_largest_coefficient(exponent), at_exponent)
         self.ask(exponent, at_exponent)
 
     def _check_exponent(self, exponent: Rational, at: int) -> None:
@@ -211,8 +211,10 @@ class Meter:
         if part.is_Rational:
             self._check_digits(_digits(part), at)
             return _Seen(1, 0, 1, 0, _REALS.mpf(part.p) / part.q)
-        if part.is_Pow and part.exp.is_Rational:
-            self._check_exponent(part.exp, at)
+        if part.is_Pow:
+            exponent = part.args[1]
+            is_constant = exponent.is_Rational
+            self._check_exponent(exponent if is_constant else _largest_coefficient(exponent), at)
         return self._composed(part, [self._seen[arg] for arg in part.args], at)
 
     def _composed(self, part: Expr, below: list[_Seen], at: int) -> _Seen:
@@ -250,7 +252,7 @@ def _parts(part: Expr, below: list[_Seen]) -> int:
         return min(_MANY, 1 + math.prod(seen.parts for seen in below))
     inside = sum(seen.parts for seen in below)
     if part.is_Pow and part.exp.is_Integer:
-        inside *= 2 * int(part.exp) ** 2
+        inside *= (2 if part.exp > 0 else 10) * int(part.exp) ** 2
     elif part.is_Pow or part.is_Function:
         inside *= 200 if part.is_Pow else 50
     return min(_MANY, 1 + inside)
@@ -278,6 +280,11 @@ def _numbers(expr: Expr) -> list[tuple[Rational, Rational]]:
     return [
         (base, exponent) for base, exponent in pairs if base.is_Rational and exponent.is_Rational
     ]
+
+
+def _largest_coefficient(exponent: Expr) -> Rational:
+    """Return the largest coefficient in a varying exponent, cut to an integer."""
+    return Rational(max(int(abs(t.as_coeff_Mul()[0])) for t in Add.make_args(exponent)))
 
 
 def _is_tower(part: Expr) -> bool:

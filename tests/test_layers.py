@@ -19,6 +19,7 @@ ROWS = {
     "derivation": [
         *(
             "scan",
+            "arithmetic",
             "magnitude",
             "parse",
             "loss",
