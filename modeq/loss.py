@@ -262,14 +262,23 @@ def _is_root_of_even_power(node: sympy.Basic) -> bool:
     """Tell whether a node is an odd power of |u|, written as a root of an even power of u.
 
     >>> x, y = sympy.symbols("x y")
-    >>> [_is_root_of_even_power(sympy.sqrt(u)) for u in (x**2 * y, x**6, x**4, x**2 + y**2)]
+    >>> [_is_root_of_even_power(sympy.sqrt(u)) for u in (x**2 * y, x**6, x**4, (1 + x**2) ** 2)]
     [True, True, False, False]
     """
     if not node.is_Pow or not node.exp.is_Rational or node.exp.is_Integer:
         return False
     powers = [factor for factor in sympy.Mul.make_args(node.base) if factor.is_Pow]
     odd = [p for p in powers if p.exp.is_Integer and p.exp.is_even and (p.exp * node.exp).is_odd]
-    return any(not power.is_number for power in odd)
+    return not all(_keeps_its_sign(power.base) for power in odd)
+
+
+def _keeps_its_sign(u: sympy.Expr) -> bool:
+    """Tell whether u is a number, or a polynomial that is seen to be positive or negative."""
+    if u.is_number:
+        return True
+    real = u.xreplace({x: sympy.Dummy(real=True) for x in u.free_symbols})
+    # Of other functions sympy may take minutes to find the sign.
+    return bool(real.is_polynomial() and (real.is_positive or real.is_negative))
 
 
 def natural_key(symbol: sympy.Symbol) -> list:

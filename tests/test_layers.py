@@ -1,4 +1,4 @@
-"""Imports run one way: each module knows only what stands above it in the table of design.md."""
+"""Imports run one way: each module knows only what stands above it in the table below."""
 
 import ast
 import subprocess

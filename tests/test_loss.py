@@ -223,3 +223,9 @@ def test_variables_must_be_names(variables):
 def test_a_variable_that_does_not_occur_stands_still(method):
     equation = modeq.derive(Loss("x**2", "x y"), 2, method)
     assert equation.field[1] == 0
+
+
+def test_a_root_of_the_square_of_a_positive_polynomial_is_smooth():
+    assert Loss(sympy.sqrt((1 + x**2) ** 2 * (y**2 + 3))).variables == (x, y)
+    with pytest.raises(NotSmooth, match="sqrt"):
+        Loss(sympy.sqrt((x**2 - 1) ** 2))

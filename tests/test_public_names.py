@@ -15,7 +15,7 @@ PROMISED = [
     *("RootedTree", "rooted_trees", "modified_equation", "exact_flow", "GradientDescent"),
     *("RungeKutta", "Trajectory", "OrderReport", "BSeries", "errors"),
 ]
-"""The names of design.md that this version has."""
+"""The names that people's scripts rely on."""
 
 VERBS = [
     *("counter_terms", "field", "h", "variables", "order", "method", "loss", "parameters"),
