@@ -18,7 +18,15 @@ from typing import Any, NamedTuple
 import gmpy2
 import numpy as np
 
-from modeq.table import Catalog, catalog
+from modeq.table import Catalog, catalog, check_memory
+
+GROWTH = 3.7
+"""By what the number of prunings of all trees grows with each vertex, in one color (measured)."""
+
+BYTES = 15
+"""How many bytes they take over that power: about 200 for each of the 354,387 of the trees with 12
+vertices, with what is needed to find them, and those of smaller trees.
+"""
 
 
 class Prunings(NamedTuple):
@@ -42,7 +50,11 @@ def prunings(vertices: int, colors: int = 1) -> tuple[Prunings, ...]:
 
     >>> [int(order.multiplicity.sum()) for order in prunings(3)]
     [1, 2, 7]
+
+    Raises:
+        InvalidOrder: They would not fit in memory, which ends far sooner than that for the trees.
     """
+    check_memory(vertices, colors, int(BYTES * GROWTH**vertices * colors**vertices))
     return _prunings(vertices, colors)
 
 

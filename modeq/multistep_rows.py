@@ -54,7 +54,7 @@ class MultistepRows:
         values = _values_at_integers(points)
         coefficients = _matrix(_inverse(values), number)
         values = _matrix(values, number)
-        kappa = _reciprocal(_moments(alpha, points + 1, number)[1:])
+        kappa = _reciprocal(_moments(alpha, points + 1, number)[1:], number(Fraction(1)))
         slow = _integral(kappa, points, number)
         self._beta = np.array([number(e) for e in beta], object)
         self._advance = [
@@ -101,9 +101,9 @@ def _moments(weights: Sequence, count: int, number: Callable) -> list[Any]:
     ]
 
 
-def _reciprocal(series: list[Any]) -> list[Any]:
-    """Return the coefficients of 1/series."""
-    first = 1 / series[0]
+def _reciprocal(series: list[Any], one: Any) -> list[Any]:
+    """Return the coefficients of 1/series, given the one of the field that they belong to."""
+    first = one / series[0]
     result = [first]
     for k in range(1, len(series)):
         total = sum((series[i] * result[k - i] for i in range(2, k + 1)), series[1] * result[k - 1])

@@ -83,13 +83,13 @@ class _Sweep:
         forms = self.forms(n)
         for part in self.catalog.ranges(n, ROWS_AT_ONCE):
             rows, color = self.rows(part)
-            self.keep(part, rows, color)
+            self.keep(part, rows)
             place = slice(part.start, part.start + len(part))
             self.color[n][place] = color
             self.U[n][:, place] = self.advance(rows, color)
             yield Block(n, part, self.apply(forms, rows, color))
 
-    def keep(self, part: Range, rows: np.ndarray, color: np.ndarray) -> None:
+    def keep(self, part: Range, rows: np.ndarray) -> None:
         """Keep the rows of a range, or of the first trees in it, that are rests."""
         kept = self.g[part.vertices]
         count = max(0, min(len(part), kept.shape[1] - part.start))
@@ -125,7 +125,7 @@ class _Sweep:
             if part.start >= len(self.color[n]):
                 return
             rows, color = self.rows(part)
-            self.keep(part, rows, color)
+            self.keep(part, rows)
             count = min(len(part), len(self.color[n]) - part.start)
             self.color[n][part.start : part.start + count] = color[:count]
 

@@ -7,7 +7,7 @@ composition law, and update rules run over B-series as they are.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from fractions import Fraction
 from functools import partial
 from math import lcm
@@ -207,11 +207,9 @@ def _coefficients(method: Any, order: int, is_field: bool) -> BSeries:
         )
         if found is not None:
             return found
-    return (
-        _over_number_field(method, order, is_field)
-        if symbols
-        else _rational(method, order, is_field)
-    )
+    if symbols or (isinstance(method, LinearMultistep) and not _is_rational_row(method.entries)):
+        return _over_number_field(method, order, is_field)
+    return _rational(method, order, is_field)
 
 
 def _symbols(method: Any) -> frozenset:
@@ -234,7 +232,11 @@ def _tables(method: Any, order: int) -> tuple | None:
 
 def _is_rational(tables: tuple) -> bool:
     A, b = tables
-    return all(isinstance(e, Fraction | int) for t in (*A, b) for row in t for e in row)
+    return all(_is_rational_row(row) for table in (*A, b) for row in table)
+
+
+def _is_rational_row(row: Iterable) -> bool:
+    return all(isinstance(entry, Fraction | int) for entry in row)
 
 
 def _rational(method: Any, order: int, is_field: bool) -> BSeries:

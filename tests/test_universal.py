@@ -3,9 +3,10 @@
 from fractions import Fraction
 
 import pytest
+import sympy
 import tree_oracle as oracle
 
-from modeq import laws, series
+from modeq import laws, series, table
 from modeq.errors import InvalidMethod, InvalidOrder
 from modeq.methods import NAMED, NAMED_FOR_PARTS, CustomMethod, HeavyBall, RungeKutta, as_method
 from modeq.partitioned import AdditiveRungeKutta
@@ -258,3 +259,20 @@ def test_the_adjoint_of_a_method_has_the_adjoint_series():
 def test_weights_of_zero_do_no_harm():
     lazy = AdditiveRungeKutta([[[0, 0], [0, 0]], [[0, 0], [0, 0]]], [[1, 0], [0, 1]])
     assert modified_equation(lazy, 4) == modified_equation("simultaneous", 4)
+
+
+def test_roots_in_a_multistep_table_are_exact():
+    beta = sympy.sqrt(2) / 2
+    found = modified_equation(HeavyBall(beta), 2)
+    symbol = sympy.Symbol("beta")
+    for tree, value in modified_equation(HeavyBall(symbol), 2).items():
+        assert sympy.radsimp(sympy.expand(found[tree] - value.subs(symbol, beta))) == 0
+
+
+def test_a_composition_that_does_not_fit_in_memory_is_refused_before_it_starts(monkeypatch):
+    monkeypatch.setattr(table, "physical_memory", lambda: 10**9)
+    small = series.identity(9)
+    assert laws.compose(small, small) == small
+    large = series.identity(18)
+    with pytest.raises(InvalidOrder, match=r"order=18 means 7,421,146 trees, which take about"):
+        laws.compose(large, large)
