@@ -55,6 +55,7 @@ from modeq.optimizers import (
     StochasticCoordinateDescent,
     UnnormalizedSAM,
 )
+from modeq.order_report import OrderReport
 from modeq.partitioned import AdditiveRungeKutta
 from modeq.partitioned_tables import (
     AlternatingUpdates,
@@ -67,7 +68,6 @@ from modeq.partitioned_tables import (
 )
 from modeq.schedules import scheduled
 from modeq.series import BSeries, exact_flow
-from modeq.slopes import OrderReport
 from modeq.splitting import LieTrotter, Splitting, Strang
 from modeq.structure import Verdict
 from modeq.tables import tree_blocks, tree_table
@@ -185,6 +185,7 @@ __all__ = [
     "UnnormalizedSAM",
     "StochasticCoordinateDescent",
     "scheduled",
+    "adam_counter_term",
     # methods for fields in parts
     "AdditiveRungeKutta",
     "SymplecticEuler",
@@ -212,6 +213,8 @@ __all__ = [
     # losses drawn at random
     "stochastic_equation",
     "StochasticEquation",
+    "label_noise",
+    "LabelNoise",
     "sgd_generator",
     "Generator",
     "DiffusionVerdict",
@@ -220,6 +223,7 @@ __all__ = [
 ]
 
 _LATER = {
+    "bias_correction": ("adam_counter_term",),
     "bounds": ("FlowBound", "gradient_flow_bound"),
     "conservation": ("ConservedQuantity", "conserved"),
     "diffusion": ("DiffusionVerdict", "Generator"),
@@ -241,6 +245,7 @@ _LATER = {
     "games": ("Game",),
     "invariance": ("Invariance", "scale_invariance", "translation_invariance"),
     "minibatches": ("Minibatches",),
+    "noisy_labels": ("LabelNoise", "label_noise"),
     "principal": ("PrincipalFlow", "principal_flow"),
     "refinement": ("StepRefinement", "step_refinement"),
     "shuffling": ("shuffled_field",),

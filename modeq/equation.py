@@ -33,6 +33,7 @@ from modeq.expressions import exact_values
 from modeq.loss import Field, Loss, as_field
 from modeq.methods import method_for
 from modeq.numeric import NumericField, numeric_field
+from modeq.order_report import OrderReport
 from modeq.series import BSeries
 from modeq.text import MAX_TERMS
 
@@ -153,13 +154,15 @@ class ModifiedEquation(ModifiedField):
         steps: int = 4,
         parameters: Mapping | None = None,
         halvings: int = 3,
-    ) -> slopes.OrderReport:
+        shift: bool = True,
+    ) -> OrderReport:
         """Measure the order against the method itself, at halved learning rates.
 
-        The start and h may be left out for the losses of ``modeq.problems``.
+        The start and h may be left out for the losses of ``modeq.problems``. Momentum starts at
+        rest; its flow starts where ``start`` says, or with ``shift=False`` at the same point.
         """
         theta0, h = comparison.start_and_step(self.loss, theta0, h)
-        return slopes.check(self, theta0, h, steps, parameters, halvings)
+        return slopes.check(self, theta0, h, steps, parameters, halvings, shift)
 
     def text(self, max_terms: int = MAX_TERMS) -> str:
         """Return the equation as plain text; of long components, the first terms."""

@@ -12,7 +12,7 @@ import sympy
 
 from modeq.comparison import Comparison
 from modeq.loss import Field, Loss
-from modeq.slopes import OrderReport
+from modeq.order_report import OrderReport
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -20,7 +20,7 @@ from modeq.errors import FlowError, InvalidValue
 from modeq.files import write_atomically
 from modeq.loss import Field, Loss
 from modeq.panels import draw_errors, draw_trajectories, shortened
-from modeq.slopes import OrderReport
+from modeq.order_report import OrderReport
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -61,7 +61,7 @@ def check_figure(
     ['coordinate 1', 'flow minus optimizer', '']
     """
     reports = (reports,) if isinstance(reports, OrderReport) else tuple(reports)
-    with _own_style():
+    with own_style():
         figure = _empty_figure()
         paths, one_step, fixed_time = figure.subplots(1, 3, width_ratios=(1.25, 1, 1))
         draw_trajectories(paths, comparison, loss)
@@ -91,13 +91,14 @@ def figure_with_lower_orders(
     """
     loss, orders = equation.loss, range(equation.order + 1)
     comparison = compare(loss, theta0, h=h, steps=steps, orders=orders, method=equation.method)
-    lower = _lower_reports(equation, theta0, h, round(report.time / report.h[0]))
+    lower = lower_reports(equation, theta0, h, round(report.time / report.h[0]))
     return check_figure(comparison, [*lower, report], loss=loss)
 
 
-def _lower_reports(
+def lower_reports(
     equation: ModifiedEquation, theta0: Any, h: Any, steps: int
 ) -> Iterator[OrderReport]:
+    """Yield the checks of all lower orders, but of those that blow up."""
     for order in range(equation.order):
         with contextlib.suppress(FlowError):
             yield equation.truncated(order).check(theta0, h=h, steps=steps)
@@ -112,13 +113,17 @@ def save(figure: Figure, path: str | os.PathLike) -> None:
         InvalidValue: The suffix is not known.
         CannotWrite: The file could not be written.
     """
+    write_atomically(path, rendered(figure, picture_format(path)))
+
+
+def rendered(figure: Figure, kind: str) -> bytes:
+    """Return a picture as the content of a file: png, svg or pdf, the same bytes each time."""
     import matplotlib
 
-    kind = picture_format(path)
     data = io.BytesIO()
-    with _own_style(), matplotlib.rc_context({"svg.hashsalt": "modeq"}):
+    with own_style(), matplotlib.rc_context({"svg.hashsalt": "modeq"}):
         figure.savefig(data, format=kind, metadata=_METADATA[kind])
-    write_atomically(path, data.getvalue())
+    return data.getvalue()
 
 
 def picture_format(path: str | os.PathLike) -> str:
@@ -153,7 +158,7 @@ def _fix_layout(figure: Figure) -> None:
 
 
 @contextlib.contextmanager
-def _own_style() -> Iterator[None]:
+def own_style() -> Iterator[None]:
     """Draw without the user's settings, and without a warning for each letter no font has."""
     import matplotlib.style
 

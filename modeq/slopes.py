@@ -9,9 +9,9 @@ there.
 
 from __future__ import annotations
 
+import contextlib
 import math
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
 from itertools import pairwise
 from numbers import Rational
@@ -22,7 +22,7 @@ import numpy as np
 import sympy
 
 from modeq.derive import ModifiedField, series_field
-from modeq.errors import DidNotConverge, FlowError, InvalidValue
+from modeq.errors import DidNotConverge, FlowError, InvalidMethod, InvalidValue
 from modeq.evaluate import SeriesField, constants_at
 from modeq.expressions import exact_values
 from modeq.flow import check_start, check_steps
@@ -36,13 +36,12 @@ from modeq.numeric import (
     part_fields,
 )
 from modeq.optimizer import Optimizer
+from modeq.order_report import SHIFTED, TOGETHER, UNSHIFTED, OrderReport
 from modeq.power_series import Vector
 from modeq.precise import Number, Precision, flow, is_finite, norm
-from modeq.started import StartedOptimizer
+from modeq.start_shift import starts_at_rest
+from modeq.started import AtRest, on_slow_manifold
 from modeq.values import with_values
-
-TOLERANCE = 0.1
-"""How far a measured slope may be from the expected one."""
 
 MAX_HALVINGS = 12
 LOOKAHEADS = (4, 8)
@@ -53,76 +52,7 @@ NEGLIGIBLE = 1e-40
 
 EXTRA_DIGITS = 12
 
-
-@dataclass(frozen=True)
-class OrderReport:
-    """Errors of a flow at halved learning rates, and the slopes that they follow.
-
-    Attributes:
-        order: The order n of the flow.
-        method: The name of the method.
-        h: Learning rates, each half of the one before.
-        local_errors: Largest coordinate of flow minus method after one step, for each h.
-        global_errors: The same at the fixed time ``time``.
-        local_slopes: log₂ of the ratio of successive local errors.
-        global_slopes: log₂ of the ratio of successive global errors.
-        expected_local: The slope that the local errors should have, or inf if they should vanish.
-        expected_global: The slope that the global errors should have.
-        time: The fixed time.
-        digits: Decimal digits of the arithmetic.
-    """
-
-    order: int
-    method: str
-    h: tuple[float, ...]
-    local_errors: tuple[float, ...]
-    global_errors: tuple[float, ...]
-    local_slopes: tuple[float, ...]
-    global_slopes: tuple[float, ...]
-    expected_local: float
-    expected_global: float
-    time: float
-    digits: int
-
-    @property
-    def passed(self) -> bool:
-        """Whether the last three slopes are within 0.1 of the expected ones, local and global."""
-        return self._settled(self.local_slopes, self.local_errors, self.expected_local) and (
-            self._settled(self.global_slopes, self.global_errors, self.expected_global)
-        )
-
-    def _settled(self, slopes: Sequence[float], errors: Sequence[float], expected: float) -> bool:
-        if math.isinf(expected):
-            return all(error == 0 for error in errors)
-        last = slopes[-3:]
-        return len(last) == 3 and all(abs(slope - expected) <= TOLERANCE for slope in last)
-
-    def __bool__(self) -> bool:
-        return self.passed
-
-    def __str__(self) -> str:
-        head = (
-            f"order {self.order} against {self.method}: {'passed' if self.passed else 'FAILED'}\n"
-            f"         h   one-step error    slope   error at t = {self.time:<8.4g} slope"
-        )
-        rows = [
-            f"{h:10.3e}   {local:14.3e}   {_slope(ls)}   {far:18.3e}   {_slope(gs)}"
-            for h, local, ls, far, gs in zip(
-                self.h,
-                self.local_errors,
-                (None, *self.local_slopes),
-                self.global_errors,
-                (None, *self.global_slopes),
-                strict=True,
-            )
-        ]
-        local, far = _slope(self.expected_local), _slope(self.expected_global)
-        foot = f"{'expected':>27}   {local}{'':24}{far}"
-        return "\n".join([head, *rows, foot])
-
-
-def _slope(slope: float | None) -> str:
-    return f"{'' if slope is None else format(slope, '.3f'):>6}"
+REST_OF_MEMORY = 1e-3
 
 
 def check(
@@ -132,15 +62,19 @@ def check(
     steps: int = 4,
     parameters: Mapping | None = None,
     halvings: int = 3,
+    shift: bool = True,
 ) -> OrderReport:
     """Measure the order of a flow against its method.
 
     The learning rate is halved at least ``halvings`` times, and then until the last three slopes
     are within 0.1 of the expected ones, at most twelve times. The fixed time is steps·h.
 
-    A method with memory that needs k points starts with those of the flow at 0, h, …, (k-1)h, and
-    its one step is the one after; the fixed time is at least 2k·h. An optimizer starts with the
-    memory that it has on its slow manifold.
+    One step is taken from where the flow belongs: a method with memory that needs k points starts
+    with those of the flow at 0, h, …, (k-1)h, and its one step is the one after; an optimizer has
+    the memory of its slow manifold. So it is at the fixed time, at least 2k·h, for methods whose
+    start from rest has no exact series, such as Adam. Momentum starts at rest there, as people
+    start it, and the flow where ``eq.start`` says, or at the same point with ``shift=False``, which
+    makes the slope 1; the fixed time is at least what the memory needs to decay.
 
     Raises:
         InvalidPoint, InvalidStep, MissingParameter: The arguments cannot be right.
@@ -156,13 +90,14 @@ def check(
     if isinstance(halvings, bool) or not isinstance(halvings, int) or halvings < 3:
         raise InvalidValue(f"halvings is {halvings!r}; it must be an integer >= 3")
     check_step(h)
-    return _Measurement(modified, theta0, h, check_steps(steps), parameters).report(halvings)
+    measurement = _Measurement(modified, theta0, h, check_steps(steps), parameters, shift)
+    return measurement.report(halvings)
 
 
 class _Measurement:
     """What stays the same while the learning rate is halved."""
 
-    def __init__(self, modified, theta0, h, steps, parameters):
+    def __init__(self, modified, theta0, h, steps, parameters, shift):
         self.modified = modified
         # A program is made from the method again, so it would hide an error in the counter terms.
         form = "expanded" if is_short(modified) else "program"
@@ -172,23 +107,57 @@ class _Measurement:
         self.parts = part_fields(modified.loss, own)
         self.start = _exact_start(theta0, check_start(theta0, modified.loss, own))
         self.h = Fraction(h)
-        self.steps = max(steps, 2 * _memory(self.method))
+        self.asked = self.steps = max(steps, 2 * _memory(self.method))
         self.next_terms = _next_terms(modified, self.start, parameters)
         self.optimizer = None
         if isinstance(self.method, Optimizer):
-            self.optimizer = StartedOptimizer(
+            self.optimizer = on_slow_manifold(
                 modified.loss, self.method, self.start, own, modified.order
             )
+        self.shift = shift
+        self.resting = self._at_rest(own)
+        if self.resting:
+            self.steps = max(self.asked, self._steps_to_decay())
+
+    def _at_rest(self, parameters: Mapping) -> AtRest | None:
+        """Return the method at rest if the start of its flow is known exactly."""
+        power = self._expected_power()
+        if not starts_at_rest(self.method) or math.isinf(power):
+            return None
+        with contextlib.suppress(InvalidMethod):
+            return AtRest(
+                self.modified.loss, self.method, self.start, parameters, self.modified.order, power
+            )
+        return None
+
+    def _steps_to_decay(self) -> int:
+        """Return after how many steps nothing is left of the memory, as large as h at the start."""
+        left = float(self.h) ** (self._expected_power() - 1) * REST_OF_MEMORY
+        return math.ceil(math.log(left) / math.log(self.resting.decay))
 
     def report(self, halvings: int) -> OrderReport:
         expected = self._expected_power()
         rows: list[tuple[Fraction, Number, Number]] = []
-        for k in range(MAX_HALVINGS + 1):
+        rows.append(self._first_errors())
+        for k in range(1, MAX_HALVINGS + 1):
             rows.append(self._errors(self.h / 2**k, self.steps * 2**k))
             report = self._summary(rows, expected)
             if k >= halvings and report.passed:
                 break
         return report
+
+    def _first_errors(self) -> tuple:
+        """Return the errors at h, or at the first of its halves at which momentum has a flow."""
+        for _ in range(MAX_HALVINGS):
+            try:
+                return self._errors(self.h, self.steps)
+            except FlowError:
+                # Momentum moves by h/(1-β): an h that suits the loss may be too large for it.
+                if not self.resting:
+                    raise
+            self.h /= 2
+            self.steps = max(self.asked, self._steps_to_decay())
+        return self._errors(self.h, self.steps)
 
     def _expected_power(self) -> float:
         """Return the first j > n with fⱼ ≠ 0 at the start, which makes the local slope j + 1."""
@@ -206,29 +175,38 @@ class _Measurement:
 
     def _errors(self, h: Fraction, steps: int) -> tuple[Fraction, Number, Number, int]:
         digits = self._digits(h)
-        fields = (self.field, self.gradient, *self.parts)
-        if self.optimizer is not None:
-            fields = (*fields, self.optimizer.step)
-        with Precision(digits, *fields) as precision:
+        with Precision(digits, *self._fields()) as precision:
             rate, start = precision.number(h), precision.vector(self.start)
             tolerance = precision.number(Fraction(1, 10 ** (digits - EXTRA_DIGITS // 3)))
             rhs = precision.field(self.field, rate)
-            first = [start]
-            while len(first) < _memory(self.method):
-                first.append(flow(rhs, first[-1], rate, tolerance))
-            if self.optimizer is not None:
-                iterates = self.optimizer.iterates(precision, start, h, steps)
-            else:
-                f = _PreciseField(precision, self.gradient, rate, self.parts)
-                iterates = _iterates(self.method, precision, f, first, rate, steps)
+            one = _memory(self.method)
+            iterates = self._iterates(precision, rhs, h, one if self.resting else steps, tolerance)
+            errors = [norm(flow(rhs, start, rate * one, tolerance) - iterates[one])]
+            if self.resting:
+                iterates = self.resting.optimizer.iterates(precision, start, h, steps)
+                start = self.resting.shifted(precision, start, h) if self.shift else start
             _refuse_infinite(iterates)
-            errors = [
-                norm(flow(rhs, start, rate * count, tolerance) - iterates[count])
-                for count in (len(first), steps)
-            ]
+            errors.append(norm(flow(rhs, start, rate * steps, tolerance) - iterates[steps]))
             noise = tolerance * 100 * (1 + norm(start))
             local, far = (float(e) if e > noise else 0.0 for e in errors)
         return h, local, far, digits
+
+    def _fields(self) -> list[NumericField]:
+        optimizers = [self.optimizer, self.resting and self.resting.optimizer]
+        steps = [optimizer.step for optimizer in optimizers if optimizer]
+        return [self.field, self.gradient, *self.parts, *steps]
+
+    def _iterates(
+        self, precision: Precision, rhs: Callable, h: Fraction, steps: int, tolerance: Number
+    ) -> list[Vector]:
+        """Return the iterates of the method that starts where its flow is."""
+        rate, first = precision.number(h), [precision.vector(self.start)]
+        if self.optimizer is not None:
+            return self.optimizer.iterates(precision, first[0], h, steps)
+        while len(first) < _memory(self.method):
+            first.append(flow(rhs, first[-1], rate, tolerance))
+        f = _PreciseField(precision, self.gradient, rate, self.parts)
+        return _iterates(self.method, precision, f, first, rate, steps)
 
     def _summary(self, rows: Sequence[tuple], power: float) -> OrderReport:
         h, local, far, digits = zip(*rows, strict=True)
@@ -241,9 +219,10 @@ class _Measurement:
             local_slopes=_slopes(local),
             global_slopes=_slopes(far),
             expected_local=power + 1,
-            expected_global=power,
+            expected_global=min(power, self.resting.power) if self.resting else power,
             time=float(self.h * self.steps),
             digits=max(digits),
+            start=(SHIFTED if self.shift else UNSHIFTED) if self.resting else TOGETHER,
         )
 
 

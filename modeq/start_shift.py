@@ -89,6 +89,18 @@ def slow_start(loss: Field, order: int, method: Method) -> sympy.ImmutableMatrix
     return sympy.ImmutableMatrix(theta)
 
 
+def slowest_decay(loss: Field, method: Optimizer) -> float:
+    """Return by what the memory that lasts longest is multiplied in each step, as h -> 0.
+
+    >>> from modeq.loss import Loss
+    >>> from modeq.multistep import HeavyBall
+    >>> slowest_decay(Loss("x**2/2"), as_optimizer(HeavyBall(0.5)))
+    0.5
+    """
+    step = optimizer_map(method, loss.components, loss.variables)
+    return max(float(abs(value)) for value in _eigenvalues(step, method))
+
+
 def as_optimizer(method: Optimizer | LinearMultistep) -> Optimizer:
     """Return an explicit two-step method as an optimizer whose memory is nothing at rest.
 

@@ -54,7 +54,7 @@ ROWS = {
         ),
         *("schedules", "bias_correction"),
         *("minibatches", "shuffling", "tasks", "games"),
-        *("operators", "diffusion", "gradient_noise", "stochastic"),
+        *("operators", "diffusion", "gradient_noise", "stochastic", "noisy_labels"),
     ],
     "flows": [
         *(
@@ -68,7 +68,7 @@ ROWS = {
             "flow",
             "iterates",
         ),
-        *("comparison", "slopes", "following"),
+        *("comparison", "order_report", "slopes", "following"),
         *("resummation", "tensors", "principal", "stability", "drift", "tall_part"),
         *("flow_comparison",),
         *("discretization", "invariance", "invariant_losses", "conservation"),

@@ -103,10 +103,18 @@ def test_the_iterates_are_those_of_optax(method, transformation, loss, start):
     np.testing.assert_allclose(ours(method, loss, start, STEPS), expected, rtol=0, atol=1e-12)
 
 
+INNERS = {
+    "sgd": (None, optax.sgd(H)),
+    "momentum": (SGD(0.9), optax.sgd(H, momentum=0.9)),
+    "adam": (Adam(0.9, 0.99, epsilon=1e-4), optax.adam(H, 0.9, 0.99, eps=0.0, eps_root=1e-4)),
+}
+
+
+@pytest.mark.parametrize(("inner", "theirs"), INNERS.values(), ids=INNERS)
 @pytest.mark.parametrize(("loss", "start"), LOSSES.values(), ids=LOSSES)
-def test_one_step_of_lookahead_is_one_synchronization_of_optax(loss, start):
+def test_one_step_of_lookahead_is_one_synchronization_of_optax(loss, start, inner, theirs):
     gradient = jax.jit(jax.grad(loss))
-    transformation = optax.lookahead(optax.sgd(H), sync_period=INNER, slow_step_size=0.5)
+    transformation = optax.lookahead(theirs, sync_period=INNER, slow_step_size=0.5)
     parameters = optax.LookaheadParams.init_synced(jax.numpy.array(start))
     memory = transformation.init(parameters)
     update = jax.jit(transformation.update)
@@ -115,5 +123,5 @@ def test_one_step_of_lookahead_is_one_synchronization_of_optax(loss, start):
         updates, memory = update(gradient(parameters.fast), memory, parameters)
         parameters = optax.apply_updates(parameters, updates)
         expected.append(np.asarray(parameters.slow))
-    found = ours(Lookahead(INNER), loss, start, 8)
+    found = ours(Lookahead(INNER, inner=inner), loss, start, 8)
     np.testing.assert_allclose(found, expected[INNER - 1 :: INNER], rtol=0, atol=1e-12)

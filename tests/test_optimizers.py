@@ -239,6 +239,12 @@ def test_lookahead_is_a_gradient_step_of_the_outer_clock():
     assert agree(found.counter_terms[0], alpha * (6 - 8 * alpha) * inner)
 
 
+def test_lookahead_that_keeps_all_of_one_step_is_the_inner_optimizer():
+    inner = SGD(BETA, weight_decay=HALF)
+    ours, theirs = (modeq.derive(LOSS, 2, m) for m in (Lookahead(1, 1, inner), inner))
+    assert agree(ours.field, theirs.field)
+
+
 def test_lion_without_decay_moves_with_constant_speed():
     equation = modeq.derive(LOSS, 2, Lion(BETA, RHO))
     assert agree(equation.field, [-g / sympy.sqrt(g**2) for g in G])
@@ -333,6 +339,8 @@ CHECKED = {
     "normalized": NormalizedGradientDescent(),
     "optimistic": OptimisticGradient(),
     "lookahead": Lookahead(3),
+    "lookahead, momentum": Lookahead(2, inner=SGD(HALF)),
+    "lookahead, Adam": Lookahead(2, HALF, Adam(HALF, HALF, epsilon=1)),
     "SAM": SAM(rho_over_h=1),
     "SAM with a constant radius": SAM(),
     "unnormalized SAM": UnnormalizedSAM(rho_over_h=1),
@@ -385,6 +393,8 @@ BAD = [
     (lambda: Lion(beta_1=0.9), "Lion has no parameter 'beta_1': did you mean 'beta1'?"),
     (lambda: QHMomentum(nu=2), r"nu of quasi-hyperbolic momentum is 2; it must be in \[0, 1\]"),
     (lambda: Lookahead(0), "steps of lookahead is 0; it must be an integer >= 1"),
+    (lambda: Lookahead(inner="adam"), "inner of lookahead is adam; it must be an optimizer"),
+    (lambda: Lookahead(inner=Lookahead()), "inner of lookahead is lookahead; it must be an"),
     (lambda: Lookahead(alpha=0), r"alpha of lookahead is 0; it must be in \(0, 1\]"),
     (lambda: SAM(-1), "rho of SAM is -1; it must be >= 0"),
     (lambda: SAM(1, rho_over_h=1), "SAM has rho = 1 and rho_over_h = 1; give one of them"),

@@ -57,6 +57,7 @@ PRODUCERS = {
     "ConservedQuantity": [modeq.conserved],
     "FlowBound": [modeq.gradient_flow_bound],
     "StepRefinement": [modeq.step_refinement],
+    "LabelNoise": [modeq.label_noise],
 }
 
 

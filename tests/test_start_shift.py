@@ -129,3 +129,35 @@ def test_symbols_of_the_method_get_values_in_the_start():
     equation = modeq.derive("lam*x**2/2", 1, modeq.HeavyBall(BETA), variables="x")
     found = equation.start([1.0], h=0.1, parameters={"beta": HALF, "lam": 3})
     assert found.tolist() == pytest.approx([1.6])
+
+
+@pytest.mark.parametrize(
+    "method",
+    [HEAVY, modeq.Nesterov(HALF, "parameters"), modeq.SGD(momentum=HALF)],
+    ids=["heavy ball", "Nesterov's parameters", "SGD"],
+)
+def test_a_check_of_momentum_starts_at_rest_and_shifts_the_flow(method):
+    report = modeq.derive("x**3/3 + x*y + y**4", 2, method).check([0.5, 0.3], h=0.01)
+    assert report.passed
+    assert report.global_slopes[-3:] == pytest.approx([3] * 3, abs=0.1)
+    assert "a flow that starts where eq.start says" in str(report)
+
+
+def test_without_the_shift_momentum_from_rest_is_off_by_h():
+    report = modeq.derive("x**2/2 + x**4/4", 2, HEAVY).check([0.5], h=0.01, shift=False)
+    assert not report.passed
+    assert report.global_slopes[-3:] == pytest.approx([1] * 3, abs=0.1)
+    assert "a flow that starts at the same point" in str(report)
+
+
+def test_where_momentum_is_too_fast_for_its_series_the_check_starts_at_a_smaller_rate():
+    equation = modeq.derive("x**2/2 + x**4/4", 1, modeq.HeavyBall(Fraction(4, 5)))
+    report = equation.check([0.5], h=Fraction(1, 2))
+    assert report.passed
+    assert report.h[0] < 1 / 2
+
+
+def test_an_optimizer_without_an_exact_start_is_checked_on_its_slow_manifold():
+    report = modeq.derive("x**2/2", 1, modeq.Adam(HALF, HALF, epsilon=1)).check([1.0], h=0.01)
+    assert report.passed
+    assert report.start == "a method and a flow that start together"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from fractions import Fraction
 from types import SimpleNamespace
 from typing import Any
@@ -76,10 +77,14 @@ def Extragradient() -> RungeKutta:
 
 
 @checks_names
-def Lookahead(steps: int = 5, alpha: Any = Fraction(1, 2)) -> Optimizer:
-    """Return lookahead on gradient descent: k steps, of which the fraction α is kept.
+def Lookahead(
+    steps: int = 5, alpha: Any = Fraction(1, 2), inner: Optimizer | None = None
+) -> Optimizer:
+    """Return lookahead: k steps of an optimizer, of which the fraction α is kept.
 
         φ₀ = θ,     φ_{i+1} = φᵢ - h ∇L(φᵢ),     θ⁺ = θ + α (φ_k - θ)
+
+    or with the steps of another optimizer, whose memory goes on from each outer step to the next.
 
     One step of the method is one of these outer steps, and takes the time h, where h is the
     learning rate of the inner steps: the outer clock. So it follows -α k g, and iterate j is at the
@@ -88,14 +93,19 @@ def Lookahead(steps: int = 5, alpha: Any = Fraction(1, 2)) -> Optimizer:
     Args:
         steps: The number k of inner steps.
         alpha: α.
+        inner: The optimizer that makes the inner steps; without it gradient descent.
 
     Raises:
-        InvalidMethod: k is not a positive integer, or α is not in (0, 1].
+        InvalidMethod: k is not a positive integer, α is not in (0, 1], or the inner optimizer is
+            none, or is lookahead itself.
 
     Example:
         >>> from modeq.optimizer import State
         >>> Lookahead(2).step(State(theta=1.0), lambda x: x, 0.5, float).theta  # 1 - (1 - 1/4)/2
         0.625
+        >>> from modeq.optimizers.momentum import SGD
+        >>> print(Lookahead(2, inner=SGD(momentum=0.5)))
+        lookahead on SGD
 
     References:
         Zhang, Lucas, Hinton, Ba, Lookahead optimizer: k steps forward, 1 step back (2019),
@@ -103,21 +113,36 @@ def Lookahead(steps: int = 5, alpha: Any = Fraction(1, 2)) -> Optimizer:
     """
     if isinstance(steps, bool) or not isinstance(steps, int) or steps < 1:
         raise InvalidMethod(f"steps of lookahead is {steps!r}; it must be an integer >= 1")
-    return with_parameters(
-        _lookahead,
-        [],
-        "lookahead",
-        {"alpha": Interval(0, 1, closed_high=True)},
-        {"steps": steps},
-        alpha=alpha,
+    name = "lookahead" if inner is None else f"lookahead on {inner}"
+    range_ = Interval(0, 1, closed_high=True)
+    outer = with_parameters(_lookahead, [], name, {"alpha": range_}, {"steps": steps}, alpha=alpha)
+    return outer if inner is None else _around(outer, inner)
+
+
+def _around(outer: Optimizer, inner: Any) -> Optimizer:
+    """Return lookahead on an optimizer, with the memory and the parameters of both."""
+    if not isinstance(inner, Optimizer) or "alpha" in dict(inner.parameters):
+        raise InvalidMethod(
+            f"inner of lookahead is {inner!s}; it must be an optimizer other than lookahead, such "
+            f"as SGD(momentum=0.9) or Adam()"
+        )
+    return replace(
+        outer,
+        memory=inner.memory,
+        parameters=(*outer.parameters, *inner.parameters),
+        options=(*outer.options, ("inner", inner.rule), *inner.options),
     )
 
 
 def _lookahead(state: State, grad: Any, h: Any, p: SimpleNamespace) -> State:
-    fast = state.theta
+    fast = state
     for _ in range(p.steps):
-        fast = fast - h * grad(fast)
-    return state.replace(theta=state.theta + p.alpha * (fast - state.theta))
+        fast = getattr(p, "inner", _descend)(fast, grad, h, p)
+    return fast.replace(theta=state.theta + p.alpha * (fast.theta - state.theta))
+
+
+def _descend(state: State, grad: Any, h: Any, p: SimpleNamespace) -> State:
+    return state.replace(theta=state.theta - h * grad(state.theta))
 
 
 @checks_names
