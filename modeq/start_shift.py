@@ -260,28 +260,36 @@ class _OrbitFromRest:
             own: The exponents for which λᵏ = μ.
         """
         parts = self._split(values)
-        solution: Sequence_ = {}
-        for exponents, column in parts.items():
-            if exponents != own:
-                solution[exponents] = self._particular(column, j, exponents, mu)
-        # A sum over the steps before, starting from what makes the value at m = 0 zero.
-        total = self.ring.zero
+        solution = {
+            exponents: self._particular(column, j, exponents, mu)
+            for exponents, column in parts.items()
+            if exponents != own
+        }
+        # The own part starts from what makes the value at m = 0 zero.
+        first = self.ring.zero
         for column in solution.values():
-            total = total - column[0]
-        column = [total]
-        factor = self.ring.one if mu == 1 else self.ring.convert(1 / mu)
-        own_values = parts.get(own, [self.ring.zero])
-        for m in range(j):
-            step = self.ring.zero + value_at(own_values, m)
-            column.append(self.ring.reduce(column[-1] + factor * step))
-        solution[own] = column
+            first = first - column[0]
+        solution[own] = self._summed(parts.get(own, [self.ring.zero]), j, first, mu)
         return solution
+
+    def _summed(
+        self, column: list[Element], j: int, first: Element, mu: sympy.Expr
+    ) -> list[Element]:
+        """Solve (μ E - μ) P = r at m = 0, …, j, by a sum over the steps before."""
+        factor = self.ring.one if mu == 1 else self.ring.convert(1 / mu)
+        result = [first]
+        for m in range(j):
+            step = self.ring.zero + value_at(column, m)
+            result.append(self.ring.reduce(result[-1] + factor * step))
+        return result
 
     def _particular(
         self, column: list[Element], j: int, exponents: Exponents, mu: sympy.Expr
     ) -> list[Element]:
-        """Return Σ_s (-Λ)^s (Λ - μ)^{-s-1} Δˢ r at m = 0, …, j."""
+        """Return Σ_s (-Λ)^s (Λ - μ)^{-s-1} Δˢ r at m = 0, …, j, or a sum if Λ = μ."""
         growth = sympy.Mul(*(v**e for v, e in zip(self._eigenvalues, exponents, strict=True)))
+        if sympy.expand(growth - mu) == 0:
+            return self._summed(column, j, self.ring.zero, mu)
         divided = self.ring.convert(_reciprocal(growth - mu))
         ratio = -self.ring.convert(sympy.expand(growth)) * divided
         result = [self.ring.zero] * (j + 1)

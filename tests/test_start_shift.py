@@ -143,6 +143,23 @@ def test_a_check_of_momentum_starts_at_rest_and_shifts_the_flow(method):
     assert "a flow that starts where eq.start says" in str(report)
 
 
+def test_eigenvalues_that_are_powers_of_each_other_resonate_and_do_no_harm():
+    @optimizer(memory=["slow", "fast"], mu=..., nu=...)
+    def aggregated(state, grad, h, p):
+        g = grad(state.theta)
+        slow, fast = p.mu * state.slow - g, p.nu * state.fast - g * state.theta
+        return state.replace(theta=state.theta + h * (slow + fast), slow=slow, fast=fast)
+
+    near = aggregated(mu=HALF, nu=Fraction(1, 4) + Fraction(1, 10**9))
+    for method in (aggregated(mu=HALF, nu=Fraction(1, 4)), near):
+        assert modeq.derive("x**2/2 + x**4/4", 2, method).check([0.5], h=0.05).passed
+    ours, theirs = (
+        columns("x**2/2 + x**4/4", 4, m) for m in (aggregated(mu=HALF, nu=Fraction(1, 4)), near)
+    )
+    for a, b in zip(ours, theirs, strict=True):
+        assert float(a[0].subs("x", 0.5)) == pytest.approx(float(b[0].subs("x", 0.5)), rel=1e-5)
+
+
 def test_without_the_shift_momentum_from_rest_is_off_by_h():
     report = modeq.derive("x**2/2 + x**4/4", 2, HEAVY).check([0.5], h=0.01, shift=False)
     assert not report.passed
