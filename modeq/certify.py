@@ -29,8 +29,9 @@ from modeq.evaluate import STEP, SeriesEvaluator
 from modeq.lie import VectorElement, jacobian_rows, lie_powers
 from modeq.methods import LinearMultistep
 from modeq.optimizer import Optimizer
+from modeq.optimizer_map import optimizer_map
 from modeq.ring import DifferentialRing, Element
-from modeq.slow_manifold import optimizer_map, slow_manifold
+from modeq.slow_manifold import slow_manifold
 
 
 @dataclass(frozen=True)

@@ -18,11 +18,12 @@ from modeq.logarithm import logarithm
 from modeq.loss import Field, H
 from modeq.methods import LinearMultistep, Method, RungeKutta
 from modeq.optimizer import Optimizer
+from modeq.optimizer_map import optimizer_map
 from modeq.orbit import SlowOrbit
 from modeq.power_series import Coefficient, Vector
 from modeq.ring import DifferentialRing, Element
 from modeq.rules import Rule
-from modeq.slow_manifold import optimizer_map, slow_manifold
+from modeq.slow_manifold import slow_manifold
 from modeq.trees import check_order
 
 EXTRA_DEPTH = 4

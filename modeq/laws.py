@@ -22,15 +22,8 @@ import numpy as np
 from modeq.coproduct import composition, counts_of, grouped, merged, pairs_of, prunings
 from modeq.errors import InvalidMethod, InvalidValue
 from modeq.logarithm import logarithm
-from modeq.series import (
-    BSeries,
-    aligned,
-    exact,
-    exact_flow,
-    identity,
-    plain,
-    run,
-)
+from modeq.rule_series import run
+from modeq.series import BSeries, aligned, exact, exact_flow, identity, plain
 from modeq.structure import first_nonzero
 from modeq.table import Catalog
 from modeq.trees import check_order

@@ -22,9 +22,10 @@ from modeq.evaluate import SeriesField
 from modeq.expressions import exact_values
 from modeq.loss import Field, H
 from modeq.optimizer import Optimizer
+from modeq.optimizer_map import optimizer_map
 from modeq.program import Node, Tape
 from modeq.ring import DifferentialRing, Element
-from modeq.slow_manifold import optimizer_map, slow_manifold
+from modeq.slow_manifold import slow_manifold
 from modeq.values import with_values
 
 FORMS = ("expanded", "program")

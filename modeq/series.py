@@ -10,8 +10,7 @@ A map has a(∅) = 1, a field has b(∅) = 0. The coefficients of a modified fie
 h f̃, so b(•) = 1 for a consistent method. A series of ``order`` n keeps the counter terms of f̃ up
 to hⁿ, and so all trees with up to n + 1 vertices.
 
-An update rule runs over B-series as it runs over numbers, because they can be added, multiplied by
-scalars, and put into f, which acts on coefficients as B₊: a ↦ (τ = [τ₁, …, τₖ] ↦ Π a(τᵢ)).
+Putting a series into f acts on coefficients as B₊: a ↦ (τ = [τ₁, …, τₖ] ↦ Π a(τᵢ)).
 
 With several fields, y' = f₀(y) + f₁(y) + …, each vertex of a tree has the color of its field, and
 f_c acts as B₊ followed by the choice of the trees whose root has the color c.
@@ -19,9 +18,8 @@ f_c acts as B₊ followed by the choice of the trees whose root has the color c.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from fractions import Fraction
-from functools import partial
 from numbers import Rational
 from typing import Any
 
@@ -31,8 +29,7 @@ import numpy as np
 from modeq import structure
 from modeq.coproduct import forest_products
 from modeq.errors import InvalidLoss, InvalidMethod, InvalidTree, InvalidValue
-from modeq.logarithm import logarithm
-from modeq.notation import field_names, linear_combination, signed_formula
+from modeq.series_text import series_formula, series_rows
 from modeq.structure import Verdict
 from modeq.table import Catalog, Structure, catalog, check_memory, tree_counts
 from modeq.trees import RootedTree, check_order, rooted_trees
@@ -269,6 +266,7 @@ class BSeries(Mapping[RootedTree, Any]):
         >>> class Growth:  # y' = y at y = 1, where F is 1 for tall trees and 0 for all others
         ...     def elementary_sum(self, series):
         ...         return sum(series[tree] for tree in series if tree.is_tall)
+        >>> from modeq.rule_series import modified_equation
         >>> modified_equation(lambda y, f, h: y + h * f(y), order=2).field(Growth())
         Fraction(5, 6)
 
@@ -284,6 +282,7 @@ class BSeries(Mapping[RootedTree, Any]):
     def is_gradient(self) -> Verdict:
         """Tell whether the field is a gradient for every f that is one: b(u∘v) = b(v∘u).
 
+        >>> from modeq.rule_series import modified_equation
         >>> print(modified_equation(lambda y, f, h: y + h * f(y), order=3).is_gradient())
         fails at h^2: b([•,•]) = 1/6 and b([[•]]) = 1/3
 
@@ -315,6 +314,7 @@ class BSeries(Mapping[RootedTree, Any]):
     def is_energy_preserving(self) -> Verdict:
         """Tell whether the field leaves H as it is, for every f = J∇H with constant J.
 
+        >>> from modeq.rule_series import modified_equation
         >>> print(modified_equation(lambda y, f, h: y + h * f(y), order=3).is_energy_preserving())
         fails at h^1: b/sigma([•]) = -1/2 is not 0
 
@@ -341,56 +341,28 @@ class BSeries(Mapping[RootedTree, Any]):
     def text(self, notation: str = "differentials") -> str:
         """Return a table with one line for each power of h, in a notation of `modeq.notation`.
 
-        >>> print(modified_equation(lambda y, f, h: y + h * f(y), order=2).text("gradient"))
+        >>> print(exact_flow(2).text("gradient"))
+        1    y
         h    -g
-        h^2  -1/2 H g
-        h^3  -1/3 H^2 g - 1/12 T[g, g]
+        h^2  1/2 H g
+        h^3  -1/6 H^2 g - 1/6 T[g, g]
         """
-        return "\n".join(self._rows(notation, self.order + 1))
+        return "\n".join(series_rows(self, notation, self.order + 1))
 
     def latex(self, notation: str = "differentials") -> str:
         r"""Return the whole series as one formula, in a notation of `modeq.notation`.
 
-        >>> print(modified_equation(lambda y, f, h: y + h * f(y), order=1).latex())
-        h f - \tfrac{1}{2} h^{2} f'f
+        >>> print(exact_flow(1).latex())
+        y + h f + \tfrac{1}{2} h^{2} f'f
         """
-        return self._formula(notation, self.order + 1)
-
-    def _formula(self, notation: str, powers: int) -> str:
-        """Return the LaTeX of the series up to a power of h."""
-        groups = [(self.empty, "y")]
-        for power in range(1, powers + 1):
-            label = "h" if power == 1 else f"h^{{{power}}}"
-            terms = [term for term in self._terms(power, notation, latex=True) if term[0] != 0]
-            if len(terms) > 1:
-                inner = linear_combination(terms, latex=True)
-                terms = [(1, rf"\left({inner}\right)")]
-            groups.extend((coefficient, f"{label} {formula}") for coefficient, formula in terms)
-        return linear_combination(groups, latex=True)
-
-    def _terms(self, power: int, notation: str, latex: bool) -> list[tuple[Any, str]]:
-        """Return b/σ, with the sign of the notation, and the formula of each tree of one order."""
-        fields = field_names(self.colors) if self.colors > 1 else None
-        terms = []
-        for tree in rooted_trees(power, self.colors):
-            sign, formula = signed_formula(tree, notation=notation, latex=latex, fields=fields)
-            terms.append((sign * self[tree] / tree.symmetry, formula))
-        return terms
-
-    def _rows(self, notation: str, powers: int) -> list[str]:
-        width = len(f"h^{self.order + 1}")
-        rows = [("1", [(self.empty, "y")])] if self.empty != 0 else []
-        for power in range(1, powers + 1):
-            label = "h" if power == 1 else f"h^{power}"
-            rows.append((label, self._terms(power, notation, latex=False)))
-        return [f"{label:{width}}  {linear_combination(terms)}" for label, terms in rows]
+        return series_formula(self, notation, self.order + 1)
 
     def __str__(self) -> str:
         return self.text()
 
     def __repr__(self) -> str:
         shown = min(self.order + 1, _POWERS_IN_REPR)
-        rows = [f"<BSeries of order {self.order}", *self._rows("differentials", shown)]
+        rows = [f"<BSeries of order {self.order}", *series_rows(self, "differentials", shown)]
         if shown <= self.order:
             rows.append(f"...  {len(self)} trees up to h^{self.order + 1}, all in .text()")
         return "\n".join(rows) + ">"
@@ -398,7 +370,7 @@ class BSeries(Mapping[RootedTree, Any]):
     def _repr_latex_(self) -> str:
         shown = min(self.order + 1, _POWERS_IN_REPR)
         rest = r" + \cdots" if shown <= self.order else ""
-        return rf"$\displaystyle {self._formula('differentials', shown)}{rest}$"
+        return rf"$\displaystyle {series_formula(self, 'differentials', shown)}{rest}$"
 
 
 def exact_flow(order: int, colors: int = 1) -> BSeries:
@@ -419,37 +391,6 @@ def exact_flow(order: int, colors: int = 1) -> BSeries:
     return BSeries.of_array(trees, np.array(values, object), 1)
 
 
-def modified_equation(method: Any, order: int) -> BSeries:
-    """Return the series b of h f̃, where the flow of f̃ passes through the iterates of the method.
-
-    The rule ``theta -> rule(theta, f, h)`` runs over B-series, and of the iterates the logarithm
-    h f̃ = Σ_k (-1)^{k+1}/k Δᵏθ₀ is taken. It is the b of Hairer, Lubich, Wanner, IX.9.1, where it
-    comes from a recursion over trees.
-
-    >>> b = modified_equation(lambda theta, f, h: theta + h * f(theta), order=2)
-    >>> print(b)
-    h    f
-    h^2  -1/2 f'f
-    h^3  1/3 f'f'f + 1/12 f''(f,f)
-    >>> b[RootedTree([RootedTree(), RootedTree()])]  # without 1/σ: the Bernoulli number B₂
-    Fraction(1, 6)
-
-    Args:
-        method: An update rule, or an object with an update rule as its attribute ``rule``.
-        order: The highest power of h in f̃.
-
-    Raises:
-        InvalidMethod: If there is no rule, or it does not return theta plus multiples of f(...).
-        InvalidOrder: If ``order`` is not an integer of at least zero.
-    """
-    rule = getattr(method, "rule", method)
-    if not callable(rule):
-        raise InvalidMethod(f"method is {method!r}; it must be a rule (theta, f, h) -> theta")
-    start = identity(order, getattr(method, "colors", 1))
-    f = AbstractField(start.colors)
-    return logarithm(lambda theta: run(rule, theta, f), start, start.order)
-
-
 def identity(order: int, colors: int = 1) -> BSeries:
     """Return the series of the map that does nothing.
 
@@ -459,34 +400,6 @@ def identity(order: int, colors: int = 1) -> BSeries:
     h^2  0
     """
     return BSeries({}, order=order, empty=1, colors=colors)
-
-
-class AbstractField:
-    """The fields that an update rule is run with over B-series.
-
-    ``f(a)`` is h f(B(a)) for the sum f of all fields, and ``f.parts[c]`` is that of one.
-
-    >>> f = AbstractField(colors=2)
-    >>> f(identity(2, colors=2)) == f.parts[0](identity(2, 2)) + f.parts[1](identity(2, 2))
-    True
-    """
-
-    def __init__(self, colors: int = 1):
-        self.parts = tuple(partial(BSeries.b_plus, color=color) for color in range(colors))
-
-    def __call__(self, theta: BSeries) -> BSeries:
-        """Return h f(B(theta)) for the sum f of all fields."""
-        return theta.b_plus()
-
-
-def run(rule: Callable, theta: BSeries, f: Callable) -> BSeries:
-    """Return the next iterate of a rule, once it is known to be one."""
-    # The power of h is in the tree, so h is 1 here; a Fraction, to keep h / 2 in a rule exact.
-    following = rule(theta, f, Fraction(1))
-    if isinstance(following, BSeries) and following.empty == 1:
-        return following
-    got = f"{following.empty} theta + ..." if isinstance(following, BSeries) else repr(following)
-    raise InvalidMethod(f"a rule must return theta plus multiples of h f(...), got {got}")
 
 
 def _trees(order: Any, colors: Any) -> Catalog:

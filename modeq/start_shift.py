@@ -29,9 +29,10 @@ from modeq.loss import Field, H
 from modeq.methods import Method
 from modeq.multistep import LinearMultistep
 from modeq.optimizer import Optimizer, State
+from modeq.optimizer_map import OptimizerMap, optimizer_map
 from modeq.power_series import PowerSeries
 from modeq.ring import DifferentialRing, Element
-from modeq.slow_manifold import OptimizerMap, differences, optimizer_map, value_at
+from modeq.slow_manifold import differences, value_at
 
 Exponents = tuple[int, ...]
 

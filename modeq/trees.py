@@ -17,18 +17,28 @@ Nothing here is recursive, so that a tall tree of many thousand vertices is a tr
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import total_ordering
-from itertools import chain, combinations_with_replacement, cycle, islice, product
+from itertools import chain, combinations_with_replacement, product
 from math import factorial, prod
-from operator import attrgetter, index
-from typing import Any, TypeVar
+from operator import attrgetter
+from typing import Any
 
 from modeq.errors import InvalidOrder, InvalidTree, InvalidValue
-
-Value = TypeVar("Value")
-Colors = tuple[int, ...]
+from modeq.levels import (
+    Colors,
+    Value,
+    as_integer,
+    checked_levels,
+    fold_colored_levels,
+    fold_levels,
+    join_colored_levels,
+    join_levels,
+    level_sequences,
+    shortened,
+    size_and_density,
+)
 
 _MARKS = "•∘▪▫"
 
@@ -72,11 +82,13 @@ class RootedTree:
     def __init__(self, children: Iterable[RootedTree] = (), color: int = 0):
         trees = _checked_children(children)
         if type(color) is int and color == 0 and not any(map(_get_colors, trees)):
-            _set_levels(self, _join(map(_get_levels, trees)))
+            _set_levels(self, join_levels(map(_get_levels, trees)))
             _set_colors(self, ())
         else:
             root = _checked_color(color)
-            levels, colors = _join_colored(root, [(t.level_sequence, t.colors) for t in trees])
+            levels, colors = join_colored_levels(
+                root, [(t.level_sequence, t.colors) for t in trees]
+            )
             _set_levels(self, levels)
             _set_colors(self, _nonzero(colors))
 
@@ -99,10 +111,10 @@ class RootedTree:
             InvalidTree: If it is empty, not of integers, back at the root's level or rises by two,
                 or if there is not one color, an integer of at least zero, for each vertex.
         """
-        checked = _checked_levels(levels)
+        checked = checked_levels(levels)
         if colors is None or not any(numbers := _checked_colors(colors, len(checked))):
-            return cls._canonical(_fold(checked, _join))
-        return cls._canonical(*_fold_colored(checked, numbers, _join_colored))
+            return cls._canonical(fold_levels(checked, join_levels))
+        return cls._canonical(*fold_colored_levels(checked, numbers, join_colored_levels))
 
     @classmethod
     def _canonical(cls, levels: tuple[int, ...], nonzero_colors: Colors = ()) -> RootedTree:
@@ -189,7 +201,7 @@ class RootedTree:
         >>> RootedTree.from_level_sequence([1, 2, 3, 2]).density
         8
         """
-        return self.fold(_size_and_density)[1]
+        return self.fold(size_and_density)[1]
 
     @property
     def is_tall(self) -> bool:
@@ -229,7 +241,7 @@ class RootedTree:
         >>> tree.fold(lambda leaves: sum(leaves) or 1)
         2
         """
-        return _fold(self.level_sequence, combine)
+        return fold_levels(self.level_sequence, combine)
 
     def fold_colored(self, combine: Callable[[int, list[Value]], Value]) -> Value:
         """Return X(τ) where X([τ₁, …, τₖ]) = combine(color of the root, [X(τ₁), …, X(τₖ)]).
@@ -238,7 +250,7 @@ class RootedTree:
         >>> tree.fold_colored(lambda color, children: color + sum(children))
         2
         """
-        return _fold_colored(self.level_sequence, self.colors, combine)
+        return fold_colored_levels(self.level_sequence, self.colors, combine)
 
     def __lt__(self, other: object) -> bool:
         if not isinstance(other, RootedTree):
@@ -294,7 +306,7 @@ def rooted_trees(order: int, colors: int = 1) -> tuple[RootedTree, ...]:
     """
     order, colors = check_order(order, lowest=1), _checked_number_of_colors(colors)
     if colors == 1:
-        return tuple(map(RootedTree._canonical, _level_sequences(order)))
+        return tuple(map(RootedTree._canonical, level_sequences(order)))
     return tuple(
         RootedTree._canonical(levels, _nonzero(coloring))
         for levels, colorings in _colorings(order, colors).items()
@@ -317,34 +329,10 @@ def check_order(order: Any, lowest: int = 0) -> int:
     >>> check_order(3)
     3
     """
-    number = _integer(order)
+    number = as_integer(order)
     if number is None or number < lowest:
         raise InvalidOrder(f"order is {order!r}; it must be an integer >= {lowest}")
     return number
-
-
-def _level_sequences(order: int) -> Iterator[tuple[int, ...]]:
-    """Yield the canonical level sequences in descending lexicographic order."""
-    levels = list(range(1, order + 1))
-    yield tuple(levels)
-    while max(levels) > 2:
-        _replace_by_successor(levels)
-        yield tuple(levels)
-
-
-def _replace_by_successor(levels: list[int]) -> None:
-    """Turn the sequence into the next smaller canonical one.
-
-    The last vertex deeper than level 2 moves up to the level of its parent. What follows repeats
-    the branch at that parent, because a canonical sequence can end in nothing larger.
-    """
-    moved = len(levels) - 1
-    while levels[moved] == 2:
-        moved -= 1
-    parent = moved - 1
-    while levels[parent] >= levels[moved]:
-        parent -= 1
-    levels[moved:] = islice(cycle(levels[parent:moved]), len(levels) - moved)
 
 
 def _colorings(order: int, colors: int) -> dict[tuple[int, ...], list[Colors]]:
@@ -352,7 +340,7 @@ def _colorings(order: int, colors: int) -> dict[tuple[int, ...], list[Colors]]:
     found: dict[tuple[int, ...], list[Colors]] = {}
     for size in range(1, order + 1):
         smaller, found = found, found if size < order else {}
-        for levels in _level_sequences(size):
+        for levels in level_sequences(size):
             found[levels] = _colorings_of(RootedTree._canonical(levels), colors, smaller)
     return found
 
@@ -372,61 +360,21 @@ def _colorings_of(
     return [tuple(chain(*parts)) for parts in product(roots, *choices)]
 
 
-def _fold(levels: Sequence[int], combine: Callable[[list[Value]], Value]) -> Value:
-    """Return the value at the root; children reach ``combine`` in the order of the sequence."""
-    pending: list[tuple[int, Value]] = []
-    for level in reversed(levels):
-        children = []
-        while pending and pending[-1][0] > level:
-            children.append(pending.pop()[1])
-        pending.append((level, combine(children)))
-    return pending[0][1]
-
-
-def _fold_colored(
-    levels: Sequence[int], colors: Sequence[int], combine: Callable[[int, list[Value]], Value]
-) -> Value:
-    """Return the value at the root, where ``combine`` gets the color of a vertex too."""
-    # The vertices are combined in reverse order.
-    remaining = reversed(colors)
-    return _fold(levels, lambda children: combine(next(remaining), children))
-
-
-def _join(children: Iterable[tuple[int, ...]]) -> tuple[int, ...]:
-    """Return the canonical level sequence of a root with these canonical children."""
-    descending = sorted(children, reverse=True)
-    return (1, *(level + 1 for child in descending for level in child))
-
-
-def _join_colored(
-    color: int, children: Iterable[tuple[tuple[int, ...], Colors]]
-) -> tuple[tuple[int, ...], Colors]:
-    """Return the canonical levels and colors of a root with these canonical children."""
-    descending = sorted(children, reverse=True)
-    levels = (1, *(level + 1 for child, _ in descending for level in child))
-    return levels, (color, *chain.from_iterable(colors for _, colors in descending))
-
-
 def _nonzero(colors: Colors) -> Colors:
     return colors if any(colors) else ()
-
-
-def _size_and_density(children: list[tuple[int, int]]) -> tuple[int, int]:
-    size = 1 + sum(size for size, _ in children)
-    return size, size * prod(density for _, density in children)
 
 
 def _checked_children(children: Any) -> list[RootedTree]:
     trees = list(children) if isinstance(children, Iterable) else children
     if trees is children or not all(isinstance(tree, RootedTree) for tree in trees):
-        raise InvalidTree(f"children must be a list of RootedTree, got {_short(trees)}")
+        raise InvalidTree(f"children must be a list of RootedTree, got {shortened(trees)}")
     return trees
 
 
 def _checked_color(color: Any) -> int:
-    number = _integer(color)
+    number = as_integer(color)
     if number is None or number < 0:
-        raise InvalidTree(f"color is {_short(color)}; it must be an integer >= 0")
+        raise InvalidTree(f"color is {shortened(color)}; it must be an integer >= 0")
     return number
 
 
@@ -434,49 +382,13 @@ def _checked_colors(colors: Any, vertices: int) -> list[int]:
     entries = list(colors) if isinstance(colors, Iterable) else []
     if len(entries) != vertices:
         raise InvalidTree(
-            f"colors must list one color for each of {vertices} vertices, got {_short(colors)}"
+            f"colors must list one color for each of {vertices} vertices, got {shortened(colors)}"
         )
     return [_checked_color(entry) for entry in entries]
 
 
 def _checked_number_of_colors(colors: Any) -> int:
-    number = _integer(colors)
+    number = as_integer(colors)
     if number is None or number < 1:
-        raise InvalidValue(f"colors is {_short(colors)}; it must be an integer >= 1")
+        raise InvalidValue(f"colors is {shortened(colors)}; it must be an integer >= 1")
     return number
-
-
-def _checked_levels(sequence: Any) -> list[int]:
-    entries = list(sequence) if isinstance(sequence, Iterable) else []
-    if not entries:
-        raise InvalidTree(f"a level sequence must list at least one level, got {_short(sequence)}")
-    for position, entry in enumerate(entries):
-        if fault := _fault(entries, position):
-            place = f"entry {position} is {_short(entry)}, {fault}"
-            raise InvalidTree(f"{_short(entries)} is not a level sequence: {place}")
-    return [index(entry) for entry in entries]
-
-
-def _fault(entries: list, position: int) -> str | None:
-    """Return what is wrong with one entry, given that those before it are right."""
-    level = _integer(entries[position])
-    if level is None:
-        return "not an integer"
-    if position and level <= entries[0]:
-        return f"but every entry after the first must be more than the first, {entries[0]}"
-    if position and level > entries[position - 1] + 1:
-        return f"more than one above the entry before it, {entries[position - 1]}"
-    return None
-
-
-def _integer(value: Any) -> int | None:
-    """Return the value of anything that stands for an integer, and None for the rest."""
-    try:
-        return None if isinstance(value, bool) else index(value)
-    except TypeError:
-        return None
-
-
-def _short(value: Any, width: int = 80) -> str:
-    text = repr(value)
-    return text if len(text) <= width else f"{text[: width - 3]}..."

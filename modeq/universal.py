@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import sympy
 
-from modeq import laws, series, tableaux
+from modeq import laws, rule_series, series, tableaux
 from modeq.entries import is_expression
 from modeq.errors import InvalidMethod
 from modeq.methods import CustomMethod, as_method
@@ -25,7 +25,8 @@ from modeq.multistep_rows import MultistepRows
 from modeq.optimizer import Optimizer
 from modeq.partitioned import AdditiveRungeKutta
 from modeq.rows import EXACT, Arithmetic, RungeKuttaRows, RungeKuttaTable, field_form, map_form
-from modeq.series import AbstractField, BSeries, exact_flow, identity, run
+from modeq.rule_series import AbstractField, run
+from modeq.series import BSeries, exact_flow, identity
 from modeq.splitting import Splitting
 from modeq.surds import Surd
 from modeq.sweep import sweep
@@ -195,7 +196,7 @@ def _coefficients(method: Any, order: int, is_field: bool) -> BSeries:
     if isinstance(method, CustomMethod):
         start = identity(order)
         return (
-            series.modified_equation(method, order)
+            rule_series.modified_equation(method, order)
             if is_field
             else run(method.rule, start, AbstractField())
         )

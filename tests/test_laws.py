@@ -24,8 +24,9 @@ from modeq.laws import (
     substitute,
 )
 from modeq.rows import RungeKuttaTable
+from modeq.rule_series import AbstractField, modified_equation, run
 from modeq.rules import runge_kutta
-from modeq.series import AbstractField, BSeries, exact_flow, identity, modified_equation, run
+from modeq.series import BSeries, exact_flow, identity
 from modeq.tree_table import tree_table_of
 from modeq.trees import RootedTree, rooted_trees
 

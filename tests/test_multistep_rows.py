@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from modeq.methods import NAMED, HeavyBall, Nesterov, as_method
 from modeq.multistep import LinearMultistep
 from modeq.multistep_rows import MultistepRows
+from modeq.rule_series import modified_equation
 from modeq.rules import runge_kutta
-from modeq.series import modified_equation
 from modeq.sweep import sweep
 from modeq.table import catalog
 from modeq.trees import RootedTree

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 
 from modeq.errors import InvalidLoss, InvalidMethod, InvalidOrder, InvalidTree, InvalidValue
 from modeq.notation import differential
-from modeq.series import BSeries, exact_flow, modified_equation
+from modeq.rule_series import modified_equation
+from modeq.series import BSeries, exact_flow
 from modeq.trees import RootedTree, rooted_trees
 
 LEAF = RootedTree()

@@ -15,8 +15,9 @@ from modeq.numerators import MAX_PRIMES, combined, field_numerators, largest_pri
 from modeq.partitioned import additive_runge_kutta
 from modeq.partitioned_tables import NAMED
 from modeq.rows import EXACT, WRAPPED, RungeKuttaRows, RungeKuttaTable, map_form, modulo
+from modeq.rule_series import AbstractField, modified_equation, run
 from modeq.rules import runge_kutta
-from modeq.series import AbstractField, BSeries, identity, modified_equation, run
+from modeq.series import BSeries, identity
 from modeq.table import Catalog, catalog
 
 EULER = RungeKuttaTable([[[0]]], [[1]])

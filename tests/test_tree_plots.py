@@ -16,7 +16,8 @@ from matplotlib.collections import LineCollection
 from modeq.drawing import mark, tree_svg
 from modeq.errors import InvalidTree, InvalidValue
 from modeq.plots import save
-from modeq.series import BSeries, exact_flow, modified_equation
+from modeq.rule_series import modified_equation
+from modeq.series import BSeries, exact_flow
 from modeq.tree_plots import plot_trees, series_table
 from modeq.trees import RootedTree, rooted_trees
 

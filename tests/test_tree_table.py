@@ -14,7 +14,7 @@ from modeq.errors import InvalidOrder, InvalidTree
 from modeq.methods import as_method
 from modeq.notation import differential
 from modeq.rows import RungeKuttaTable
-from modeq.series import modified_equation
+from modeq.rule_series import modified_equation
 from modeq.table import physical_memory, tree_counts
 from modeq.tree_table import sweep_bytes, tree_blocks, tree_table_of
 from modeq.trees import RootedTree, rooted_trees

@@ -6,7 +6,7 @@ import pytest
 import sympy
 import tree_oracle as oracle
 
-from modeq import laws, series, table
+from modeq import laws, rule_series, series, table
 from modeq.errors import InvalidMethod, InvalidOrder
 from modeq.methods import NAMED, NAMED_FOR_PARTS, CustomMethod, HeavyBall, RungeKutta, as_method
 from modeq.partitioned import AdditiveRungeKutta
@@ -192,7 +192,7 @@ def test_a_modifying_integrator_is_for_one_field(name):
     "method", ["euler", "Gradient Descent", RungeKutta([[0]], [1]), CustomMethod(euler), euler]
 )
 def test_a_method_may_be_a_name_a_table_or_a_rule(method):
-    assert modified_equation(method, 5) == series.modified_equation(euler, 5)
+    assert modified_equation(method, 5) == rule_series.modified_equation(euler, 5)
     assert method_series(method, 5) == identity(5) + identity(5).b_plus()
     assert modifying_integrator(method, 3) == modifying_integrator("euler", 3)
 
