@@ -16,12 +16,13 @@ from modeq.loss import Field, as_field
 from modeq.methods import LinearMultistep, method_for
 from modeq.numeric import check_step, memory_field
 from modeq.optimizer import Optimizer
+from modeq.shown import Shown
 from modeq.trees import check_order
 from modeq.values import with_values
 
 
 @dataclass(frozen=True)
-class Comparison:
+class Comparison(Shown):
     """The optimizer and its flows, side by side.
 
     Attributes:
@@ -39,11 +40,47 @@ class Comparison:
     failures: dict[int, str] = field(default_factory=dict)
 
     def __str__(self) -> str:
-        lines = ["order   error after 1 step   largest error   final error"]
-        for order, error in self.errors.items():
-            lines.append(f"{order:5d}   {error[1]:18.3e}   {error.max():13.3e}   {error[-1]:11.3e}")
-        lines += [f"{order:5d}   {message}" for order, message in self.failures.items()]
-        return "\n".join(lines)
+        return error_table("order", self.errors, self.failures)
+
+
+ERROR_COLUMNS = ("first error", "largest error", "final error")
+
+
+def error_rows(errors: Mapping[Any, np.ndarray]) -> dict[Any, tuple[float, float, float]]:
+    """Return the first error after the start, the largest and the final one of each flow.
+
+    Errors that are nan are left out: there the flow need not be where the optimizer is.
+
+    >>> error_rows({0: np.array([0.0, np.nan, 2.0, np.nan, 1.0])})
+    {0: (2.0, 2.0, 1.0)}
+    """
+    rows = {}
+    for name, error in errors.items():
+        met = error[1:][~np.isnan(error[1:])]
+        rows[name] = tuple(map(float, (met[0], met.max(), met[-1]) if len(met) else (np.nan,) * 3))
+    return rows
+
+
+def error_table(heading: str, errors: Mapping[Any, np.ndarray], failures: Mapping[Any, str]) -> str:
+    """Return errors as lines of text, and what failed below them.
+
+    >>> print(error_table("order", {0: np.array([0.0, 0.5, 2.0])}, {1: "the flow blows up"}))
+    order   first error   largest error   final error
+        0     5.000e-01       2.000e+00     2.000e+00
+        1   the flow blows up
+    """
+    width = max(map(len, (heading, *map(str, (*errors, *failures)))))
+    lines = ["   ".join((heading.ljust(width), *ERROR_COLUMNS))]
+    for name, row in error_rows(errors).items():
+        cells = (f"{x:{len(c)}.3e}" for x, c in zip(row, ERROR_COLUMNS, strict=True))
+        lines.append("   ".join((_label(name, width), *cells)))
+    lines += [f"{_label(name, width)}   {message}" for name, message in failures.items()]
+    return "\n".join(lines)
+
+
+def _label(name: Any, width: int) -> str:
+    """Return names at the left, and numbers at the right."""
+    return name.ljust(width) if isinstance(name, str) else str(name).rjust(width)
 
 
 def compare(
@@ -58,6 +95,8 @@ def compare(
 ) -> Comparison:
     """Run the optimizer and the flows of several orders, and measure how far apart they are.
 
+    ``compare_flows`` does so with the principal, composed and central flows as well.
+
     For the losses of ``modeq.problems`` the start and the learning rate may be left out. Distances
     are Euclidean. A flow that blows up is named in ``failures``; the others are still compared.
 
@@ -67,11 +106,11 @@ def compare(
     solution of that flow.
 
     >>> print(compare("x**2/2", [1.0], h=0.1, steps=10))
-    order   error after 1 step   largest error   final error
-        0            4.837e-03       1.920e-02     1.920e-02
-        1            3.245e-04       1.259e-03     1.259e-03
-        2            2.446e-05       9.479e-05     9.479e-05
-        3            1.964e-06       7.609e-06     7.609e-06
+    order   first error   largest error   final error
+        0     4.837e-03       1.920e-02     1.920e-02
+        1     3.245e-04       1.259e-03     1.259e-03
+        2     2.446e-05       9.479e-05     9.479e-05
+        3     1.964e-06       7.609e-06     7.609e-06
     """
     loss = as_field(loss)
     method = method_for(loss, method)

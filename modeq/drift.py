@@ -22,14 +22,16 @@ import numpy as np
 from modeq.derive import derive_field
 from modeq.errors import FlowError, InvalidLoss, InvalidValue
 from modeq.flow import Trajectory, check_start, check_steps, solve
+from modeq.iterates import iterate
 from modeq.loss import Loss, as_field
 from modeq.methods import GradientDescent
 from modeq.numeric import check_step
+from modeq.shown import Shown
 from modeq.tensors import DerivativeTensors
 
 
 @dataclass(frozen=True)
-class Drift:
+class Drift(Shown):
     """How far one step of gradient descent is from gradient flow.
 
     Attributes:
@@ -56,6 +58,46 @@ def drift(loss: Any, theta: Any, *, h: float, parameters: Mapping | None = None)
     return Drift(float(np.linalg.norm(point + h * f - flow)), float(predicted))
 
 
+@dataclass(frozen=True)
+class DriftRun(Trajectory):
+    """Gradient descent, and how far each of its steps is from gradient flow.
+
+    Attributes:
+        t: Times 0, h, 2h, … of shape (steps + 1,).
+        theta: The iterates, of shape (steps + 1, d).
+        measured: ‖θ_{m+1} - θ_m(h)‖ with the flow that starts at θ_m, of shape (steps,).
+        predicted: h²/2 ‖Hg‖ at θ_m, of shape (steps,).
+    """
+
+    measured: np.ndarray
+    predicted: np.ndarray
+
+    def __str__(self) -> str:
+        lines = ["step      measured     predicted"]
+        for step, row in enumerate(zip(self.measured, self.predicted, strict=True)):
+            lines.append(f"{step:4d}{row[0]:14.4e}{row[1]:14.4e}")
+        return "\n".join(lines)
+
+
+def run_drift(
+    loss: Any, theta0: Any, *, h: float, steps: int, parameters: Mapping | None = None
+) -> DriftRun:
+    """Return the drift of every step along a run of gradient descent, measured and predicted.
+
+    >>> print(run_drift("x**2/2", [1.0], h=0.1, steps=2))
+    step      measured     predicted
+       0    4.8374e-03    5.0000e-03
+       1    4.3537e-03    4.5000e-03
+    """
+    loss, h, steps = _checked_loss(loss), check_step(h), check_steps(steps)
+    start = check_start(theta0, loss, parameters)
+    points = iterate(loss, start, h=h, steps=steps, parameters=parameters)
+    found = [drift(loss, point, h=h, parameters=parameters) for point in points[:-1]]
+    measured, predicted = ([getattr(d, n) for d in found] for n in ("measured", "predicted"))
+    t = h * np.arange(steps + 1)
+    return DriftRun(t, points, np.array(measured), np.array(predicted))
+
+
 def dal(
     loss: Any, theta: Any, p: float = 1, cap: float = 5, *, parameters: Mapping | None = None
 ) -> float:
@@ -70,7 +112,7 @@ def dal(
     References:
         Rosca, Wu, Qin, Dherin 2023; the cap of 5 is that of their code.
     """
-    loss, (p, cap) = _checked_loss(loss), _checked_powers(p, cap)
+    loss, (p, cap) = _checked_loss(loss), checked_powers(p, cap)
     f, jacobian = DerivativeTensors(loss, 1, parameters)(check_start(theta, loss, parameters))
     return adjusted_rate(f, jacobian @ f, p, cap)
 
@@ -117,7 +159,7 @@ def run_dal(
     >>> bool(np.linalg.norm(run.theta[-1]) < np.linalg.norm(run.theta[0]))
     True
     """
-    loss, (p, cap), steps = _checked_loss(loss), _checked_powers(p, cap), check_steps(steps)
+    loss, (p, cap), steps = _checked_loss(loss), checked_powers(p, cap), check_steps(steps)
     theta, rates = [check_start(theta0, loss, parameters)], []
     tensors = DerivativeTensors(loss, 1, parameters)
     for step in range(steps):
@@ -138,7 +180,12 @@ def _checked_loss(loss: Any) -> Loss:
     return field
 
 
-def _checked_powers(p: Any, cap: Any) -> tuple[float, float]:
+def checked_powers(p: Any, cap: Any) -> tuple[float, float]:
+    """Return a power and a cap as floats, if they are positive and finite.
+
+    >>> checked_powers(1, 5)
+    (1.0, 5.0)
+    """
     for name, value in (("p", p), ("cap", cap)):
         if isinstance(value, bool | str) or not np.isscalar(value) or not 0 < value < np.inf:
             raise InvalidValue(f"{name} is {value!r}; it must be a positive finite number")

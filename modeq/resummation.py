@@ -11,8 +11,12 @@ sums of exponentials b^m (with powers of m where bases meet), because
 at the root, which turns b^m into log b. The Taylor series of that coefficient in the hν_v has the
 coefficients of modified_equation: those of the trees with so many vertices put in above each v.
 
-With memory, Σ αⱼ θ_{m+j} = h Σ_l β_l f(Σ c_lj θ_{m+j}), the same holds with the root of the
-characteristic equation ρ(μ) = hν σ(μ) for μ, and ρ(b) - hν σ(b) for b - μ.
+With memory (see ``recurrence``) the same holds with a root of the characteristic equation
+ρ(μ) = hν σ(μ) for μ, and ρ(b) - hν σ(b) for b - μ.
+
+Of s steps taken as one the iterates are the same A_v(m), at m = 0, s, 2s, … only. The exponentials
+through them are those of (1/s) log bˢ, with any branch of the logarithm: the bases b stay in the
+denominators as they are, and only what they become in the end is another logarithm.
 
 Everything is a function of the logarithms of the multipliers, analytic but where a product of
 them equals another one up to 2πi; log b means the sum of the logarithms of the factors of b.
@@ -23,26 +27,29 @@ This is derived here; for one third derivative the closed form is checked in the
 
 from __future__ import annotations
 
-import cmath
 import itertools
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from dataclasses import dataclass, replace
-from functools import cache, cached_property, partial
+from functools import cache, partial
 from typing import Any
 
 import numpy as np
 import sympy
 
-from modeq.errors import InvalidMethod
-from modeq.methods import Method
-from modeq.multistep import LinearMultistep
-from modeq.tableaux import RungeKutta
+from modeq.errors import InvalidValue
+from modeq.fork import fork_coefficients
+from modeq.recurrence import PLAIN, Recurrence
 from modeq.trees import RootedTree, rooted_trees
 
 NODES = 32
 SHRINK = 0.25
 """The radius of the circle, in parts of the distance to the next pole: its powers are the error."""
+
+CLOSE = 1e-9
+"""Logarithms that differ by less, rounding apart, are equal."""
+
+MAX_ENTRIES = 5_000_000
+"""Coefficients for more choices of eigendirections would not fit into memory."""
 
 BLOCK = 4_096
 """Points that are worked on at a time."""
@@ -74,130 +81,12 @@ def _branches(below: Sequence[int]) -> bool:
     return len(below) > 1 and all(below)
 
 
-@dataclass(frozen=True)
-class Recurrence:
-    """Σ αⱼ θ_{m+j} = h Σ_l β_l f(Σⱼ c_lj θ_{m+j}), over any numbers."""
-
-    alpha: tuple
-    beta: tuple
-    points: tuple[tuple, ...]
-    name: str = "recurrence"
-    has_momentum: bool = False
-
-    def over(self, number: Callable[[Any], Any]) -> Recurrence:
-        """Return the recurrence with its entries converted by a function such as ``float``."""
-        return replace(
-            self,
-            alpha=tuple(map(number, self.alpha)),
-            beta=tuple(map(number, self.beta)),
-            points=tuple(tuple(map(number, row)) for row in self.points),
-        )
-
-    @cached_property
-    def is_plain(self) -> bool:
-        """Whether this is θ_{m+1} = θ_m + h f(θ_m)."""
-        return self.alpha == (-1, 1) and self.points == ((1, 0),) and self.beta == (1,)
-
-    def rho(self, b: Any) -> Any:
-        """Return ρ(b) = Σ αⱼ bʲ."""
-        return _polynomial(self.alpha, b)
-
-    def sigma(self, b: Any) -> Any:
-        """Return Σ_l β_l c_l(b)."""
-        return self.weight([b])
-
-    def weight(self, bases: Sequence) -> Any:
-        """Return Σ_l β_l Π c_l(b): what a product of exponentials is multiplied by inside f."""
-        if self.is_plain:
-            return 1
-        total = 0
-        for beta, row in zip(self.beta, self.points, strict=True):
-            product = beta
-            for b in bases:
-                product = product * _polynomial(row, b)
-            total = total + product
-        return total
-
-    def denominator(self, mu: Any) -> Callable[[Any], Any]:
-        """Return b ↦ ρ(b) - hν σ(b), where μ is a root."""
-        if self.is_plain:
-            return lambda b: b - mu
-        hnu = self.rho(mu) / self.sigma(mu)
-        return lambda b: self.rho(b) - hnu * self.sigma(b)
-
-    def multipliers(self, hnu: np.ndarray) -> np.ndarray:
-        """Return all roots of ρ(1 + q) = hν σ(1 + q) in q, the one that is followed first.
-
-        Of momentum it is the root of the largest modulus, of two such that in the upper half
-        plane; otherwise the one next to exp(hν/ρ'(1) σ(1)).
-        """
-        if self.is_plain:
-            return hnu[:, None]
-        return np.array([self._roots(z) for z in hnu])
-
-    def _roots(self, z: complex) -> np.ndarray:
-        rows = zip(self.beta, self.points, strict=True)
-        sigma = sum(float(beta) * _shifted(row) for beta, row in rows)
-        polynomial = _shifted(self.alpha) - z * sigma
-        roots = np.roots(polynomial[::-1])
-        for _ in range(3):  # Newton, so that the root next to 0 has all its digits
-            value = np.polyval(polynomial[::-1], roots)
-            slope = np.polyval(np.polyder(polynomial[::-1]), roots)
-            safe = np.where(slope == 0, 1, slope)
-            roots = roots - np.where(np.abs(slope) > 1e-6, value / safe, 0)
-        if self.has_momentum:
-            key = [(-round(abs(1 + q), 12), -q.imag) for q in roots]
-        else:
-            goal = cmath.exp(z * sigma[0] / _shifted(self.alpha)[1])
-            key = [(abs(1 + q - goal), 0) for q in roots]
-        return roots[sorted(range(len(roots)), key=key.__getitem__)]
-
-
-def _polynomial(coefficients: Sequence, b: Any) -> Any:
-    total = 0
-    for coefficient in reversed(coefficients):
-        total = total * b + coefficient
-    return total
-
-
-def _shifted(coefficients: Sequence) -> np.ndarray:
-    """Return the coefficients of p(1 + q), lowest first."""
-    shifted = np.polynomial.Polynomial([float(c) for c in coefficients])(
-        np.polynomial.Polynomial([1.0, 1.0])
-    ).coef
-    return np.pad(shifted, (0, len(coefficients) - len(shifted)))
-
-
-def recurrence_of(method: Method) -> Recurrence:
-    """Return a method as a recurrence.
-
-    Raises:
-        InvalidMethod: It is neither gradient descent nor a table of a method with memory.
-
-    >>> from modeq.methods import GradientDescent
-    >>> recurrence_of(GradientDescent()).is_plain
-    True
-    """
-    if isinstance(method, RungeKutta) and tuple(method.b) == (1,) and method.A == ((0,),):
-        return Recurrence((-1, 1), (1,), ((1, 0),), str(method))
-    if isinstance(method, LinearMultistep):
-        used = [(b, row) for b, row in zip(method.beta, method.points, strict=True) if b != 0]
-        beta, points = zip(*used, strict=True)
-        return Recurrence(method.alpha, beta, points, str(method), method.starts_at_rest)
-    raise InvalidMethod(
-        f"the chains of {method} are not summed; modeq sums those of gradient descent, of momentum "
-        f"and of linear multistep methods"
-    )
-
-
-PLAIN = Recurrence((-1, 1), (1,), ((1, 0),), "gradient descent")
-
-
 def coefficient(
     tree: RootedTree,
     logs: Sequence,
     recurrence: Recurrence = PLAIN,
     exp: Callable[[Any], Any] = np.exp,
+    signs: Sequence | None = None,
 ) -> Any:
     """Return the coefficient of a reduced tree by its formula, over any kind of numbers.
 
@@ -207,14 +96,19 @@ def coefficient(
             sequence. Where a denominator vanishes, so does the use of the formula.
         recurrence: The method.
         exp: The exponential function of these numbers.
+        signs: What exp(log) is multiplied by to be the multiplier, for each vertex: roots of unity
+            if several steps are composed, 1 unless given.
 
     >>> round(float(coefficient(RootedTree(), [math.log(0.5)])), 12)  # log(μ)/(μ - 1)
     1.38629436112
     """
-    vertices = iter(reversed(logs))
+    multipliers = [exp(log) for log in logs]
+    if signs is not None:
+        multipliers = [mu * sign for mu, sign in zip(multipliers, signs, strict=True)]
+    vertices = iter(reversed(list(zip(multipliers, logs, strict=True))))
 
     def combine(children: list[list[Term]]) -> list[Term]:
-        return _summed(_products(children, recurrence), next(vertices), recurrence, exp)
+        return _summed(_products(children, recurrence), *next(vertices), recurrence)
 
     return sum(c * log for c, _, log in tree.fold(combine))
 
@@ -228,11 +122,8 @@ def _products(children: Sequence[list[Term]], recurrence: Recurrence) -> Iterato
         yield c, base, log
 
 
-def _summed(
-    terms: Iterable[Term], ell: Any, recurrence: Recurrence, exp: Callable[[Any], Any]
-) -> list[Term]:
+def _summed(terms: Iterable[Term], mu: Any, ell: Any, recurrence: Recurrence) -> list[Term]:
     """Return the solution with A(0) = 0 of the recurrence with these terms on the right."""
-    mu = exp(ell)
     denominator = recurrence.denominator(mu)
     found = [(c / denominator(base), base, log) for c, base, log in terms]
     return [*found, (-sum(c for c, _, _ in found), mu, ell)]
@@ -274,7 +165,11 @@ def _directions(tree: RootedTree) -> tuple[np.ndarray, float]:
 
 
 def coefficients(
-    tree: RootedTree, logs: np.ndarray, others: np.ndarray, recurrence: Recurrence = PLAIN
+    tree: RootedTree,
+    logs: np.ndarray,
+    others: np.ndarray,
+    recurrence: Recurrence = PLAIN,
+    phases: np.ndarray | None = None,
 ) -> np.ndarray:
     """Return the coefficients of a tree for all choices of an eigendirection at each vertex.
 
@@ -283,56 +178,111 @@ def coefficients(
         logs: The logarithms of the d multipliers, of shape (d,).
         others: The logarithms of the other roots of each direction, of shape (d, k - 1).
         recurrence: The method.
+        phases: What is left out of the logarithms because s steps are composed, multiples of
+            2πi/s, of shape (d,); nothing unless given.
 
     Returns:
         An array of shape (d,) * n, with the removable limits at their places. It is inf or nan
         where a product of multipliers meets another one with another logarithm: a pole.
     """
+    if phases is None or not np.any(phases):
+        is_fork = recurrence.is_plain and tree == reduced_trees(1)[0]
+        closed = fork_coefficients(logs) if is_fork else None
+        if closed is not None:
+            return closed
+    return on_circles(tree, logs, others, recurrence, phases)
+
+
+def on_circles(
+    tree: RootedTree,
+    logs: np.ndarray,
+    others: np.ndarray,
+    recurrence: Recurrence = PLAIN,
+    phases: np.ndarray | None = None,
+) -> np.ndarray:
+    """Return the same by the general formula, and by means over circles around its limits."""
     n, d = tree.order, len(logs)
+    _check_size(d, n)
     index = np.indices((d,) * n).reshape(n, -1)
     points = logs[index]
-    near, far = _distances(tree, points, others[index])
+    left_out = np.zeros(d) if phases is None else phases
+    signs = _roots_of_unity(left_out)[index]
+    near, far = _distances(tree, points, left_out[index], others[index])
     direction, least = _directions(tree)
     radius = SHRINK * far
     on_circle = near < least * radius
-    result = np.empty(points.shape[1], np.result_type(logs, 1.0))
-    mean = partial(_mean, tree, recurrence, not np.iscomplexobj(logs))
+    result = np.empty(points.shape[1], np.result_type(logs, signs))
+    mean = partial(_mean, tree, recurrence, not np.iscomplexobj(result))
     with np.errstate(all="ignore"):
         if not on_circle.all():
-            result[~on_circle] = coefficient(tree, list(points[:, ~on_circle]), recurrence)
+            rows = [list(array[:, ~on_circle]) for array in (points, signs)]
+            result[~on_circle] = coefficient(tree, rows[0], recurrence, signs=rows[1])
         chosen = np.flatnonzero(on_circle)
         for begin in range(0, len(chosen), BLOCK):
             part = chosen[begin : begin + BLOCK]
-            result[part] = mean(points[:, part], direction[:, None] * radius[part])
+            steps = direction[:, None] * radius[part]
+            result[part] = mean(points[:, part], steps, signs[:, part])
     return result.reshape((d,) * n)
 
 
+def _check_size(dimension: int, vertices: int) -> None:
+    if dimension**vertices > MAX_ENTRIES:
+        raise InvalidValue(
+            f"a tree with {vertices} vertices in {dimension} dimensions has "
+            f"{dimension}**{vertices} coefficients, more than {MAX_ENTRIES:,}; take fewer "
+            f"corrections"
+        )
+
+
+def _roots_of_unity(phases: np.ndarray) -> np.ndarray:
+    """Return exp of the phases, real where they are 1 and -1."""
+    signs = np.exp(phases)
+    return np.rint(signs.real) if np.all(np.abs(signs.imag) < CLOSE) else signs
+
+
 def _distances(
-    tree: RootedTree, points: np.ndarray, others: np.ndarray
+    tree: RootedTree, points: np.ndarray, phases: np.ndarray, others: np.ndarray
 ) -> tuple[np.ndarray, np.ndarray]:
-    """Return how far the nearest vanishing denominator is, and the nearest pole."""
+    """Return how far the nearest vanishing denominator is, and the nearest pole.
+
+    A denominator vanishes where the bases are equal, so that their logarithms differ by 2πi n; this
+    is no pole if the logarithms that are used are equal there.
+    """
     near = far = np.full(points.shape[1], np.inf)
-    for gap in gaps(tree, list(points)):
-        near = np.minimum(near, np.abs(gap))
-        turns = np.rint(np.imag(gap) / (2 * math.pi))
-        turns = np.where(turns == 0, np.where(np.imag(gap) < 0, -1, 1), turns)
-        far = np.minimum(far, np.abs(gap - 2j * math.pi * turns))
+    whole = points + phases
+    for used, gap in zip(gaps(tree, list(points)), gaps(tree, list(whole)), strict=True):
+        distance, beyond = _to_turns(gap)
+        is_limit = np.abs(used - distance) < CLOSE * (1 + np.abs(gap))
+        near = np.where(is_limit, np.minimum(near, np.abs(distance)), near)
+        far = np.minimum(far, np.where(is_limit, beyond, np.abs(distance)))
     for k in range(others.shape[2]):
-        for gap in gaps(tree, list(points), list(others[:, :, k])):
-            turns = np.rint(np.imag(gap) / (2 * math.pi))
-            far = np.minimum(far, np.abs(gap - 2j * math.pi * turns))
+        for gap in gaps(tree, list(whole), list(others[:, :, k])):
+            far = np.minimum(far, np.abs(_to_turns(gap)[0]))
     return near, np.minimum(far, 2 * math.pi)
 
 
+def _to_turns(gap: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Return the difference to the nearest 2πi n, and how far the next one is."""
+    distance = gap - 2j * math.pi * np.rint(np.imag(gap) / (2 * math.pi))
+    side = np.where(distance.imag < 0, -1, 1)
+    return distance, np.abs(distance - 2j * math.pi * side)
+
+
 def _mean(
-    tree: RootedTree, recurrence: Recurrence, is_real: bool, points: np.ndarray, steps: np.ndarray
+    tree: RootedTree,
+    recurrence: Recurrence,
+    is_real: bool,
+    points: np.ndarray,
+    steps: np.ndarray,
+    signs: np.ndarray,
 ) -> np.ndarray:
     """Return the mean of the formula over a circle in the direction ``steps``; half a circle is
     enough for what is real at real points.
     """
     turns = np.exp(2j * math.pi * (np.arange(NODES // 2 if is_real else NODES) + 0.5) / NODES)
     around = points[:, None, :] + turns[:, None] * steps[:, None, :]
-    mean = coefficient(tree, list(around), recurrence).mean(axis=0)
+    beside = list(signs[:, None, :])
+    mean = coefficient(tree, list(around), recurrence, signs=beside).mean(axis=0)
     return mean.real if is_real else mean
 
 

@@ -11,7 +11,8 @@ eigenvector; it is predicted with the real part of the principal flow, and with 
 hⁿ, n = 0, …, 3.
 
 At a critical point one step of gradient descent multiplies by 1 - z, and so does the principal
-flow; the flow of order n multiplies by exp(-Σ_{j≤n+1} zʲ/j) in the same time.
+flow, whatever its corrections; the flow of order n multiplies by exp(-Σ_{j≤n+1} zʲ/j) in the same
+time, and that of two steps composed by |1 - z|.
 """
 
 from __future__ import annotations
@@ -23,11 +24,12 @@ from typing import Any
 
 import numpy as np
 
+from modeq.branches import logarithm
 from modeq.errors import InvalidLoss
 from modeq.flow import check_start
 from modeq.loss import Loss, as_field
 from modeq.numeric import check_step
-from modeq.principal import logarithm
+from modeq.shown import Shown
 from modeq.tensors import DerivativeTensors
 from modeq.trees import check_order
 
@@ -61,7 +63,7 @@ def multiplier_of_flow(z: float, order: int) -> float:
 
 
 @dataclass(frozen=True)
-class StabilityReport:
+class StabilityReport(Shown):
     """What gradient descent and its flows do at a point, direction by direction.
 
     Attributes:
@@ -127,6 +129,19 @@ class StabilityReport:
             for lam, name, a, sc in columns
         ]
 
+    @property
+    def judged(self) -> str:
+        """What the verdicts are about."""
+        return "the critical point" if self.is_critical else "the linear part"
+
+    @property
+    def flows(self) -> list[tuple[str, str, float | None]]:
+        """The name of each flow, its verdict, and what it predicts for dλ₀/dt if anything."""
+        return [
+            (_name(flow), verdict, self.eigenvalue_rates.get(flow))
+            for flow, verdict in self.verdicts.items()
+        ]
+
     def __str__(self) -> str:
         lines = [
             f"stability at {self.theta.tolist()}, h = {self.h:.6g}, |g| = {self.gradient_norm:.3e}",
@@ -140,9 +155,8 @@ class StabilityReport:
         lines.append(f"dL/dt = {self.loss_rate:.4e} along the principal flow")
         rates = ", ".join(f"{_name(k)} {v:.3e}" for k, v in self.eigenvalue_rates.items())
         lines.append(f"d(lambda_0)/dt: {rates}")
-        where = "the critical point" if self.is_critical else "the linear part"
         verdicts = ", ".join(f"{_name(k)} {v}" for k, v in self.verdicts.items())
-        lines.append(f"{where}: {verdicts}")
+        lines.append(f"{self.judged}: {verdicts}")
         return "\n".join(lines)
 
 
@@ -204,6 +218,7 @@ def stability_report(
             "gradient descent": 1 - z,
             **{n: np.array([multiplier_of_flow(x, n) for x in z]) for n in ORDERS},
             "principal": 1 - z,
+            "2 steps": np.abs(1 - z),
         },
         gradient_norm=float(np.linalg.norm(f)),
     )

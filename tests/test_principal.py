@@ -1,14 +1,19 @@
 """The principal flow and its corrections: exact on quadratics, and how good they are elsewhere."""
 
 import math
+from itertools import permutations
 
 import numpy as np
 import pytest
+from scipy.linalg import logm
 
 import modeq
 from modeq import problems
-from modeq.errors import InvalidPoint, InvalidValue
-from modeq.principal import logarithm, principal_flow, resummed_field
+from modeq.branches import logarithm
+from modeq.errors import FlowError, InvalidPoint, InvalidValue
+from modeq.principal import principal_flow
+from modeq.resummation import on_circles, reduced_trees
+from modeq.resummed import resummed_field
 
 QUARTIC = "x**2/2 + x**4/4"
 BOWL = "x**2 + y**2/100"
@@ -22,8 +27,8 @@ def one_step_error(loss, corrections, start, h):
 
 @pytest.mark.parametrize("h", [0.2, 0.9, 1.0, 1.05, 1.6])
 def test_the_iterates_on_a_quadratic_are_kept_even_when_they_diverge(h):
-    iterates = modeq.iterate(BOWL, [-0.35, -0.2], h=h, steps=20)
-    flow = principal_flow(BOWL).solve([-0.35, -0.2], h=h, steps=20)
+    iterates = modeq.iterate(BOWL, [-0.35, -0.2], h=h, steps=12)
+    flow = principal_flow(BOWL).solve([-0.35, -0.2], h=h, steps=12)
     np.testing.assert_allclose(flow.theta, iterates, rtol=1e-10, atol=1e-10)
     assert np.any(flow.path.imag) == (h > 0.5)
 
@@ -100,6 +105,22 @@ def test_a_field_whose_jacobian_has_too_few_eigenvectors_is_followed():
     np.testing.assert_allclose(flow.theta, [[1, 0.5], [1.35, 0.5], [1.7, 0.5]], rtol=1e-12)
 
 
+def test_a_complex_symmetric_hessian_without_enough_eigenvectors_has_its_limit():
+    """H = [[1, i], [i, -1]] is symmetric with H² = 0, so that log(1 - hH)/(hH) = -(1 + hH/2)."""
+    hessian, gradient, h = np.array([[1, 1j], [1j, -1]]), np.array([0.3 + 0.1j, -0.2]), 0.7
+    found = resummed_field([-gradient, -hessian], h, symmetric=True)
+    np.testing.assert_allclose(found, -(gradient + h / 2 * hessian @ gradient), rtol=1e-12)
+
+
+def test_complex_symmetric_hessians_are_not_taken_for_hermitian_ones():
+    random = np.random.default_rng(3)
+    half = random.normal(size=(3, 3)) + 1j * random.normal(size=(3, 3))
+    hessian, gradient, h = (half + half.T) / 8, random.normal(size=3), 0.7
+    found = resummed_field([-gradient, -hessian], h, symmetric=True)
+    expected = logm(np.eye(3) - h * hessian) @ np.linalg.solve(h * hessian, gradient)
+    np.testing.assert_allclose(found, expected, rtol=1e-11)
+
+
 def test_a_rotation_is_followed_by_a_real_field():
     field = modeq.VectorField(["p", "-q"], variables="q p")
     flow = principal_flow(field).solve([1.0, 0.5], h=0.7, steps=5)
@@ -111,7 +132,7 @@ def test_a_rotation_is_followed_by_a_real_field():
 @pytest.mark.parametrize("h", [0.05, 0.5, 3.2])
 def test_heavy_ball_on_a_quadratic_satisfies_its_own_recurrence(h):
     """Real, complex and negative roots of r² - (3/2 - h) r + 1/2."""
-    path = principal_flow("x**2/2", method=modeq.HeavyBall(0.5)).solve([0.5], h=h, steps=5).path
+    path = principal_flow("x**2/2", method=modeq.HeavyBall(0.5)).solve([0.5], h=h, steps=3).path
     defect = path[2:] - (1.5 - h) * path[1:-1] + 0.5 * path[:-2]
     assert np.abs(defect).max() < 1e-10 * np.abs(path).max()
 
@@ -136,8 +157,8 @@ def test_complex_eigenvalues_are_no_obstacle_to_corrections():
     assert errors[2] < errors[1] / 5 < errors[0] / 25
 
 
-@pytest.mark.parametrize("corrections", [-1, 1.0, True, "1"])
-def test_corrections_must_be_an_integer_of_at_least_zero(corrections):
+@pytest.mark.parametrize("corrections", [-1, 1.0, True, "1", 7])
+def test_corrections_must_be_an_integer_from_zero_to_six(corrections):
     with pytest.raises(InvalidValue, match="corrections"):
         principal_flow("x**2", corrections)
 
@@ -152,10 +173,38 @@ def test_arrays_that_cannot_be_right_are_refused():
         resummed_field([g, np.eye(2)], 0.1, corrections=1)
 
 
+def test_corrections_that_do_not_fit_into_memory_are_refused():
+    f, jacobian, second, third = (np.ones((50,) * p) for p in (1, 2, 3, 4))
+    with pytest.raises(InvalidValue, match=r"50\*\*5 coefficients"):
+        resummed_field([f, jacobian, second, third[:, :, :, :1].repeat(50, -1)], 0.001, 2)
+
+
+@pytest.mark.parametrize("h", [0.3, 1.6])
+def test_the_first_correction_in_many_dimensions_is_the_general_sum(h):
+    """Below hλ = 1 it is a mean over steps, past it the closed form; here next to circles."""
+    d, random = 7, np.random.default_rng(1)
+    matrix = random.normal(size=(d, d))
+    hessian = matrix @ matrix.T
+    hessian = hessian / np.linalg.eigvalsh(hessian)[-1]
+    third = random.normal(size=(d, d, d))
+    third = sum(third.transpose(p) for p in permutations(range(3)))
+    gradient = random.normal(size=d)
+    tensors = [-gradient, -hessian, -third]
+    found = resummed_field(tensors, h, 1, symmetric=True) - resummed_field(tensors, h)
+    eigenvalues, vectors = np.linalg.eigh(hessian)
+    logs = logarithm(-h * eigenvalues)
+    logs = logs if h > 1 else logs.real
+    rotated = np.einsum("ijk,ia,jb,kc->abc", -third, *[vectors] * 3)
+    force = -vectors.T @ gradient
+    general = on_circles(reduced_trees(1)[0], logs, np.zeros((d, 0)))
+    expected = h**2 / 2 * vectors @ np.einsum("ijk,ijk,j,k->i", general, rotated, force, force)
+    np.testing.assert_allclose(found, expected, atol=1e-12 * np.abs(expected).max())
+
+
 @pytest.mark.parametrize("h", [0.9, 1.0, 1.05])
 def test_two_steps_composed_have_a_real_flow_past_h_lambda_of_one(h):
-    flow = principal_flow(BOWL, composed=2).solve([-0.35, -0.2], h=h, steps=12)
-    iterates = modeq.iterate(BOWL, [-0.35, -0.2], h=h, steps=12)
+    flow = principal_flow(BOWL, composed=2).solve([-0.35, -0.2], h=h, steps=8)
+    iterates = modeq.iterate(BOWL, [-0.35, -0.2], h=h, steps=8)
     np.testing.assert_allclose(flow.theta[::2], iterates[::2], rtol=1e-10, atol=1e-10)
     assert np.abs(flow.path.imag).max() < 1e-14
     assert np.abs(flow.theta[1] - iterates[1]).max() > 0.1
@@ -167,7 +216,65 @@ def test_three_steps_composed_meet_every_third_iterate():
     np.testing.assert_allclose(flow.path[::3], iterates[::3], rtol=1e-10, atol=1e-10)
 
 
-@pytest.mark.parametrize("options", [{"composed": 0}, {"composed": 2, "corrections": 1}])
-def test_several_steps_are_composed_without_corrections_only(options):
+@pytest.mark.parametrize("composed", [0, True, 1.5])
+def test_the_number_of_composed_steps_is_an_integer_of_at_least_one(composed):
     with pytest.raises(InvalidValue, match="composed"):
-        principal_flow("x**2", **options)
+        principal_flow("x**2", composed=composed)
+
+
+CURVED = "x**2/2 + y**2/5 + x**3/6 + x*y**2/7 + x**2*y/9 + x**4/11"
+
+
+@pytest.mark.parametrize("composed", [2, 3])
+@pytest.mark.parametrize("corrections", [0, 1, 2])
+def test_below_h_lambda_of_one_the_flow_of_several_steps_is_that_of_one(corrections, composed):
+    point, h = [0.3, -0.2], 0.7
+    one = principal_flow(CURVED, corrections).field(point, h)
+    several = principal_flow(CURVED, corrections, composed=composed).field(point, h)
+    np.testing.assert_allclose(several, one, rtol=1e-12)
+
+
+@pytest.mark.parametrize("composed", [1, 2])
+@pytest.mark.parametrize("corrections", [0, 1, 2])
+def test_past_h_lambda_of_one_a_flow_misses_degree_k_plus_2(corrections, composed):
+    """The distance from the iterate two steps later falls like that power of the start. With two
+    steps composed the flow is real.
+    """
+    h, flow = 1.3, principal_flow(CURVED, corrections, composed=composed)
+    errors = []
+    for size in (0.004, 0.002):
+        start = [size, size / 2]
+        path = flow.solve(start, h=h, steps=2).path
+        assert np.any(path.imag) == (composed == 1)
+        iterate = modeq.iterate(CURVED, start, h=h, steps=2)[-1]
+        errors.append(np.linalg.norm(path[-1].real - iterate))
+    assert math.log2(errors[0] / errors[1]) == pytest.approx(corrections + 2, abs=0.1)
+
+
+@pytest.mark.parametrize("composed", [1, 2, 3])
+@pytest.mark.parametrize("h", [0.9, 1.3, 2.4])
+def test_the_field_is_continuous_where_a_complex_path_crosses_the_real_points(h, composed):
+    flow = principal_flow(CURVED, 1, composed=composed)
+    point = np.array([0.3, -0.2])
+    here = flow.field(point, h)
+    for side in (1e-9j, -1e-9j):
+        np.testing.assert_allclose(flow.field(point + side, h), here, atol=1e-7)
+
+
+def test_a_path_that_would_cross_h_lambda_of_one_ends_there():
+    """From 2 to its minimum at pi the cosine has h lambda from 0.6 to 1.5."""
+    with pytest.raises(FlowError, match=r"singular where h\*lambda = 1"):
+        principal_flow("cos(x)").solve([2.0], h=1.5, steps=3)
+
+
+def test_two_steps_of_heavy_ball_are_real_where_its_roots_are_negative():
+    """r² + 1.7 r + 1/2 has two roots below zero; both flows agree after an even number of steps."""
+    one, two = (
+        principal_flow("x**2/2", method=modeq.HeavyBall(0.5), composed=s).solve(
+            [0.5], h=3.2, steps=4
+        )
+        for s in (1, 2)
+    )
+    assert np.any(one.path.imag)
+    assert not np.any(two.path.imag)
+    np.testing.assert_allclose(one.theta[::2], two.theta[::2], rtol=1e-10)

@@ -9,10 +9,12 @@ import sympy
 
 import modeq
 from modeq.errors import InvalidMethod
+from modeq.fork_sum import fork_by_steps, fork_sum
+from modeq.recurrence import recurrence_of
 from modeq.resummation import (
     coefficient,
     coefficients,
-    recurrence_of,
+    on_circles,
     reduced_trees,
     symbolic_coefficient,
 )
@@ -111,19 +113,65 @@ CASES = {
     "small": [1e-9, -1e-3, 0.0],
     "product equals a multiplier": [-0.4, -0.9, -1.3],
     "large": [-20.0, 3.0, -0.5],
+    "near the bound between small and large": [0.24, -0.26, 0.2, -2.3, 1e-7],
+    "complex": [-0.3 + 0.4j, 0.1 - 0.2j, -1 + 0.1j],
     "oscillating": [-0.3 + np.pi * 1j, -0.7, 0.0],
 }
 
 
+@pytest.mark.parametrize("way", [coefficients, on_circles], ids=["closed form", "general sum"])
 @pytest.mark.parametrize("logs", CASES.values(), ids=CASES)
-def test_one_third_derivative_has_its_closed_form_and_its_limits_to_rounding(logs):
-    found = coefficients(FORK, np.array(logs), np.zeros((len(logs), 0)))
+def test_one_third_derivative_has_its_closed_form_and_its_limits_to_rounding(logs, way):
+    found = way(FORK, np.array(logs), np.zeros((len(logs), 0)))
     with mpmath.workdps(130):
         shifts = [mpmath.mpf(10) ** -25 * c for c in (1, 3, 7)]
         for index in np.ndindex(found.shape):
             chosen = [mpmath.mpmathify(logs[a]) + s for a, s in zip(index, shifts, strict=True)]
             expected = complex(closed_form(*chosen))
             assert abs(found[index] - expected) <= 1e-13 * abs(expected), (index, expected)
+
+
+@pytest.mark.parametrize("logs", [c for n, c in CASES.items() if n not in ("large", "oscillating")])
+def test_the_mean_over_complex_steps_is_the_sum_over_all_eigendirections(logs):
+    logs, random = np.array(logs), np.random.default_rng(0)
+    d, h = len(logs), 0.1
+    second, force, vectors = random.normal(size=(d, d, d)), *random.normal(size=(2, d, d))
+    second, force = second + second.swapaxes(1, 2), force[0]
+    inverse = np.linalg.inv(vectors)
+    rotated = np.einsum("ai,ijk,jb,kc->abc", inverse, second, vectors, vectors)
+    coefficient = coefficients(FORK, logs, np.zeros((d, 0)))
+    expected = h**2 / 2 * np.einsum("ijk,ijk,j,k->i", coefficient, rotated, force, force)
+    found = fork_by_steps(second, force, logs, vectors, inverse, h)
+    np.testing.assert_allclose(found, expected, atol=1e-13 * np.abs(expected).max())
+
+
+@pytest.mark.parametrize(
+    "outer",
+    [[-0.3 + np.pi * 1j], [0.4 + np.pi * 1j, -1.0 + np.pi * 1j], [-12.0, 3.0], [0.3 + 0.9j]],
+    ids=["oscillating", "divergent", "large", "complex"],
+)
+@pytest.mark.parametrize("is_real", [True, False])
+def test_a_few_directions_that_have_no_mean_are_summed_by_themselves(outer, is_real):
+    random = np.random.default_rng(0)
+    logs = np.array([*np.linspace(-2.2, 0.1, 10), 0.0, *outer])
+    d, h = len(logs), 0.1
+    second, force, vectors = random.normal(size=(d, d, d)), *random.normal(size=(2, d, d))
+    second, force = second + second.swapaxes(1, 2), force[0]
+    if not is_real:
+        vectors = vectors + 0.3j * random.normal(size=(d, d))
+    inverse = np.linalg.inv(vectors)
+    rotated = np.einsum("ai,ijk,jb,kc->abc", inverse, second, vectors, vectors)
+    coefficient = on_circles(FORK, logs, np.zeros((d, 0)))
+    expected = h**2 / 2 * np.einsum("ijk,ijk,j,k->i", coefficient, rotated, force, force)
+    found = fork_sum(second, force, logs, vectors, inverse, h)
+    np.testing.assert_allclose(found, expected, atol=1e-12 * np.abs(expected).max())
+
+
+def test_a_mean_over_complex_steps_is_not_tried_where_it_does_not_exist():
+    for logs in CASES["large"], CASES["oscillating"]:
+        d = len(logs)
+        arrays = np.ones((d, d, d)), np.ones(d), np.array(logs), np.eye(d), np.eye(d)
+        assert fork_by_steps(*arrays, 0.1) is None
 
 
 def test_there_are_as_many_reduced_trees_as_series_reduced_ones_with_so_many_leaves():

@@ -7,10 +7,11 @@ import pytest
 import sympy
 
 import modeq
-from modeq.drift import adjusted_rate
+from modeq.drift import adjusted_rate, run_drift
 from modeq.errors import FlowError, InvalidLoss, InvalidPoint, InvalidStep, InvalidValue
+from modeq.rate_comparison import compare_rates
 from modeq.stability import multiplier_of_flow, regime
-from modeq.stability_plots import flows_figure, stability_figure
+from modeq.stability_plots import flows_figure, panels_figure, rates_figure, stability_figure
 
 TOY = "(x*y - 1)**2/2"
 SADDLE = "x**2/2 - y**2/10"
@@ -82,6 +83,10 @@ def test_a_report_is_a_table_a_text_and_a_picture():
     report = modeq.stability_report(TOY, [2.0, 0.6], h=0.45)
     assert [row["regime"] for row in report.table] == ["divergent", "repelled"]
     assert "divergent" in str(report)
+    html = report._repr_html_()
+    assert html.count("<table") == html.count("</table>") == 2
+    for part in ("divergent", "2 steps", "unstable", "<svg"):
+        assert part in html
     assert len(stability_figure(report).axes) == 2
 
 
@@ -100,6 +105,15 @@ def test_the_drift_is_predicted_to_leading_order():
         found = modeq.drift(TOY, [2.0, 0.6], h=h)
         relative.append(abs(found.measured / found.predicted - 1))
     assert relative[0] / relative[1] == pytest.approx(2, rel=0.1)
+
+
+def test_the_drift_of_each_step_of_a_run_is_that_at_its_iterate():
+    run = run_drift(TOY, [2.0, 0.6], h=0.1, steps=4)
+    assert run.theta.shape == (5, 2)
+    for point, measured, predicted in zip(run.theta[:-1], run.measured, run.predicted, strict=True):
+        single = modeq.drift(TOY, point, h=0.1)
+        assert (single.measured, single.predicted) == (measured, predicted)
+    assert len(str(run).splitlines()) == 5
 
 
 def test_the_adjusted_rate_is_that_of_the_formula():
@@ -123,6 +137,17 @@ def test_dal_1_stays_bounded_where_a_fixed_rate_and_dal_of_a_half_diverge():
     assert np.linalg.norm(modeq.iterate(bowl, start, h=0.9, steps=200)[-1]) < sizes[-1]
     with pytest.raises(FlowError, match="diverges"), np.errstate(all="ignore"):
         modeq.run_dal("x**2/2 + x**4/4", [1.5], steps=200, p=0.5)
+
+
+def test_adjusted_rates_are_compared_with_fixed_ones_in_one_table():
+    found = compare_rates("x**2/2 + x**4/4", [1.5], steps=60, rates=(0.2, 2.0))
+    assert [*found.losses] == ["DAL-1", "h = 0.2"]
+    assert [*found.failures] == ["DAL-0.5", "h = 2"]
+    assert found.best == "h = 0.2"
+    assert found.losses["DAL-1"][0] == pytest.approx(1.5**2 / 2 + 1.5**4 / 4)
+    assert len(str(found).splitlines()) == 5
+    assert "DAL-1" in found._repr_html_()
+    assert len(rates_figure(found).axes[0].lines) == 2
 
 
 @pytest.mark.parametrize(
@@ -165,7 +190,7 @@ START = [-0.35, -0.2]
 
 @pytest.mark.parametrize("h", [0.9, 1.0, 1.05])
 def test_on_the_papers_quadratic_the_principal_flow_is_the_best(h):
-    comparison = modeq.compare_flows("x**2 + y**2/100", START, h=h, steps=8)
+    comparison = modeq.compare_flows("x**2 + y**2/100", START, h=h, steps=4)
     assert comparison.best.startswith("principal")
     assert comparison.errors["principal"].max() < 1e-10
     assert len(str(comparison).splitlines()) == 1 + len(comparison.flows) + len(comparison.failures)
@@ -183,3 +208,42 @@ def test_momentum_is_compared_with_its_own_flows():
         "x**2/2 + x**4/20", [0.5], h=0.02, steps=6, orders=(0, 1), method=modeq.HeavyBall(0.25)
     )
     assert comparison.errors["principal + 1"].max() < comparison.errors["order 1"].max()
+
+
+def test_all_flows_are_compared_in_one_call():
+    found = modeq.compare_flows(
+        "x**2 + y**2/100 + x**3/9",
+        START,
+        h=0.9,
+        steps=2,
+        orders=(0, 1),
+        corrections=(0, 1),
+        composed=(2,),
+        central=True,
+    )
+    names = "order 0, order 1, principal, principal + 1, 2 steps, 2 steps + 1, central"
+    assert ", ".join(found.errors) == names
+    assert [row["flow"] for row in found.table] == names.split(", ")
+    errors = found.errors["2 steps + 1"]
+    assert np.isnan(errors[1])
+    assert errors[2] < found.errors["2 steps"][2] < found.errors["order 1"][2]
+    assert "2 steps + 1" in found._repr_html_()
+    assert len(panels_figure({"one": found, "two": found}).axes) == 4
+
+
+def test_two_composed_steps_and_one_step_meet_the_same_iterates_below_h_lambda_of_one():
+    found = modeq.compare_flows("cos(x)", [2.0], h=0.5, steps=4, orders=(), composed=(2,))
+    for one, two in (("principal", "2 steps"), ("principal + 1", "2 steps + 1")):
+        np.testing.assert_allclose(found.flows[one], found.flows[two], atol=1e-11)
+
+
+def test_a_principal_flow_shows_its_coefficient_functions():
+    html = modeq.principal_flow("x**2", 1)._repr_html_()
+    assert "corrections=1" in html
+    assert "log" in html
+
+
+def test_a_comparison_without_any_flow_that_exists_says_so():
+    found = modeq.compare_flows("x**2/2", [1.0], h=1.0, steps=1, orders=(), corrections=(0,))
+    assert not found.errors
+    assert "h*lambda = 1" in str(found)
