@@ -19,7 +19,7 @@ import numpy as np
 
 import modeq
 from modeq.bound_plots import bound_figure
-from modeq.bounds import convex_bound, saddle_bound, saddle_limit, strongly_convex_bound
+from modeq.corollaries import convex_bound, saddle_bound, saddle_limit, strongly_convex_bound
 
 TOLERANCE = 0.02
 CASES = (("double-well", 1.0), ("two-layer", 1.0), ("cosine", 1.5), ("rosenbrock", 0.002))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from modeq.bounds import FlowBound
+from modeq.flow_bounds import FlowBound
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

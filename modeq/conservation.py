@@ -19,17 +19,18 @@ import sympy
 from flint import fmpq, fmpq_mat
 
 from modeq.derive import ModifiedField, derive_field, field_ring
-from modeq.invariance import quantity_derivatives
+from modeq.flow_laws import quantity_derivatives
 from modeq.loss import Field, H, as_field
 from modeq.methods import GradientDescent
 from modeq.ring import DifferentialRing, Element
+from modeq.shown import Shown
 from modeq.trees import check_order
 
 Row = dict[sympy.Expr, fmpq]
 
 
 @dataclass(frozen=True)
-class ConservedQuantity:
+class ConservedQuantity(Shown):
     """A polynomial Q of degree one or two that the flow of f keeps.
 
     Attributes:

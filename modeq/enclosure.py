@@ -9,25 +9,15 @@ solutions approach or separate by no more than exp(-m s) in a step s, so r⁺ = 
 
 from __future__ import annotations
 
-import itertools
-import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from fractions import Fraction
 
-import numpy as np
-import sympy
-from flint import arb, arb_mat, fmpq
+from flint import arb
 
-from modeq.errors import FlowError, ModeqError
-from modeq.evaluate import SeriesEvaluator
-from modeq.loss import H
-from modeq.power_series import PowerSeries, scaled
-from modeq.program import Node, Tape
+from modeq.ball_fields import TAYLOR_ORDER, BallField
+from modeq.balls import Box, NotEnclosed, eigenvalue_bounds, norm_bound, upper, widened
+from modeq.errors import FlowError
 
-Box = list[arb]
-
-TAYLOR_ORDER = 3
 MAX_SEGMENTS = 20_000
 PICARD_ROUNDS = 6
 ERROR_SHARE = 0.01
@@ -36,15 +26,8 @@ ERROR_SHARE = 0.01
 STEP_SHARE = 0.25
 """How far the center moves in a step, as a part of the radius of the tube."""
 
-MOST_HALVED = 3
-"""In how many dimensions boxes are halved, to bound a function on them more closely."""
-
 FEWEST_SEGMENTS, ENOUGH_SEGMENTS = 64, 512
 """How many boxes there are at least, and how many are enough for tubes however thin."""
-
-
-class NotEnclosed(ModeqError):
-    """Interval arithmetic does not give a finite enclosure."""
 
 
 @dataclass(frozen=True)
@@ -65,176 +48,6 @@ class Segment:
     radius: float
     box: Box
     tube: Box
-
-
-class BallField:
-    """A field, its Jacobian and the Taylor coefficients of its flow, over balls.
-
-    Args:
-        components: Expressions in the variables, h, and symbols that have values.
-        variables: The variables.
-        values: Values of other symbols.
-        order: How many Taylor coefficients there are.
-        rate: The ball of learning rates.
-    """
-
-    def __init__(
-        self,
-        components: Sequence[sympy.Expr],
-        variables: Sequence[sympy.Symbol],
-        values: dict,
-        order: int = TAYLOR_ORDER + 1,
-        rate: arb | int = 0,
-    ):
-        self.dimension = len(variables)
-        self.rate = arb(rate)
-        tape = Tape((*variables, H), values)
-        self._value = compiled(tape, [tape.convert(c) for c in components])
-        self._jacobian = compiled(
-            tape, [tape.convert(c.diff(x)) for c in components for x in variables]
-        )
-        taylor = taylor_nodes(tape, components, variables, order)
-        self._taylor = compiled(tape, [node for row in taylor for node in row])
-
-    def __call__(self, box: Box) -> Box:
-        """Return a box that contains f of all points of a box."""
-        return self._value(*box, self.rate)
-
-    def jacobian(self, box: Box) -> arb_mat:
-        """Return a matrix of balls that contains f' of all points of a box."""
-        return arb_mat(self.dimension, self.dimension, self._jacobian(*box, self.rate))
-
-    def taylor(self, box: Box) -> list[Box]:
-        """Return balls for the Taylor coefficients c₁, c₂, … of the flow from points of a box."""
-        flat, d = self._taylor(*box, self.rate), self.dimension
-        return [flat[i : i + d] for i in range(0, len(flat), d)]
-
-
-class _BallFunctions:
-    """What a program calls ``mp``, with the functions of Arb's balls."""
-
-    pi = property(lambda self: arb.pi())
-    e = property(lambda self: arb.const_e())
-
-    def power(self, base: arb, exponent: arb) -> arb:
-        """Return a power with an exponent that is no whole number."""
-        return arb(base) ** arb(exponent)
-
-    def __getattr__(self, name: str) -> Callable:
-        if not hasattr(arb, name):
-            raise NotEnclosed(f"there is no interval arithmetic for the function {name}")
-        return lambda x: getattr(arb(x), name)()
-
-
-def compiled(tape: Tape, outputs: Sequence[Node]) -> Callable[..., Box]:
-    """Return a function of balls that returns balls; raise NotEnclosed where one is not finite.
-
-    >>> x = sympy.Symbol("x")
-    >>> tape = Tape((x,))
-    >>> square = compiled(tape, [tape.convert(x**2)])
-    >>> bool(square(arb(2, 1))[0].contains(9))
-    True
-    """
-    names = {"mp": _BallFunctions(), "mpq": lambda p, q: arb(fmpq(p, q))}
-    program = tape.compile(outputs, "mpmath", names)
-
-    def evaluate(*arguments: arb) -> Box:
-        values = [arb(value) for value in program(*arguments)]
-        if not all(value.is_finite() for value in values):
-            raise NotEnclosed("the field is not finite on a box around the trajectory")
-        return values
-
-    return evaluate
-
-
-def taylor_nodes(tape: Tape, components: Sequence, variables: Sequence, order: int) -> list:
-    """Return the nodes of c₁, …, c_order, where θ(t + s) = θ + Σ cₖ sᵏ is the flow of a field."""
-    path = {x: PowerSeries([tape.convert(x)]) for x in variables}
-    evaluate = SeriesEvaluator(path, tape.convert)
-    for x, component in zip(variables, components, strict=True):
-        path[x].rule = _antiderivative(evaluate(component))
-    return [[tape.node(path[x][k]) for x in variables] for k in range(1, order + 1)]
-
-
-def _antiderivative(slope: PowerSeries) -> Callable:
-    return lambda k: scaled(slope[k - 1], Fraction(1, k))
-
-
-def upper(ball: arb) -> float:
-    """Return a float that is at least as large as every number in a ball."""
-    return math.nextafter(float(arb(ball).upper()), math.inf)
-
-
-def lower(ball: arb) -> float:
-    """Return a float that is at most as large as every number in a ball."""
-    return math.nextafter(float(arb(ball).lower()), -math.inf)
-
-
-def norm_bound(box: Box) -> float:
-    """Return a float that is at least the length of every vector in a box."""
-    return upper(sum((arb(x.abs_upper()) ** 2 for x in box), arb(0)).sqrt())
-
-
-def widened(box: Box, margin: float) -> Box:
-    """Return a box with a margin on all sides."""
-    return [x + arb(0, margin) for x in box]
-
-
-def pieces(box: Box) -> list[Box]:
-    """Return boxes of half the size that cover a box, if it has at most three dimensions.
-
-    >>> [round(float(x.mid()), 6) for (x,) in pieces([arb(1, 1)])]
-    [0.5, 1.5]
-    >>> len(pieces([arb(1, 1)] * 2)), len(pieces([arb(1, 1)] * 4))
-    (4, 1)
-    """
-    if len(box) > MOST_HALVED:
-        return [box]
-    halves = [[x.mid() + arb(sign * x.rad() / 2, x.rad() / 2) for sign in (-1, 1)] for x in box]
-    return [list(piece) for piece in itertools.product(*halves)]
-
-
-def eigenvalue_bounds(matrix: arb_mat) -> tuple[float, float]:
-    """Return bounds of all eigenvalues of the symmetric part of all matrices in a matrix of balls.
-
-    Gershgorin's circles of Q⁻¹SQ, with S the midpoint and Q its approximate eigenvectors, are
-    widened by a norm of the radii.
-
-    >>> low, high = eigenvalue_bounds(arb_mat([[2, 1], [1, 2]]))
-    >>> round(low, 12), round(high, 12), low <= 1 and high >= 3
-    (1.0, 3.0, True)
-    """
-    d = matrix.nrows()
-    symmetric = [[(matrix[i, j] + matrix[j, i]) / 2 for j in range(d)] for i in range(d)]
-    middle = np.array([[float(x.mid()) for x in row] for row in symmetric])
-    rest = [
-        [x - arb(m) for x, m in zip(row, ms, strict=True)]
-        for row, ms in zip(symmetric, middle.tolist(), strict=True)
-    ]
-    width = max(sum((arb(x.abs_upper()) for x in row), arb(0)).upper() for row in rest)
-    vectors = arb_mat(np.linalg.eigh(middle)[1].tolist())
-    similar = vectors.solve(arb_mat(middle.tolist()) * vectors)
-    radii = [
-        sum((arb(similar[i, j].abs_upper()) for j in range(d) if j != i), arb(0)) for i in range(d)
-    ]
-    low = min(lower(similar[i, i] - radii[i] - width) for i in range(d))
-    high = max(upper(similar[i, i] + radii[i] + width) for i in range(d))
-    return low, high
-
-
-def matrix_norm_bound(matrix: arb_mat, is_symmetric: bool) -> float:
-    """Return a float that is at least the spectral norm of every matrix in a matrix of balls."""
-    d = matrix.nrows()
-    sizes = [[arb(matrix[i, j].abs_upper()) for j in range(d)] for i in range(d)]
-    rows = max(upper(sum(row, arb(0))) for row in sizes)
-    columns = max(upper(sum(column, arb(0))) for column in zip(*sizes, strict=True))
-    bounds = [
-        upper((arb(rows) * arb(columns)).sqrt()),
-        upper(sum((x**2 for row in sizes for x in row), arb(0)).sqrt()),
-    ]
-    if is_symmetric:
-        bounds.append(max(map(abs, eigenvalue_bounds(matrix))))
-    return min(bounds)
 
 
 def trajectory(

@@ -111,10 +111,20 @@ class FullyConnected:
 def digits(activation: str = "relu", count: int = 1_000) -> FullyConnected:
     """Return a network of widths 64, 50, 50, 10 on the digits that come with scikit-learn.
 
+    Args:
+        activation: "linear", "relu" or "leaky-relu".
+        count: How many images; there are 1,797.
+
     Raises:
-        ImportError: scikit-learn is not installed: ``pip install scikit-learn``.
+        ImportError: scikit-learn is not installed.
+        InvalidValue: There are not so many images, or the activation is unknown.
     """
-    from sklearn.datasets import load_digits
+    try:
+        from sklearn.datasets import load_digits
+    except ImportError as error:
+        raise ImportError("the digits need scikit-learn: pip install modeq[data]") from error
 
     data = load_digits()
+    if not 1 <= count <= len(data.target):
+        raise InvalidValue(f"count is {count}; there are {len(data.target)} images")
     return FullyConnected((64, 50, 50, 10), data.data[:count] / 16, data.target[:count], activation)

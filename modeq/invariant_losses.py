@@ -83,3 +83,35 @@ def softmax_layer(counts: Sequence = (3, 2, 1)) -> Problem:
         [Fraction(k, 2) for k in range(len(b))],
         0.5,
     )
+
+
+def softmax_last_layer(
+    features: Sequence = ((1, 2), (-1, 1)), labels: Sequence[int] = (0, 1)
+) -> Problem:
+    """Return the cross-entropy of a softmax layer: adding one number to the weights that one
+    feature has for all classes changes nothing.
+
+    With logits z = Wx it is the mean of log Σ_k exp z_k - z_y over the points; wk_j is the weight
+    of feature j for class k.
+
+    >>> from modeq.invariance import translation_invariance
+    >>> loss = softmax_last_layer()
+    >>> translation_invariance(loss, block="w1_1 w2_1").holds
+    True
+    >>> translation_invariance(loss, block="w1_1 w1_2").holds
+    False
+    """
+    classes, width = max(labels) + 1, len(features[0])
+    w = sympy.Matrix(classes, width, lambda k, j: sympy.Symbol(f"w{k + 1}_{j + 1}"))
+    total = sympy.Integer(0)
+    for x, y in zip(features, labels, strict=True):
+        z = w * sympy.Matrix(list(map(sympy.sympify, x)))
+        total += sympy.log(sympy.Add(*map(sympy.exp, z))) - z[y]
+    return Problem(
+        "softmax-last-layer",
+        "A softmax layer: adding the same number to the weights of a feature changes nothing.",
+        total / len(features),
+        list(w),
+        [Fraction((-1) ** i * (i + 1), 4) for i in range(len(w))],
+        0.5,
+    )

@@ -16,15 +16,19 @@ import numpy as np
 from modeq.comparison import start_and_step
 from modeq.errors import FlowError, InvalidPoint, InvalidValue
 from modeq.expressions import exact_values
-from modeq.flow import check_start, check_steps
+from modeq.flow import check_start
 from modeq.loss import Loss, as_field
 from modeq.numeric import check_step, gradient_field, recorded
+from modeq.shown import Shown
+from modeq.tolerances import check_duration
 
 FACTORS = (2, 5, 10, 20)
+STEPS = 20
+Step = Callable[[np.ndarray, float], Any]
 
 
 @dataclass(frozen=True)
-class StepRefinement:
+class StepRefinement(Shown):
     """The optimizer with steps h and h/r, compared at t = 0, h, 2h, …
 
     Attributes:
@@ -32,12 +36,14 @@ class StepRefinement:
         factors: The numbers r.
         distances: {r: ‖θ_k(h) - θ_{rk}(h/r)‖, of shape (steps + 1,)}.
         losses: {r: the losses at θ_{rk}(h/r)}, with r = 1 for h itself; empty without a loss.
+        moved: ‖θ_k(h) - θ₀‖, of shape (steps + 1,), to compare distances with.
     """
 
     t: np.ndarray
     factors: tuple[int, ...]
     distances: dict[int, np.ndarray]
     losses: dict[int, np.ndarray]
+    moved: np.ndarray
 
     @property
     def estimates(self) -> dict[int, float]:
@@ -62,21 +68,28 @@ def step_refinement(
     theta0: Any = None,
     *,
     h: float | None = None,
-    steps: int = 20,
+    steps: int | None = None,
+    time: float | None = None,
     factors: Sequence[int] = FACTORS,
     value: Callable[[np.ndarray], float] | None = None,
+    is_gradient: bool = False,
     parameters: Mapping | None = None,
 ) -> StepRefinement:
     """Compare the optimizer with itself at h/r for several r, at equal times.
+
+    All runs go side by side, so that only as many points are held as there are runs.
 
     Args:
         step_or_loss: A loss (for gradient descent), a vector field (for Euler's method), or a
             function ``step(theta, h)`` that returns the next point, an array of the same shape.
         theta0: The start, of shape (d,); for the losses of ``modeq.problems`` it may be left out.
         h: The learning rate; it may be left out for these as well.
-        steps: How many steps of h.
+        steps: How many steps of h; twenty without it and without a time.
+        time: A whole multiple of h, in place of the number of steps.
         factors: Whole numbers r > 1.
         value: The loss of a step function, as a function of the point.
+        is_gradient: Whether the function is the gradient of a loss, ``gradient(theta)``, for
+            gradient descent.
         parameters: Values of the parameters of a loss, by symbol or name.
 
     Raises:
@@ -94,27 +107,75 @@ def step_refinement(
     {2: 0.0196, 4: 0.0194}
     """
     if callable(step_or_loss):
-        step, start = step_or_loss, _checked_start(theta0)
+        start = _checked_start(theta0)
+        step = descent(step_or_loss) if is_gradient else step_or_loss
     else:
         loss = as_field(step_or_loss)
         theta0, h = start_and_step(loss, theta0, h)
         values = exact_values(parameters or {}, loss.parameters)
         start = check_start(theta0, loss, values)
         step, value = _euler(loss, values), value or _value(loss, values)
-    h, steps, factors = check_step(h), check_steps(steps), _checked_factors(factors)
-    paths = {r: _path(step, start, h / r, steps, r) for r in (1, *factors)}
-    axes = tuple(range(1, start.ndim + 1))
+    h, factors = check_step(h), _checked_factors(factors)
+    steps = check_duration(STEPS if steps is None and time is None else steps, time, h)
+    return _side_by_side(step, start, h, steps, factors, value)
+
+
+def descent(gradient: Callable[[np.ndarray], Any]) -> Step:
+    """Return the step of gradient descent for a gradient.
+
+    >>> descent(lambda x: 2 * x)(np.array([1.0]), 0.25)
+    array([0.5])
+    """
+    return lambda theta, h: theta - h * np.asarray(gradient(theta))
+
+
+def _side_by_side(
+    step: Step,
+    start: np.ndarray,
+    h: float,
+    steps: int,
+    factors: tuple[int, ...],
+    value: Callable | None,
+) -> StepRefinement:
+    points = dict.fromkeys((1, *factors), start)
+    distances = {r: [0.0] for r in factors}
+    losses = {r: [float(value(start))] for r in points} if value else {}
+    moved = [0.0]
+    for k in range(1, steps + 1):
+        points = {r: _advanced(step, theta, h / r, r, k) for r, theta in points.items()}
+        moved.append(_distance(points[1], start))
+        for r in factors:
+            distances[r].append(_distance(points[r], points[1]))
+        for r, row in losses.items():
+            row.append(float(value(points[r])))
     return StepRefinement(
         t=h * np.arange(steps + 1),
         factors=factors,
-        distances={r: np.sqrt(np.sum((paths[r] - paths[1]) ** 2, axis=axes)) for r in factors},
-        losses={r: np.array([float(value(theta)) for theta in path]) for r, path in paths.items()}
-        if value
-        else {},
+        distances={r: np.array(row) for r, row in distances.items()},
+        losses={r: np.array(row) for r, row in losses.items()},
+        moved=np.array(moved),
     )
 
 
-def _euler(loss: Any, values: Mapping) -> Callable:
+def _advanced(step: Step, theta: np.ndarray, h: float, count: int, k: int) -> np.ndarray:
+    """Return the point after ``count`` steps."""
+    shape = theta.shape
+    with np.errstate(all="ignore"):
+        for _ in range(count):
+            theta = np.asarray(step(theta, h))
+    if theta.shape != shape or not np.all(np.isfinite(theta)):
+        raise FlowError(
+            f"with the step {h:.6g}, point {k} has the shape {theta.shape} or is not finite; it "
+            f"must be a finite array of shape {shape}"
+        )
+    return theta
+
+
+def _distance(a: np.ndarray, b: np.ndarray) -> float:
+    return float(np.sqrt(np.sum((a - b) ** 2)))
+
+
+def _euler(loss: Any, values: Mapping) -> Step:
     f = gradient_field(loss, values)
     return lambda theta, h: theta + h * f(theta, 0.0)
 
@@ -139,18 +200,3 @@ def _checked_factors(factors: Any) -> tuple[int, ...]:
     if wrong or not factors:
         raise InvalidValue(f"factors is {factors}; give whole numbers > 1, such as {FACTORS}")
     return tuple(r.__index__() for r in factors)
-
-
-def _path(step: Callable, start: np.ndarray, h: float, steps: int, every: int) -> np.ndarray:
-    """Return each ``every``-th point, of shape (steps + 1, …)."""
-    theta, path = start, [start]
-    for _ in range(steps):
-        for _ in range(every):
-            theta = np.asarray(step(theta, h))
-        if theta.shape != start.shape or not np.all(np.isfinite(theta)):
-            raise FlowError(
-                f"with the step {h:.6g}, point {len(path)} has the shape {theta.shape} or is not "
-                f"finite; it must be a finite array of shape {start.shape}"
-            )
-        path.append(theta)
-    return np.array(path)

@@ -22,7 +22,8 @@ import numpy as np
 import sympy
 
 from modeq.derive import ModifiedField, series_field
-from modeq.errors import DidNotConverge, FlowError, InvalidMethod, InvalidValue
+from modeq.digits import real_context
+from modeq.errors import FlowError, InvalidMethod, InvalidValue
 from modeq.evaluate import SeriesField, constants_at
 from modeq.expressions import exact_values
 from modeq.flow import check_start, check_steps
@@ -39,6 +40,7 @@ from modeq.optimizer import Optimizer
 from modeq.order_report import SHIFTED, TOGETHER, UNSHIFTED, OrderReport
 from modeq.power_series import Vector
 from modeq.precise import Number, Precision, flow, is_finite, norm
+from modeq.precise_iterates import PreciseField, precise_iterates
 from modeq.start_shift import starts_at_rest
 from modeq.started import AtRest, on_slow_manifold
 from modeq.values import with_values
@@ -170,8 +172,9 @@ class _Measurement:
         if math.isinf(power):
             return 30
         term = self.next_terms[power - self.modified.order - 1]
-        size = term * mpmath.mpf(float(h)) ** (power + 1)
-        return max(8, int(-mpmath.log10(size))) + EXTRA_DIGITS
+        context = real_context(15)
+        size = context.mpf(term) * context.mpf(float(h)) ** (power + 1)
+        return max(8, int(-context.log10(size))) + EXTRA_DIGITS
 
     def _errors(self, h: Fraction, steps: int) -> tuple[Fraction, Number, Number, int]:
         digits = self._digits(h)
@@ -205,8 +208,8 @@ class _Measurement:
             return self.optimizer.iterates(precision, first[0], h, steps)
         while len(first) < _memory(self.method):
             first.append(flow(rhs, first[-1], rate, tolerance))
-        f = _PreciseField(precision, self.gradient, rate, self.parts)
-        return _iterates(self.method, precision, f, first, rate, steps)
+        f = PreciseField(precision, self.gradient, rate, self.parts)
+        return precise_iterates(self.method, precision, f, first, rate, steps)
 
     def _summary(self, rows: Sequence[tuple], power: float) -> OrderReport:
         h, local, far, digits = zip(*rows, strict=True)
@@ -242,66 +245,10 @@ def _slopes(errors: Sequence[float]) -> tuple[float, ...]:
     return tuple(math.log2(a / b) if a > 0 and b > 0 else math.nan for a, b in pairwise(errors))
 
 
-def _iterates(
-    method: Method,
-    precision: Precision,
-    f: _PreciseField,
-    first: Sequence[Vector],
-    h: Number,
-    steps: int,
-) -> list[Vector]:
-    """Return the iterates of the method from its first points on, with many digits."""
-    theta = list(first)
-    if isinstance(method, LinearMultistep):
-        recurrence = method.recurrence_over(precision.number)
-        step = lambda: recurrence(theta[-method.steps :], f, h)  # noqa: E731
-    else:
-        rule = method.rule_over(precision.number)
-        step = lambda: rule(theta[-1], f, h)  # noqa: E731
-    while len(theta) <= steps:
-        theta.append(step())
-    return theta
-
-
 def _refuse_infinite(iterates: Sequence[Vector]) -> None:
     for step, theta in enumerate(iterates):
         if not is_finite(theta):
             raise FlowError(f"iterate {step} is not finite: the method diverges")
-
-
-class _PreciseField:
-    """The field of a loss over many digits: the ``f`` that an update rule is run with."""
-
-    def __init__(
-        self,
-        precision: Precision,
-        gradient: NumericField,
-        h: Number,
-        parts: Sequence[NumericField] = (),
-    ):
-        self.parts = tuple(_PreciseField(precision, part, h) for part in parts)
-        self._f = precision.field(gradient, h)
-        self._tolerance = precision.number(Fraction(1, 10 ** (precision.digits - 3)))
-
-    def __call__(self, theta: Vector) -> Vector:
-        return self._f(theta)
-
-    def flow(self, theta: Vector, time: Number) -> Vector:
-        """Return the exact flow of the field for a time that may be negative."""
-        tolerance = 10 * self._tolerance
-        if time < 0:
-            return flow(lambda point: -self._f(point), theta, -time, tolerance)
-        return flow(self._f, theta, time, tolerance)
-
-    def fixed_point(self, sweep, start: tuple[Vector, ...]) -> tuple[Vector, ...]:
-        """Repeat ``sweep`` until the stages settle; this converges for small h."""
-        for _ in range(2_000):
-            following = sweep(start)
-            change = max(norm(a - b) for a, b in zip(following, start, strict=True))
-            if change <= self._tolerance * (1 + max(map(norm, following))):
-                return following
-            start = following
-        raise DidNotConverge("the implicit stages were not found; take a smaller h")
 
 
 def _next_terms(

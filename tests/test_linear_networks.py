@@ -9,8 +9,10 @@ from hypothesis import strategies as st
 
 import modeq
 from modeq.conservation import conserved
+from modeq.convergence import convergence_times
+from modeq.end_to_end import end_to_end_flow
 from modeq.errors import FlowError, InvalidPoint, InvalidValue
-from modeq.linear_networks import LinearNetwork, convergence_times, end_to_end_flow
+from modeq.linear_networks import LinearNetwork
 
 INPUTS, TARGETS = [(1, 0), (0, 1), (1, -1)], [1, -1, 2]
 NETWORKS = [
@@ -44,7 +46,7 @@ def test_gradient_flow_keeps_every_balance(network):
     path = modeq.derive(network, order=0).solve(theta, h=0.05, steps=4).theta
 
     def balances(point):
-        matrices = network.split(point)
+        matrices = network.weights(point)
         return [b.T @ b - a @ a.T for a, b in itertools.pairwise(matrices)]
 
     for before, after in zip(balances(path[0]), balances(path[-1]), strict=True):
@@ -70,6 +72,15 @@ def test_the_smallest_eigenvalue_is_never_below_its_bound(network, seed, scale):
     theta = scale * start(network, seed)
     smallest = network.smallest_eigenvalue(theta)
     assert smallest >= network.eigenvalue_bound(theta) - 1e-9 * (1 + abs(smallest))
+
+
+def test_a_thousand_random_attacks_on_the_eigenvalue_bound_find_no_violation():
+    rng = np.random.default_rng(7)
+    for network in NETWORKS:
+        for _ in range(250):
+            theta = rng.normal(size=network.dimension) * 10 ** rng.uniform(-1.5, 1)
+            smallest = network.smallest_eigenvalue(theta)
+            assert smallest >= network.eigenvalue_bound(theta) - 1e-9 * (1 + abs(smallest))
 
 
 def test_the_eigenvalue_bound_is_attained_by_two_scalar_layers_at_zero():
@@ -98,9 +109,10 @@ def test_gradient_descent_converges_about_when_gradient_flow_does():
     floor = 1 / 3 * sum((1, 1, 4)) / 2
     fine = convergence_times(network, theta, h=0.002, target=floor / 2)
     coarse = convergence_times(network, theta, h=0.1, target=floor / 2)
-    assert fine[0] == pytest.approx(coarse[0])
-    assert abs(fine[1] - fine[0]) < 0.01
-    assert abs(coarse[1] - coarse[0]) < 0.3
+    assert fine.flow == pytest.approx(coarse.flow)
+    assert abs(fine.descent - fine.flow) < 0.01
+    assert abs(coarse.descent - coarse.flow) < 0.3
+    assert fine.descent == pytest.approx(0.002 * fine.steps)
 
 
 def test_a_loss_that_is_not_reached_is_an_error():
@@ -118,6 +130,8 @@ def test_a_loss_that_is_not_reached_is_an_error():
         ([2, 1], [], []),
         ([2, 1], INPUTS, TARGETS, "hinge"),
         ([2, 2], INPUTS, INPUTS, "logistic"),
+        ([2, 1], INPUTS, TARGETS, "logistic"),
+        ([2, 1], [("a", 0)], [1]),
     ],
 )
 def test_widths_data_and_losses_that_cannot_be_right_are_refused(arguments):

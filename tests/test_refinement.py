@@ -47,6 +47,34 @@ def test_a_step_function_gives_what_its_loss_gives():
         assert np.allclose(by_loss.losses[r], by_step.losses[r])
 
 
+def test_a_gradient_function_gives_what_its_loss_gives():
+    by_loss = step_refinement("cos(x)", [1.0], h=0.2, time=1.0)
+    by_gradient = step_refinement(
+        lambda x: -np.sin(x), [1.0], h=0.2, time=1.0, is_gradient=True, value=lambda x: np.cos(x[0])
+    )
+    for r in by_loss.factors:
+        assert np.allclose(by_loss.distances[r], by_gradient.distances[r])
+        assert np.allclose(by_loss.losses[r], by_gradient.losses[r])
+    assert by_loss.moved[-1] == pytest.approx(
+        abs(modeq.iterate("cos(x)", [1], h=0.2, steps=5)[-1] - 1)
+    )
+
+
+def test_a_time_that_is_no_multiple_of_h_is_refused_with_those_nearby():
+    with pytest.raises(InvalidStep, match=r"time is 0.55; .* h = 0.1, such as 0.5 or 0.6"):
+        step_refinement("x**2", [1.0], h=0.1, time=0.55)
+    with pytest.raises(InvalidStep, match="give one of them"):
+        step_refinement("x**2", [1.0], h=0.1, time=0.5, steps=5)
+
+
+def test_the_digits_are_counted():
+    pytest.importorskip("sklearn")
+    assert len(digits(count=1_000).labels) == 1_000
+    assert digits(count=1_000).widths == (64, 50, 50, 10)
+    with pytest.raises(InvalidValue, match="1797"):
+        digits(count=2_000)
+
+
 def test_without_a_loss_only_distances_are_compared():
     refinement = step_refinement(lambda x, h: x - h * x, [1.0], h=0.1, steps=3)
     assert refinement.losses == {}
@@ -81,10 +109,11 @@ def test_networks_are_refined_and_smaller_learning_rates_change_less(activation)
 def test_on_digits_the_protocol_of_the_paper_runs(activation):
     pytest.importorskip("sklearn")
     net = digits(activation, count=200)
-    refinement = step_refinement(
-        net.step, net.start(), h=0.001, steps=10, factors=(2, 5), value=net.value
-    )
-    assert refinement.distances[5].max() < 1e-3
+    refinement = step_refinement(net.step, net.start(), h=0.001, steps=5, value=net.value)
+    assert refinement.factors == (2, 5, 10, 20)
+    assert refinement.distances[20].max() < 0.01 * refinement.moved[-1]
+    estimates = list(refinement.estimates.values())
+    assert max(estimates) < (1.05 if activation == "linear" else 2) * min(estimates)
     assert refinement.losses[1][-1] < refinement.losses[1][0]
 
 

@@ -1,0 +1,55 @@
+"""What a bound says: a learning rate, and the curvature and growth along the flow behind it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from modeq.shown import Shown
+
+
+@dataclass(frozen=True)
+class FlowBound(Shown):
+    """A learning rate below which gradient descent stays within a tolerance of a flow.
+
+    Attributes:
+        max_learning_rate: For all smaller h, ‖θ(kh) - θ_k‖ ≤ tolerance for all k ≤ time/h.
+        certified: Whether that is proved by interval arithmetic; if not, suprema were sampled.
+        reason: Why it is not certified, or an empty text.
+        order: The order n of the flow.
+        time: The time T.
+        tolerance: The tolerance ε.
+        t: Times 0 = t₀ < t₁ < … = T, of shape (K + 1,).
+        lambda_min: Lower bounds m of λ_min(∇²L) in the tube from tᵢ to tᵢ₊₁, of shape (K,); for
+            n > 0, or a vector field, of the symmetric part of -f̃'.
+        growth: ∫₀ᵗ exp(-∫_{t'}^t m ds) dt' at the times t.
+        defect: The largest βγ, or M for n > 0, up to tᵢ₊₁, of shape (K,).
+        centers: Points near the flow at the times t[:-1], of shape (K, d).
+        radii: How far the flow is from them, at most; zeros where it was sampled.
+    """
+
+    max_learning_rate: float
+    certified: bool
+    reason: str
+    order: int
+    time: float
+    tolerance: float
+    t: np.ndarray
+    lambda_min: np.ndarray
+    growth: np.ndarray
+    defect: np.ndarray
+    centers: np.ndarray
+    radii: np.ndarray
+
+    @property
+    def factor(self) -> np.ndarray:
+        """exp(-∫₀ᵗ m ds) at the times t: by how much two solutions approach, or separate."""
+        return np.exp(-np.concatenate([[0.0], np.cumsum(self.lambda_min * np.diff(self.t))]))
+
+    def __str__(self) -> str:
+        how = "certified by interval arithmetic" if self.certified else "not certified: sampled"
+        return (
+            f"h < {self.max_learning_rate:.6g}: the flow of order {self.order} stays within "
+            f"{self.tolerance:.6g} of gradient descent until t = {self.time:.6g} ({how})"
+        )
