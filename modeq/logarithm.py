@@ -29,6 +29,20 @@ def logarithm_weights(order: int) -> tuple[Fraction, ...]:
     )
 
 
+def increment_weights(order: int) -> tuple[Fraction, ...]:
+    """Return v with h f̃(θ₀) = Σ_s v_s (θ_{s+1} - θ_s), right through hⁿ for n = ``order``:
+
+        v_s = Σ_{r>s} w_r,        w = ``logarithm_weights(order)``.
+
+    For gradient descent θ_{s+1} - θ_s = h f(θ_s), and f̃ is a weighted sum of gradients.
+
+    >>> [str(v) for v in increment_weights(1)]
+    ['3/2', '-1/2']
+    """
+    weights = logarithm_weights(order)
+    return tuple(sum(weights[s:], Fraction(0)) for s in range(1, order + 2))
+
+
 def logarithm(step: Callable[[State], State], start: State, order: int) -> State:
     """Return h f̃ at ``start``, right through hⁿ⁺¹ for n = ``order``, from n + 1 steps.
 

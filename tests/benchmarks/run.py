@@ -18,7 +18,7 @@ from rich.table import Table
 
 sys.path.insert(0, str(Path(__file__).parent))
 
-BENCHMARKS = ("derive", "fields", "imports", "principal", "trees")
+BENCHMARKS = ("derive", "fields", "imports", "network_flows", "networks", "principal", "trees")
 
 
 def main(names: list[str]) -> None:

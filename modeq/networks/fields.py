@@ -1,0 +1,312 @@
+"""The modified field of gradient descent on a network, from gradient calls alone.
+
+With θ₀, θ₁, … the iterates of gradient descent from θ₀ = θ,
+
+    f̃(θ) = -Σ_{s=0}^{n} v_s ∇L(θ_s),      v_s = (-1)^s Σ_{k=s+1}^{n+1} C(k-1, s)/k,
+
+is right up to and including hⁿ. It costs n + 1 gradients, and needs the iterate, the gradient and
+the sum at a time, whatever n is.
+"""
+
+from __future__ import annotations
+
+import warnings
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from modeq.errors import FlowError, InvalidLoss, InvalidPoint, RoundOffWarning
+from modeq.logarithm import increment_weights
+from modeq.networks.precision import cast, check_precision, in_precision
+from modeq.numeric import check_step
+from modeq.roundoff import SHARE, RoundOff, better_order, measured, perturbation
+from modeq.trees import check_order
+
+try:
+    import jax
+    import jax.numpy as jnp
+except ImportError as error:
+    raise ImportError("modeq.networks.fields needs JAX: pip install modeq[jax]") from error
+
+Params = Any
+"""A pytree of arrays of floats."""
+
+SAMPLE = 1_024
+"""About how many entries of the gradients are kept for estimates of round-off."""
+
+
+def modified_field(
+    loss_fn: Callable[..., Any],
+    order: int,
+    *,
+    precision: str | None = None,
+    check: bool = True,
+) -> NetworkField:
+    """Return the modified field of gradient descent on a loss, right through hⁿ.
+
+        f̃ = -Σ_{s=0}^{n} v_s ∇L(θ_s),        θ_{s+1} = θ_s - h ∇L(θ_s)
+
+    Args:
+        loss_fn: ``loss_fn(params, *args)`` returns a number; ``params`` is a pytree.
+        order: The highest power n of h.
+        precision: "float64" or "float32" to compute in it, whatever the weights come in; without
+            it, the precision of the weights.
+        check: Whether gradients that are not finite, and orders at which rounding wins, are
+            complained of. That waits for the result.
+
+    Raises:
+        InvalidOrder, InvalidValue: The order or the precision is none.
+
+    Returns:
+        ``field(params, h, *args)``, a pytree of the shape of ``params``.
+
+    Example:
+        >>> field = modified_field(lambda w: jnp.sum(w["x"] ** 2) / 2, order=1, precision="float64")
+        >>> field({"x": np.array([1.0, 2.0])}, 0.125)["x"].tolist()  # -x - h x/2
+        [-1.0625, -2.125]
+
+    References:
+        Derived here; for the logarithm of differences see ``modeq.logarithm``.
+    """
+    return NetworkField(loss_fn, order, precision=precision, check=check)
+
+
+class NetworkField:
+    """A function ``field(params, h, *args)`` of weights and the learning rate; see above.
+
+    Inside ``jax.jit``, and for integrators, use ``field.rhs``, or call the field: on traced values
+    it checks nothing.
+
+    Attributes:
+        loss_fn: The loss.
+        order: The highest power of h.
+        precision: "float64", "float32", or None for that of the weights.
+        gradient: ``gradient(params, *args)``, jitted, refusing what is no loss.
+    """
+
+    def __init__(
+        self,
+        loss_fn: Callable[..., Any],
+        order: int,
+        *,
+        precision: str | None = None,
+        check: bool = True,
+    ):
+        self.loss_fn = loss_fn
+        self.order = check_order(order)
+        self.precision = check_precision(precision)
+        self._check = check
+        self._weights = np.array(increment_weights(self.order), float)
+        self._gradient = jax.grad(scalar(loss_fn))
+        self.gradient = jax.jit(self._gradient)
+        self._unchecked = jax.jit(self.rhs)
+        self._longer: dict[int, NetworkField] = {}
+        self._sampled = jax.jit(lambda params, h, args: self._sum(params, h, args, sampled))
+
+    def rhs(self, params: Params, h: Any, *args: Any) -> Params:
+        """Return the field, as a pure function that JAX can trace."""
+        return self._sum(params, h, args, lambda slope: jnp.zeros(0))[0]
+
+    def __call__(self, params: Params, h: Any, *args: Any) -> Params:
+        """Return the field at weights.
+
+        Raises:
+            InvalidPoint: A leaf does not hold floats, or the gradient is not finite at the weights.
+            InvalidStep: h is not positive and finite.
+            InvalidLoss: The loss is not a single number.
+            FlowError: The gradient is not finite at one of the next iterates.
+        """
+        check_params(params)
+        with in_precision(self.precision):
+            params, args = cast((params, args), self.precision)
+            if is_traced((params, h, args)):
+                return self.rhs(params, h, *args)
+            h = check_step(h)
+            if not self._check:
+                return self._unchecked(params, h, *args)
+            total, slopes = self._checked(params, h, args)
+            self._warn_of_round_off(slopes, epsilon(total))
+            return total
+
+    def round_off(self, params: Params, h: Any, *args: Any, max_order: int = 12) -> RoundOff:
+        """Return what the fields of orders 0, …, ``max_order`` leave out, and what rounding adds.
+
+        It takes three runs of ``max_order`` + 2 gradients, from weights that are close.
+
+        >>> field = modified_field(lambda w: jnp.sum(jnp.cosh(w)), 2)
+        >>> field.round_off(np.linspace(0.5, 1, 64, dtype="float32"), 0.03).best_order in (4, 5, 6)
+        True
+        """
+        order, h = check_order(max_order) + 1, check_step(h)
+        longer = self._longer.setdefault(order, NetworkField(self.loss_fn, order))
+        check_params(params)
+        with in_precision(self.precision):
+            params, args = cast((jax.tree.map(jnp.asarray, params), args), self.precision)
+            runs = [longer._checked(_moved(params, sign), h, args)[1] for sign in (0, 1, -1)]
+        size = sum(np.size(leaf) for leaf in jax.tree.leaves(params))
+        return measured(*(run.astype(float) for run in runs), (size / runs[0].shape[1]) ** 0.5)
+
+    def _sum(self, params: Params, h: Any, args: tuple, sample: Callable) -> tuple[Params, Any]:
+        """Return -Σ v_s ∇L(θ_s), and samples of the slopes -∇L(θ_s), of shape (n + 1, entries)."""
+        params = jax.tree.map(jnp.asarray, params)
+        weights = jnp.asarray(self._weights, jnp.result_type(float))
+
+        def body(s: Any, carry: tuple) -> tuple:
+            theta, total, kept = carry
+            slope = self._gradient(theta, *args)
+            zero = _zero_after(slope)
+            total = jax.tree.map(lambda t, g: _moved_along(t, weights[s] + zero, g), total, slope)
+            theta = jax.tree.map(lambda p, g: _moved_along(p, h + zero, g), theta, slope)
+            return theta, total, kept.at[s].set(-sample(slope))
+
+        kept = jnp.zeros((self.order + 1, *jax.eval_shape(sample, params).shape))
+        start = (params, jax.tree.map(jnp.zeros_like, params), kept)
+        _, total, kept = jax.lax.fori_loop(0, self.order + 1, body, start)
+        return total, kept
+
+    def _checked(self, params: Params, h: float, args: tuple) -> tuple[Params, np.ndarray]:
+        """Return the field, once it is known to be finite, and samples of the slopes."""
+        total, slopes = self._sampled(params, h, args)
+        # A gradient that is not finite makes all later iterates so, and the sum.
+        if not is_finite(total):
+            self._refuse_infinite(params, h, args)
+        return total, np.asarray(slopes)
+
+    def _warn_of_round_off(self, slopes: np.ndarray, rounding: float) -> None:
+        noise = SHARE * rounding * np.linalg.norm(slopes[0])
+        better = better_order(slopes.astype(float), noise)
+        if better is not None:
+            warnings.warn(
+                f"order {self.order} is too high: rounding adds more to it than order {better} "
+                f"leaves out at this h; take order={better}",
+                RoundOffWarning,
+                stacklevel=3,
+            )
+
+    def _refuse_infinite(self, params: Params, h: float, args: tuple) -> None:
+        """Raise the error that names the step and the leaf where a gradient is not finite."""
+        for step in range(self.order + 1):
+            slope = self.gradient(params, *args)
+            for path, leaf in jax.tree_util.tree_leaves_with_path(slope):
+                if not is_finite(leaf):
+                    raise _infinite(step, self.order, jax.tree_util.keystr(path), h)
+            params = jax.tree.map(lambda p, g: p - h * g, params, slope)
+        raise FlowError(
+            f"the sum of the {self.order + 1} gradients at h = {h} is not finite: too large"
+        )
+
+
+def scalar(loss_fn: Callable[..., Any]) -> Callable[..., Any]:
+    """Return the same loss, which refuses to be traced unless it is a single number.
+
+    Raises (when it is called):
+        InvalidLoss: The loss is not a single floating-point number.
+
+    >>> jax.grad(scalar(lambda x: x**2))(jnp.ones(3))
+    Traceback (most recent call last):
+    modeq.errors.InvalidLoss: the loss has the shape (3,) and the type float32; it must be ...
+    """
+
+    def checked(params: Params, *args: Any) -> Any:
+        value = loss_fn(params, *args)
+        shape = getattr(value, "shape", () if isinstance(value, float) else None)
+        kind = getattr(value, "dtype", type(value).__name__)
+        if shape != () or not (isinstance(value, float) or jnp.issubdtype(kind, jnp.floating)):
+            what = f"has the shape {shape} and the type {kind}" if shape else f"is a {kind}"
+            raise InvalidLoss(
+                f"the loss {what}; it must be one floating-point number, such as a mean over the "
+                f"batch"
+            )
+        return value
+
+    return checked
+
+
+def check_params(params: Params) -> None:
+    """Raise InvalidPoint unless all leaves of a pytree hold floats, and there is one.
+
+    >>> check_params({"w": np.ones(2), "steps": np.arange(2)})
+    Traceback (most recent call last):
+    modeq.errors.InvalidPoint: the leaf ['steps'] of params has the type int64; it must hold floats
+    """
+    leaves = jax.tree_util.tree_leaves_with_path(params)
+    if not leaves:
+        raise InvalidPoint(f"params is {params!r}; it must have at least one leaf of floats")
+    for path, leaf in leaves:
+        kind = getattr(leaf, "dtype", None)
+        if not (isinstance(leaf, float) or (kind and jnp.issubdtype(kind, jnp.floating))):
+            name = jax.tree_util.keystr(path)
+            raise InvalidPoint(
+                f"{f'the leaf {name} of params' if name else 'params'} has the type "
+                f"{kind or type(leaf).__name__}; it must hold floats"
+            )
+
+
+def is_traced(tree: Any) -> bool:
+    """Tell whether a pytree has leaves whose values JAX does not know yet.
+
+    >>> is_traced([1.0, jnp.ones(2)])
+    False
+    """
+    return any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(tree))
+
+
+def sampled(tree: Params, size: int = SAMPLE) -> jax.Array:
+    """Return about ``size`` entries of a pytree, evenly spaced in each leaf, or all if fewer.
+
+    >>> sampled([jnp.arange(10.0), jnp.ones((2, 2))], size=7).tolist()
+    [0.0, 2.0, 4.0, 6.0, 8.0, 1.0, 1.0]
+    """
+    leaves = [jnp.ravel(leaf) for leaf in jax.tree.leaves(tree)]
+    stride = -(-sum(leaf.size for leaf in leaves) // size)
+    return jnp.concatenate([leaf[::stride] for leaf in leaves])
+
+
+@jax.jit
+def is_finite(tree: Params) -> Any:
+    """Return whether all entries of all leaves are finite.
+
+    >>> bool(is_finite([1.0, np.array([np.nan])]))
+    False
+    """
+    return jnp.all(jnp.array([jnp.all(jnp.isfinite(leaf)) for leaf in jax.tree.leaves(tree)]))
+
+
+def epsilon(params: Params) -> float:
+    """Return the distance from 1 to the next number, in the least precise leaf.
+
+    >>> epsilon([np.ones(2), np.ones(2, "float32")]) == 2.0**-23
+    True
+    """
+    return max(float(jnp.finfo(leaf.dtype).eps) for leaf in jax.tree.leaves(params))
+
+
+def _zero_after(tree: Params) -> jax.Array:
+    """Return 0 once all leaves are known.
+
+    Without waiting for all of a gradient, the weights of a layer would be changed while the slopes
+    of the layers before still need them, and XLA would make a copy of them.
+    """
+    return 0 * sum(jnp.ravel(leaf)[0] for leaf in jax.tree.leaves(tree) if leaf.size)
+
+
+def _moved_along(leaf: jax.Array, rate: Any, slope: jax.Array) -> jax.Array:
+    return leaf - jnp.asarray(rate, slope.dtype) * slope
+
+
+def _moved(params: Params, sign: int) -> Params:
+    """Return weights times 1 + ``sign`` δ, with the δ of the precision of each leaf."""
+    return jax.tree.map(
+        lambda p: p * (1 + sign * perturbation(float(jnp.finfo(p.dtype).eps))), params
+    )
+
+
+def _infinite(step: int, order: int, leaf: str, h: float) -> Exception:
+    where = f"the gradient{f' in the leaf {leaf}' if leaf else ''} is not finite"
+    if step == 0:
+        return InvalidPoint(f"{where} at the weights themselves (step 0)")
+    return FlowError(
+        f"{where} at step {step} of the {order} that order {order} takes at h = {h}; take a "
+        f"smaller h or a lower order"
+    )

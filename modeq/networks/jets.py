@@ -1,0 +1,164 @@
+"""Counter terms of a network at its weights, exact for each order.
+
+Gradient descent is run in power series in h: its iterates are θ_m = θ₀ + Σ hᵏ c_k(m), with
+
+    c_k(m) = -Σ_{t<m} [∇L(θ_t)]_{k-1},        f_k = -Σ_s v_s [∇L(θ_s)]_k,
+
+where [.]_k is the coefficient of hᵏ, and v are the weights of order k in
+``modeq.logarithm.increment_weights``. Each is a polynomial in m, so [∇L]_k is needed at k steps
+only. One program holds all of it; it is compiled once for each loss, order, and shape.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+from typing import Any
+
+from modeq.errors import InvalidPoint
+from modeq.logarithm import increment_weights
+from modeq.networks.fields import Params, check_params, is_finite, is_traced, scalar
+from modeq.networks.precision import cast, check_precision, in_precision
+from modeq.networks.taylor import Operation, OrbitSeries, is_float, operations, points
+from modeq.trees import check_order
+
+try:
+    import jax
+    import jax.numpy as jnp
+except ImportError as error:
+    raise ImportError("modeq.networks.jets needs JAX: pip install modeq[jax]") from error
+
+
+def counter_terms(
+    loss_fn: Callable[..., Any],
+    params: Params,
+    order: int,
+    *args: Any,
+    precision: str | None = None,
+) -> tuple[Params, ...]:
+    """Return the counter terms f₁, …, fₙ of gradient descent on a loss, at some weights.
+
+        f₁ = -½ H∇L,    f₂ = -⅓ H²∇L - 1/12 T[∇L, ∇L],    …
+
+    Args:
+        loss_fn: ``loss_fn(params, *args)`` returns a number; ``params`` is a pytree.
+        params: The weights.
+        order: n.
+        args: More arguments of the loss, such as a batch.
+        precision: "float64" or "float32" to compute in it, whatever the weights come in.
+
+    Returns:
+        n pytrees of the shape of ``params``: the coefficients of h, …, hⁿ.
+
+    Raises:
+        InvalidOrder, InvalidValue: The order or the precision is none.
+        InvalidPoint: A leaf does not hold floats, or a term is not finite there.
+        InvalidLoss: The loss is not a single number, or has too few derivatives in JAX.
+
+    Example:
+        >>> def loss(w):
+        ...     return jnp.sum(w["x"] ** 4) / 4
+        >>> [term["x"].tolist() for term in counter_terms(loss, {"x": jnp.array([1.0])}, 2)]
+        [[-1.5], [-3.5]]
+
+    References:
+        Derived here; Griewank, Walther, Evaluating derivatives (2008), chapter 13, for Taylor
+        arithmetic.
+    """
+    order = check_order(order)
+    check_params(params)
+    with in_precision(check_precision(precision)):
+        params, args = cast((params, args), precision)
+        terms = _counter_terms(loss_fn, order, params, args)
+        if not is_traced(terms):
+            _refuse_infinite(terms)
+        return terms[1:]
+
+
+@partial(jax.jit, static_argnums=(0, 1))
+def _counter_terms(
+    loss_fn: Callable, order: int, params: Params, args: tuple
+) -> tuple[Params, ...]:
+    """Return f, f₁, …, fₙ."""
+    params = jax.tree.map(jnp.asarray, params)
+    slopes = gradient_series(loss_fn, order, params, args)
+    terms = [[-slope.start for slope in slopes]]
+    for k in range(1, order + 1):
+        weights = increment_weights(k)[1:]
+        terms.append([_weighted(slope, k, weights) for slope in slopes])
+    return tuple(map(jax.tree.structure(params).unflatten, terms))
+
+
+def gradient_series(
+    loss_fn: Callable, order: int, params: Params, args: tuple
+) -> list[OrbitSeries]:
+    """Return ∇L along the iterates of gradient descent right through hⁿ, leaf by leaf.
+
+    >>> [slope] = gradient_series(lambda x: x**2 / 2, 2, jnp.ones(()), ())
+    >>> slope.start.item(), slope.at(1, 2).item(), slope.at(2, 2).item()  # 1 - 2 h + h²
+    (1.0, -2.0, 1.0)
+    """
+    program = jax.make_jaxpr(jax.grad(scalar(loss_fn)))(params, *args)
+    found, names, results, constants = operations(program)
+    leaves = jax.tree.leaves((params, *args))
+    values = {name: OrbitSeries(value) for name, value in constants.items()}
+    values |= {name: OrbitSeries(jnp.asarray(x)) for name, x in zip(names, leaves, strict=True)}
+    for operation in found:
+        given = [values[name].start for name in operation.inputs]
+        values |= {
+            name: OrbitSeries(value)
+            for name, value in zip(operation.outputs, operation(*given), strict=True)
+        }
+    theta = [values[name] for name in names[: len(jax.tree.leaves(params))]]
+    slopes = [values[name] for name in results]
+    for k in range(1, order + 1):
+        for weight, slope in zip(theta, slopes, strict=True):
+            weight.append(_descended(slope, k))
+        for operation in found:
+            _extend(operation, values, k)
+    return slopes
+
+
+def _extend(operation: Operation, values: dict, k: int) -> None:
+    """Append the coefficients of hᵏ of the outputs of an operation."""
+    inputs = [values[name] for name in operation.inputs]
+    rows = [operation.coefficients(inputs, k, m) for m in points(k)]
+    for name, column in zip(operation.outputs, zip(*rows, strict=True), strict=True):
+        # What is counted or compared does not change with h.
+        values[name].append(column if is_float(values[name].start) else [None] * k)
+
+
+def _descended(slope: OrbitSeries, k: int) -> list:
+    """Return c_k(m) = -Σ_{t<m} [∇L(θ_t)]_{k-1} at m = 1, …, k."""
+    if k == 1:
+        return [-slope.start]
+    total, found = None, [None]
+    for m in range(1, k):
+        term = slope.at(k - 1, m)
+        if term is not None:
+            total = -term if total is None else total - term
+        found.append(total)
+    return found
+
+
+def _weighted(slope: OrbitSeries, k: int, weights: Any) -> Any:
+    terms = [
+        -float(weight) * term
+        for m, weight in enumerate(weights, 1)
+        if (term := slope.at(k, m)) is not None
+    ]
+    return sum(terms[1:], terms[0]) if terms else jnp.zeros_like(slope.start)
+
+
+def _refuse_infinite(terms: tuple[Params, ...]) -> None:
+    if is_finite(terms):
+        return
+    for k, term in enumerate(terms):
+        for path, leaf in jax.tree_util.tree_leaves_with_path(term):
+            if not is_finite(leaf):
+                name = jax.tree_util.keystr(path)
+                what = f"the counter term of h**{k}" if k else "the gradient (step 0)"
+                raise InvalidPoint(
+                    f"{what} is not finite at these weights{f', in the leaf {name}' * bool(name)}; "
+                    f"they must be where the loss is smooth"
+                )

@@ -1,0 +1,286 @@
+"""Small networks as pairs of functions on pytrees, and their losses.
+
+A network is two functions: ``init(seed)`` makes the weights, a tuple with one dictionary for each
+layer, and ``apply(params, inputs)`` the outputs. A loss is a function of the weights alone, so that
+it has gradients, counter terms and flows like any other function:
+
+    >>> import jax, numpy as np
+    >>> network = mlp((2, 5, 3), "tanh")
+    >>> loss = cross_entropy(network, np.eye(2), [0, 2])
+    >>> params = network.init(seed=1)
+    >>> slope = jax.jit(jax.grad(loss))(params)
+    >>> [sorted(layer) for layer in slope], slope[0]["w"].shape
+    ([['b', 'w'], ['b', 'w']], (5, 2))
+
+Two kinds of layers have invariances, whose laws are in ``modeq.invariance``: a row v of a
+weight-normalised layer enters as g v/|v|, so that its length changes nothing; and the same number
+added to all weights that lead from one unit to a softmax changes nothing.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from modeq.errors import InvalidValue
+
+try:
+    import jax
+    import jax.numpy as jnp
+except ImportError as error:
+    raise ImportError("modeq.networks.models needs JAX: pip install modeq[jax]") from error
+
+Params = tuple[dict[str, Any], ...]
+Loss = Callable[[Any], Any]
+
+LEAK = 0.1
+"""The slope of a leaky ReLU for negative inputs, as in ``modeq.fully_connected``."""
+
+
+def _softplus(x: Any) -> Any:
+    """Return log(1 + exp x), without overflow, and analytic where JAX's own is not."""
+    is_right = jnp.real(x) > 0
+    return jnp.where(is_right, x, 0) + jnp.log1p(jnp.exp(jnp.where(is_right, -x, x)))
+
+
+ACTIVATIONS: dict[str, Callable] = {
+    "linear": lambda x: x,
+    "relu": lambda x: jnp.where(x > 0, x, 0),
+    "leaky-relu": lambda x: jnp.where(x > 0, x, LEAK * x),
+    "tanh": jnp.tanh,
+    "sigmoid": lambda x: jnp.tanh(x / 2) / 2 + 0.5,
+    "softplus": _softplus,
+}
+
+
+class Network(NamedTuple):
+    """A network as two functions.
+
+    Attributes:
+        init: ``init(seed, dtype=None)`` returns weights; without a dtype they are doubles where JAX
+            has them switched on, and single precision elsewhere.
+        apply: ``apply(params, inputs)`` returns outputs of shape (points, classes) for inputs of
+            shape (points, features), in the precision of the weights.
+    """
+
+    init: Callable[..., Params]
+    apply: Callable[[Params, Any], jax.Array]
+
+
+def mlp(
+    widths: Sequence[int], activation: str | Callable = "tanh", *, bias: bool = True
+) -> Network:
+    """Return a fully connected network: x ↦ Wx + b in each layer, an activation between them.
+
+    Weights and biases start uniform in ±1/√inputs. Without biases and with "linear", "relu" or
+    "leaky-relu" it is the network of ``modeq.fully_connected``, with the same start.
+
+    Args:
+        widths: Inputs, hidden units, outputs, such as (64, 50, 50, 10).
+        activation: A name in ``ACTIVATIONS``, or a function of arrays.
+        bias: Whether layers have biases.
+
+    Raises:
+        InvalidValue: A width is not a whole number > 0, or the activation is unknown.
+
+    >>> network = mlp((64, 20, 10), "relu")
+    >>> sum(leaf.size for leaf in jax.tree.leaves(network.init(seed=0)))
+    1510
+    """
+
+    def layer(params: dict, x: jax.Array) -> jax.Array:
+        y = x @ params["w"].T
+        return y + params["b"] if bias else y
+
+    parts = ("w", "b") if bias else ("w",)
+    return _stack(_checked_widths(widths), _checked_activation(activation), parts, layer)
+
+
+def weight_normalized(widths: Sequence[int], activation: str | Callable = "tanh") -> Network:
+    """Return the same network with rows g v/|v| in place of w, so that the length of v is free.
+
+    Each row v starts as that of ``mlp`` and its gain g as |v|, so both start as the same function.
+
+    >>> network = weight_normalized((2, 3, 2))
+    >>> params = network.init(seed=0)
+    >>> longer = jax.tree_util.tree_map_with_path(
+    ...     lambda path, x: 7 * x if path[-1].key == "v" else x, params)
+    >>> bool(jnp.allclose(network.apply(params, np.eye(2)), network.apply(longer, np.eye(2))))
+    True
+
+    References:
+        Salimans, Kingma, Weight normalization, 2016.
+    """
+
+    def layer(params: dict, x: jax.Array) -> jax.Array:
+        gains = params["g"] / jnp.sqrt(jnp.sum(params["v"] ** 2, axis=1))
+        return x @ (gains[:, None] * params["v"]).T + params["b"]
+
+    widths, activation = _checked_widths(widths), _checked_activation(activation)
+    return _stack(widths, activation, ("v", "b", "g"), layer)
+
+
+def cross_entropy(network: Network, inputs: Any, labels: Any) -> Loss:
+    """Return the loss log Σⱼ exp zⱼ - z_label, averaged over points; z are the outputs.
+
+    Args:
+        network: Its outputs are the logits of a softmax.
+        inputs: An array of shape (points, features).
+        labels: Whole numbers 0, …, classes - 1, of shape (points,).
+
+    Raises:
+        InvalidValue: The shapes do not fit, or a label is not a whole number >= 0.
+    """
+    inputs, labels = _checked_inputs(inputs), np.asarray(labels)
+    if labels.shape != inputs.shape[:1] or labels.dtype.kind not in "iu" or labels.min() < 0:
+        raise InvalidValue(
+            f"labels have the shape {labels.shape} and the type {labels.dtype}; they must be "
+            f"whole numbers >= 0, of shape ({len(inputs)},)"
+        )
+    loss_on = batch_cross_entropy(network)
+
+    def loss(params: Any) -> jax.Array:
+        classes = jax.eval_shape(network.apply, params, inputs).shape[1]
+        if classes <= labels.max():
+            raise InvalidValue(f"a label is {labels.max()}, but there are {classes} outputs")
+        return loss_on(params, inputs, labels)
+
+    return loss
+
+
+def batch_cross_entropy(network: Network) -> Callable[[Any, Any, Any], jax.Array]:
+    """Return the same loss as a function of weights, inputs and labels: for minibatches.
+
+    >>> network = mlp((2, 2), bias=False)
+    >>> loss = batch_cross_entropy(network)
+    >>> round(float(loss(({"w": jnp.zeros((2, 2))},), np.eye(2), np.array([0, 1]))), 4)  # log 2
+    0.6931
+    """
+
+    def loss(params: Any, inputs: Any, labels: Any) -> jax.Array:
+        z = network.apply(params, inputs)
+        chosen = jnp.take_along_axis(z, jnp.asarray(labels)[:, None], axis=1)[:, 0]
+        return jnp.mean(jax.nn.logsumexp(z, axis=1) - chosen)
+
+    return loss
+
+
+def square(network: Network, inputs: Any, targets: Any) -> Loss:
+    """Return the loss ½ |z - y|², averaged over points; z are the outputs and y the targets.
+
+    Args:
+        network: Its outputs have the shape of the targets.
+        inputs: An array of shape (points, features).
+        targets: An array of shape (points, outputs).
+
+    Raises:
+        InvalidValue: The shapes do not fit.
+
+    >>> network = mlp((1, 1), bias=False)
+    >>> loss = square(network, [[1.0], [2.0]], [[1.0], [1.0]])
+    >>> float(loss(({"w": jnp.ones((1, 1))},)))
+    0.25
+    """
+    inputs, targets = _checked_inputs(inputs), np.asarray(targets, float)
+
+    def loss(params: Any) -> jax.Array:
+        z = network.apply(params, inputs)
+        if z.shape != targets.shape:
+            raise InvalidValue(f"targets have the shape {targets.shape}, the outputs {z.shape}")
+        return jnp.mean(jnp.sum((z - targets.astype(z.dtype)) ** 2, axis=1)) / 2
+
+    return loss
+
+
+def decayed(loss: Loss, rate: float) -> Loss:
+    """Return a loss with weight decay: L(θ) + rate/2 |θ|².
+
+    >>> float(decayed(lambda params: params["x"] ** 2, 0.5)({"x": jnp.array(2.0)}))
+    5.0
+    """
+
+    def total(params: Any) -> jax.Array:
+        squares = sum(jnp.sum(leaf**2) for leaf in jax.tree.leaves(params))
+        return loss(params) + rate / 2 * squares
+
+    return total
+
+
+def accuracy(network: Network, params: Params, inputs: Any, labels: Any) -> float:
+    """Return the share of points whose largest output is that of their label.
+
+    >>> network = mlp((2, 2), bias=False)
+    >>> accuracy(network, ({"w": jnp.eye(2)},), np.eye(2), [0, 0])
+    0.5
+    """
+    found = jnp.argmax(network.apply(params, _checked_inputs(inputs)), axis=1)
+    return float(np.mean(np.asarray(found) == np.asarray(labels)))
+
+
+def _stack(widths: tuple[int, ...], activation: Callable, parts: Sequence, layer: Callable):
+    """Return a network of layers of one kind with an activation between them."""
+
+    def init(seed: int, dtype: Any = None) -> Params:
+        rng, dtype = np.random.default_rng(seed), _checked_dtype(dtype)
+        pairs = itertools.pairwise(widths)
+        drawn = [_drawn(rng, parts, inputs, outputs) for inputs, outputs in pairs]
+        return tuple({k: jnp.asarray(v, dtype) for k, v in each.items()} for each in drawn)
+
+    def apply(params: Params, inputs: Any) -> jax.Array:
+        x = jnp.asarray(inputs, jax.tree.leaves(params)[0].dtype)
+        if x.ndim != 2 or x.shape[1] != widths[0]:
+            raise InvalidValue(f"inputs have the shape {x.shape}, not (points, {widths[0]})")
+        for each in params[:-1]:
+            x = activation(layer(each, x))
+        return layer(params[-1], x)
+
+    return Network(init, apply)
+
+
+def _drawn(rng: np.random.Generator, parts: Sequence[str], inputs: int, outputs: int) -> dict:
+    """Return the weights of one layer; all chance is NumPy's, the same on every device."""
+    shapes = {"w": (outputs, inputs), "v": (outputs, inputs), "b": (outputs,)}
+    drawn = [part for part in parts if part in shapes]
+    found = {part: rng.uniform(-1, 1, shapes[part]) / np.sqrt(inputs) for part in drawn}
+    if "g" in parts:
+        found["g"] = np.linalg.norm(found["v"], axis=1)
+    return found
+
+
+def _checked_widths(widths: Any) -> tuple[int, ...]:
+    widths = tuple(widths)
+    wrong = [n for n in widths if isinstance(n, bool) or not hasattr(n, "__index__") or n < 1]
+    if wrong or len(widths) < 2:
+        raise InvalidValue(f"widths is {widths}; give whole numbers > 0, such as (64, 50, 10)")
+    return tuple(n.__index__() for n in widths)
+
+
+def _checked_activation(activation: Any) -> Callable:
+    if callable(activation):
+        return activation
+    if activation not in ACTIVATIONS:
+        names = list(ACTIVATIONS)
+        raise InvalidValue(f"activation is {activation!r}; it must be a function or one of {names}")
+    return ACTIVATIONS[activation]
+
+
+def _checked_dtype(dtype: Any) -> np.dtype:
+    dtype = np.dtype(jnp.zeros(()).dtype if dtype is None else dtype)
+    if dtype.kind != "f":
+        raise InvalidValue(f"dtype is {dtype}; weights must be floats")
+    if dtype == np.float64 and not jax.config.jax_enable_x64:
+        raise InvalidValue(
+            "dtype is float64, which JAX has switched off; "
+            "call jax.config.update('jax_enable_x64', True) first"
+        )
+    return dtype
+
+
+def _checked_inputs(inputs: Any) -> np.ndarray:
+    inputs = np.asarray(inputs, float)
+    if inputs.ndim != 2 or not len(inputs):
+        raise InvalidValue(f"inputs have the shape {inputs.shape}; it must be (points, features)")
+    return inputs

@@ -1,0 +1,194 @@
+"""Runs that are killed go on to the same numbers; damaged and foreign checkpoints are refused."""
+
+import io
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("jax", reason="jax is optional: pip install modeq[jax]")
+pytest.importorskip("optax", reason="optax is optional: pip install modeq[optax]")
+
+import optax
+import training_case
+from network_cases import DOUBLE, tanh_network
+
+from modeq.errors import CannotWrite, InvalidCheckpoint
+from modeq.networks.archives import read_archive, write_archive
+from modeq.networks.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
+from modeq.networks.training import train
+
+PROGRAM = Path(__file__).parent / "training_case.py"
+
+
+def assert_same(first, second):
+    assert first.columns.keys() == second.columns.keys()
+    for name, values in first.columns.items():
+        assert values.tobytes() == second.columns[name].tobytes(), name
+    assert first.theta.tobytes() == second.theta.tobytes()
+    assert (first.failures, first.complex_from) == (second.failures, second.complex_from)
+
+
+def killed_after_its_first_checkpoint(path, timeout=120):
+    """Start the run in a process of its own, and kill it; return the step that it had reached."""
+    process = subprocess.Popen([sys.executable, str(PROGRAM), str(path)])
+    try:
+        end = time.monotonic() + timeout
+        while not path.exists() and process.poll() is None and time.monotonic() < end:
+            time.sleep(0.002)
+        time.sleep(0.05)
+    finally:
+        process.kill()
+    assert process.wait() == -signal.SIGKILL
+    return load_checkpoint(path).step
+
+
+def test_a_run_that_is_killed_goes_on_to_the_same_bits(tmp_path):
+    path = tmp_path / "run.npz"
+    reached = killed_after_its_first_checkpoint(path)
+    assert 0 < reached < training_case.STEPS
+    assert_same(training_case.run(path), training_case.run())
+
+
+def test_a_finished_run_may_take_more_steps(tmp_path):
+    path = tmp_path / "run.npz"
+    training_case.run(path, 6)
+    longer = training_case.run(path, 9)
+    assert_same(longer, training_case.run(steps=9))
+    with pytest.raises(InvalidCheckpoint, match="has 9 steps already, and steps is 8"):
+        training_case.run(path, 8)
+
+
+def test_a_run_that_is_over_is_not_run_again(tmp_path):
+    path = tmp_path / "run.npz"
+    first = training_case.run(path, 4)
+    stored, seen = path.read_bytes(), []
+    assert_same(training_case.run(path, 4, progress=lambda *a: seen.append(a)), first)
+    assert not seen
+    assert path.read_bytes() == stored
+
+
+def test_optimizers_with_random_numbers_go_on_with_them(tmp_path):
+    loss, params, _ = tanh_network(hidden=2)
+    noisy = optax.chain(optax.add_noise(0.1, 0.5, key=7), optax.adam(0.01))
+
+    def run(steps, path=None):
+        options = {"optimizer": noisy, "flows": (), "precision": DOUBLE, "checkpoint": path}
+        return train(loss, params, steps=steps, **options)
+
+    path = tmp_path / "run.npz"
+    run(3, path)
+    assert_same(run(6, path), run(6))
+
+
+@pytest.fixture(scope="module")
+def content(tmp_path_factory):
+    path = tmp_path_factory.mktemp("runs") / "run.npz"
+    training_case.run(path, 2)
+    return path.read_bytes()
+
+
+@pytest.fixture
+def stored(content, tmp_path):
+    path = tmp_path / "run.npz"
+    path.write_bytes(content)
+    return path
+
+
+DAMAGES = {
+    "the end is missing": lambda data: data[:-100],
+    "half is missing": lambda data: data[: len(data) // 2],
+    "it is empty": lambda data: b"",
+    "one bit is flipped": lambda data: bytes([*data[:400], data[400] ^ 1, *data[401:]]),
+    "it is a text": lambda data: b"checkpoint",
+    "it is an array": lambda data: saved(np.save, np.ones(3)),
+    "it has no checksum": lambda data: saved(np.savez, header=np.zeros(3, np.uint8)),
+    "it is a pickle": lambda data: saved(np.savez, header=np.array([{}], object)),
+}
+
+
+def saved(function, *arrays, **named):
+    buffer = io.BytesIO()
+    function(buffer, *arrays, **named)
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize("damage", DAMAGES.values(), ids=DAMAGES)
+def test_a_damaged_checkpoint_is_refused_and_kept(stored, damage):
+    stored.write_bytes(damage(stored.read_bytes()))
+    damaged = stored.read_bytes()
+    with pytest.raises(InvalidCheckpoint, match=r"run\.npz' is damaged: .*left as it is"):
+        training_case.run(stored, 4)
+    assert stored.read_bytes() == damaged
+
+
+def test_every_flipped_byte_of_a_small_archive_is_noticed_or_harmless(tmp_path):
+    path = tmp_path / "small.npz"
+    write_archive(path, {"a": 1}, {"x": np.arange(3.0)})
+    data = path.read_bytes()
+    for place in range(0, len(data), 7):
+        path.write_bytes(bytes([*data[:place], data[place] ^ 0x55, *data[place + 1 :]]))
+        try:
+            header, arrays = read_archive(path)
+        except InvalidCheckpoint:
+            continue
+        assert header == {"a": 1}
+        assert arrays["x"].tolist() == [0, 1, 2]
+
+
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        ({"rate": 0.06}, "rate is 0.05, not 0.06"),
+        ({"every": 2}, "every is 3, not 2"),
+        ({"flows": (0,)}, "flows"),
+        ({"optimizer": None}, "optimizer is 'optax', not 'gradient descent'"),
+        ({"optimizer": optax.sgd(0.05, momentum=0.51)}, "update of the optimizer"),
+    ],
+)
+def test_a_checkpoint_of_another_run_is_refused_and_kept(stored, options, words):
+    before = stored.read_bytes()
+    with pytest.raises(InvalidCheckpoint, match=words):
+        training_case.run(stored, 4, **options)
+    assert stored.read_bytes() == before
+
+
+def test_a_checkpoint_of_another_loss_or_start_is_refused(stored):
+    checkpoint = load_checkpoint(stored)
+    settings, marks = checkpoint.settings, checkpoint.marks
+    with pytest.raises(InvalidCheckpoint, match="its start is"):
+        load_checkpoint(stored, {**settings, "start": "other"}, marks)
+    with pytest.raises(InvalidCheckpoint, match="its loss at the start is"):
+        load_checkpoint(stored, settings, {**marks, "loss at the start": 3.0})
+
+
+def test_an_archive_of_something_else_is_no_checkpoint(tmp_path):
+    write_archive(tmp_path / "run.npz", [1, 2], {})
+    with pytest.raises(InvalidCheckpoint, match="not a checkpoint but another archive"):
+        load_checkpoint(tmp_path / "run.npz")
+
+
+def test_small_floats_keep_their_type(tmp_path):
+    ml_dtypes = pytest.importorskip("ml_dtypes", reason="ml_dtypes comes with jax")
+    small = np.arange(6, dtype=ml_dtypes.bfloat16).reshape(2, 3)
+    arrays = {"small": small, "count": np.array(3, np.int32), "c": np.array([1 + 2j])}
+    save_checkpoint(tmp_path / "a.npz", Checkpoint(1, {}, {}, {}, arrays))
+    found = load_checkpoint(tmp_path / "a.npz").arrays
+    for name, array in arrays.items():
+        assert found[name].dtype == array.dtype
+        assert found[name].tobytes() == array.tobytes()
+        assert found[name].shape == array.shape
+
+
+def test_what_is_no_number_is_not_stored(tmp_path):
+    with pytest.raises(InvalidCheckpoint, match="cannot be stored"):
+        write_archive(tmp_path / "a.npz", {}, {"x": np.array([{}], object)})
+    with pytest.raises(InvalidCheckpoint, match="other than 'header'"):
+        write_archive(tmp_path / "a.npz", {}, {"header": np.ones(2)})
+    with pytest.raises(CannotWrite):
+        write_archive(tmp_path / "none" / "a.npz", {}, {"x": np.ones(2)})
+    assert not list(tmp_path.iterdir())

@@ -1,0 +1,234 @@
+"""Training with its flows: what is recorded is what the parts say on their own."""
+
+import json
+
+import numpy as np
+import pytest
+
+pytest.importorskip("jax", reason="jax is optional: pip install modeq[jax]")
+
+import jax.numpy as jnp
+from network_cases import DOUBLE, descent, quadratic, tanh_network
+
+from modeq.errors import FlowError, InvalidCheckpoint, InvalidPoint, InvalidStep, InvalidValue
+from modeq.networks.flows import FieldFlow, solve_flow, step_drift
+from modeq.networks.precision import double_precision
+from modeq.networks.principal import TopPrincipalFlow
+from modeq.networks.records import TrainingRecord
+from modeq.networks.spectrum import dal, network_stability
+from modeq.networks.training import DriftAdjusted, train
+from modeq.networks.vectors import FlatLoss
+
+STEPS, H = 5, 0.1
+LOSS, PARAMS, PREDICT = tanh_network(hidden=2)
+FLAT = FlatLoss(LOSS, PARAMS, precision=DOUBLE)
+
+
+@pytest.fixture(scope="module")
+def record():
+    return train(
+        LOSS,
+        PARAMS,
+        steps=STEPS,
+        rate=H,
+        flows=(0, 2, TopPrincipalFlow(1, composed=2)),
+        predict=PREDICT,
+        directions=2,
+        drift=True,
+        every=2,
+        precision=DOUBLE,
+    )
+
+
+def test_the_optimizer_is_gradient_descent(record):
+    iterates = descent(LOSS, PARAMS, H, STEPS)
+    np.testing.assert_allclose(record.theta, iterates[-1], atol=1e-13)
+    losses = [FLAT.value(theta) for theta in iterates]
+    sizes = [np.linalg.norm(FLAT.gradient(theta)) for theta in iterates]
+    np.testing.assert_allclose(record.columns["loss"], losses, rtol=1e-12)
+    np.testing.assert_allclose(record.columns["gradient_norm"], sizes, rtol=1e-12)
+    np.testing.assert_allclose(record.columns["time"], H * np.arange(STEPS + 1))
+    assert record.steps == STEPS
+
+
+@pytest.mark.parametrize("order", [0, 2])
+def test_distances_of_flows_are_those_of_the_flow_alone(record, order):
+    path = solve_flow(LOSS, PARAMS, order, h=H, steps=STEPS, precision=DOUBLE)
+    iterates = descent(LOSS, PARAMS, H, STEPS)
+    distance = np.linalg.norm(path.theta - iterates, axis=1)
+    np.testing.assert_allclose(record.columns[f"order {order}/weights"], distance, atol=1e-13)
+    losses = [FLAT.value(theta) for theta in path.theta]
+    np.testing.assert_allclose(record.columns[f"order {order}/loss"], losses, rtol=1e-10)
+    with double_precision():
+        apart = PREDICT(path.params(STEPS)) - PREDICT(FLAT.unravel(iterates[-1]))
+    rms = np.sqrt(np.mean(np.asarray(apart) ** 2))
+    assert record.columns[f"order {order}/function"][-1] == pytest.approx(rms, rel=1e-9)
+
+
+def test_two_steps_taken_as_one_are_compared_with_every_other_iterate(record):
+    values = record.columns["principal(1) of 2 steps/weights"]
+    assert np.isnan(values).tolist() == [False, True] * 3
+    assert record.columns["order 2/weights"][-1] < record.columns["order 0/weights"][-1]
+
+
+def test_directions_and_drift_are_recorded_every_so_many_steps(record):
+    iterates = descent(LOSS, PARAMS, H, STEPS)
+    for step in range(STEPS + 1):
+        values = record.columns["eigenvalues"][step]
+        if step % 2:
+            assert np.all(np.isnan(values))
+            assert np.isnan(record.columns["drift_measured"][step])
+            continue
+        params = FLAT.unravel(iterates[step])
+        expected = network_stability(LOSS, params, h=H, count=2, precision=DOUBLE)
+        np.testing.assert_allclose(values, expected.eigenvalues, rtol=1e-9)
+        np.testing.assert_allclose(
+            record.columns["coefficients"][step], expected.coefficients, rtol=1e-7
+        )
+        drift = step_drift(LOSS, params, h=H, precision=DOUBLE)
+        assert record.columns["drift_measured"][step] == pytest.approx(drift.measured, rel=1e-2)
+        assert record.columns["drift_predicted"][step] == pytest.approx(drift.predicted)
+    np.testing.assert_array_equal(record.sharpness, record.columns["eigenvalues"][:, 0])
+
+
+@pytest.mark.parametrize("ending", [".npz", ".json"])
+def test_records_come_back_as_they_were_saved(record, tmp_path, ending):
+    path = tmp_path / f"record{ending}"
+    record.save(path)
+    found = TrainingRecord.load(path)
+    assert found.columns.keys() == record.columns.keys()
+    for name, values in record.columns.items():
+        np.testing.assert_array_equal(found.columns[name], values)
+    np.testing.assert_array_equal(found.theta, record.theta)
+    assert json.loads(json.dumps(record.settings)) == found.settings
+    assert (found.failures, found.complex_from) == (record.failures, record.complex_from)
+    assert found.flows == ("order 0", "order 2", "principal(1) of 2 steps")
+    assert list(tmp_path.iterdir()) == [path]
+
+
+def test_a_json_record_is_strict_json(record, tmp_path):
+    record.save(tmp_path / "record.json")
+    json.loads((tmp_path / "record.json").read_text(), parse_constant=pytest.fail)
+
+
+def test_other_files_are_no_records(record, tmp_path):
+    for name, content in (
+        ("a.json", b"[]"),
+        ("b.json", b"{"),
+        ("c.npz", b"x"),
+        ("d.json", b"\xff"),
+    ):
+        (tmp_path / name).write_bytes(content)
+        with pytest.raises(InvalidCheckpoint, match=name[0]):
+            TrainingRecord.load(tmp_path / name)
+    with pytest.raises(InvalidValue, match=r"must end in \.npz or \.json"):
+        record.save(tmp_path / "record.txt")
+
+
+def test_the_table_of_a_record_names_each_flow(record):
+    text = str(record)
+    assert "5 steps to t = 0.5" in text
+    assert all(name in text for name in record.flows)
+
+
+def test_drift_adjusted_rates_are_those_at_the_iterates():
+    record = train(LOSS, PARAMS, steps=2, rate=DriftAdjusted(p=0.5), flows=(0,), precision=DOUBLE)
+    first = dal(LOSS, PARAMS, 0.5, precision=DOUBLE)
+    assert record.columns["rate"][0] == pytest.approx(first)
+    moved = FLAT.start - first * FLAT.gradient(FLAT.start)
+    assert record.columns["rate"][1] == pytest.approx(
+        dal(LOSS, FLAT.unravel(moved), 0.5, precision=DOUBLE)
+    )
+    np.testing.assert_allclose(record.columns["time"][1:], np.cumsum(record.columns["rate"][:2]))
+
+
+def test_an_optimizer_of_optax_is_compared_with_the_flow_of_any_field():
+    optax = pytest.importorskip("optax", reason="optax is optional: pip install modeq[optax]")
+    loss, params, matrix = quadratic([1.0, 0.4])
+    decay = FieldFlow("decay", lambda p, h: {k: -0.5 * v for k, v in p.items()})
+    record = train(
+        loss,
+        params,
+        steps=3,
+        rate=0.2,
+        optimizer=optax.sgd(0.2, momentum=0.5),
+        flows=(decay,),
+        precision=DOUBLE,
+    )
+    start = np.concatenate([params["a"], params["b"]])
+    theta, velocity = start, np.zeros(2)
+    for step in range(1, 4):
+        velocity = 0.5 * velocity + matrix @ theta
+        theta = theta - 0.2 * velocity
+        distance = np.linalg.norm(np.exp(-0.1 * step) * start - theta)
+        assert record.columns["decay/weights"][step] == pytest.approx(distance, rel=1e-7)
+    np.testing.assert_allclose(record.theta, theta, rtol=1e-12)
+
+
+def test_a_complex_flow_says_from_which_step_on():
+    loss, params, _ = quadratic([1.8, 0.4])
+    record = train(loss, params, steps=2, rate=0.9, flows=(TopPrincipalFlow(2),), precision=DOUBLE)
+    assert record.complex_from == {"principal(2)": 1}
+    assert record.columns["principal(2)/weights"].max() < 1e-7
+    assert "principal(2) is complex from step 1 on" in str(record)
+
+
+def test_a_flow_that_ends_is_noted_and_the_rest_goes_on():
+    def loss(p):
+        return -jnp.sum(p**3) / 3
+
+    record = train(loss, np.array([3.0]), steps=4, rate=0.1, flows=(0, 1), precision=DOUBLE)
+    assert record.failures["order 0"].startswith("order 0 ends in step 4")
+    assert np.isnan(record.columns["order 0/weights"]).tolist() == [False] * 4 + [True]
+    assert np.isfinite(record.columns["loss"]).all()
+    assert record.failures["order 0"] in str(record)
+
+
+def test_a_gradient_that_is_not_finite_names_the_step_and_the_leaf():
+    def loss(p):
+        return jnp.sum(jnp.sqrt(p["w"])) + jnp.sum(p["v"] ** 2)
+
+    start = {"v": np.ones(2), "w": np.array([4.0, 0.12])}
+    with pytest.raises(FlowError, match=r"gradient is not finite in the leaf \['w'\] at step 1"):
+        train(loss, start, steps=5, rate=0.1, flows=(), precision=DOUBLE)
+
+
+def test_a_loss_that_grows_without_bound_names_the_step():
+    with pytest.raises(FlowError, match=r"not finite.* at step \d+; take a smaller"):
+        train(lambda p: jnp.sum(p**4), np.array([9.0]), steps=50, rate=1.0, flows=())
+
+
+def test_single_precision_is_kept():
+    loss, params, _ = tanh_network(hidden=2)
+    record = train(loss, params, steps=2, rate=H, flows=(0,), precision="float32")
+    assert record.theta.dtype == np.float32
+    iterates = descent(*tanh_network(hidden=2)[:2], H, 2)
+    np.testing.assert_allclose(record.theta, iterates[-1], atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "words"),
+    [
+        ({"rate": 0.0}, InvalidStep, "learning rate"),
+        ({"steps": 0}, InvalidStep, "steps"),
+        ({"flows": (0, 0)}, InvalidValue, "same name"),
+        ({"flows": ("adam",)}, InvalidValue, "a flow is 'adam'"),
+        ({"directions": 99}, InvalidValue, "directions is 99"),
+        ({"directions": -1}, InvalidValue, "directions is -1"),
+        ({"every": 0}, InvalidValue, "every is 0"),
+        ({"checkpoint_every": True}, InvalidValue, "checkpoint_every"),
+        ({"optimizer": "adam"}, InvalidValue, "gradient transformation"),
+        ({"rate": DriftAdjusted(), "optimizer": "adam"}, InvalidValue, "drift-adjusted"),
+        ({"tolerance": 0}, InvalidValue, "tolerance is 0"),
+    ],
+)
+def test_bad_options_are_refused(options, error, words):
+    with pytest.raises(error, match=words):
+        train(LOSS, PARAMS, **{"steps": 1, "precision": DOUBLE, **options})
+
+
+def test_bad_weights_are_refused():
+    with pytest.raises(InvalidPoint, match="int64"):
+        train(lambda p: p["n"].sum(), {"n": np.arange(2)}, steps=1)
+    with pytest.raises(InvalidValue, match="cap is 0"):
+        DriftAdjusted(cap=0)
