@@ -15,12 +15,13 @@ optimizer itself.
 
 import importlib
 
+from modeq import displays as displays
 from modeq import errors, problems
 from modeq.certify import Certificate
 from modeq.comparison import Comparison, compare
 from modeq.conditions import OrderCondition, order_conditions
 from modeq.drawing import tree_latex, tree_svg, tree_text
-from modeq.drift import dal, drift, run_dal
+from modeq.drift import dal, drift, run_dal, run_drift
 from modeq.equation import ModifiedEquation, derive, from_json
 from modeq.flow import Trajectory
 from modeq.iterates import iterate
@@ -101,6 +102,10 @@ __all__ = [
     "compare",
     "Trajectory",
     "Comparison",
+    # steps that nobody knows the inside of
+    "blackbox_field",
+    "BlackboxField",
+    "RoundOff",
     # how far a flow is from the optimizer
     "discretization_error",
     "DiscretizationError",
@@ -117,6 +122,13 @@ __all__ = [
     "Invariance",
     "conserved",
     "ConservedQuantity",
+    # networks in formulas
+    "deep_network",
+    "LinearNetwork",
+    "HomogeneousNetwork",
+    "piecewise_flow",
+    "end_to_end_flow",
+    "convergence_times",
     # beyond series: chains summed, stability, learning rates
     "principal_flow",
     "PrincipalFlow",
@@ -125,10 +137,20 @@ __all__ = [
     "compare_flows",
     "FlowComparison",
     "stability_report",
+    "stability_regimes",
+    "StabilityRegimes",
     "StabilityReport",
+    "central_flow",
+    "CentralTrajectory",
+    "principal_value",
+    "PrincipalValue",
+    "top_eigenpairs",
     "drift",
+    "run_drift",
     "dal",
     "run_dal",
+    "compare_rates",
+    "RateComparison",
     # universal coefficients
     "RootedTree",
     "rooted_trees",
@@ -218,22 +240,24 @@ __all__ = [
     "sgd_generator",
     "Generator",
     "DiffusionVerdict",
+    # all of it on one page
+    "report",
+    "Report",
     # errors
     "errors",
 ]
 
 _LATER = {
     "bias_correction": ("adam_counter_term",),
-    "bounds": ("FlowBound", "gradient_flow_bound"),
+    "blackbox": ("BlackboxField", "blackbox_field"),
+    "bounds": ("gradient_flow_bound",),
+    "central": ("CentralTrajectory", "central_flow"),
     "conservation": ("ConservedQuantity", "conserved"),
+    "convergence": ("convergence_times",),
+    "deep_networks": ("deep_network",),
     "diffusion": ("DiffusionVerdict", "Generator"),
-    "discretization": (
-        "DiscretizationError",
-        "Truncation",
-        "discretization_error",
-        "max_learning_rate",
-        "optimal_truncation",
-    ),
+    "discretization": ("discretization_error",),
+    "end_to_end": ("end_to_end_flow",),
     "epochs": (
         "CyclicEpoch",
         "EpochWithReplacement",
@@ -241,19 +265,32 @@ _LATER = {
         "SequentialUpdates",
         "ShuffledEpoch",
     ),
+    "error_table": ("DiscretizationError",),
+    "flow_bounds": ("FlowBound",),
     "flow_comparison": ("FlowComparison", "compare_flows"),
     "games": ("Game",),
+    "homogeneous_networks": ("HomogeneousNetwork",),
     "invariance": ("Invariance", "scale_invariance", "translation_invariance"),
+    "krylov": ("top_eigenpairs",),
+    "learning_rates": ("max_learning_rate",),
+    "linear_networks": ("LinearNetwork",),
+    "matrix_free": ("PrincipalValue", "principal_value"),
     "minibatches": ("Minibatches",),
     "noisy_labels": ("LabelNoise", "label_noise"),
+    "piecewise_flows": ("piecewise_flow",),
     "principal": ("PrincipalFlow", "principal_flow"),
+    "rate_comparison": ("RateComparison", "compare_rates"),
     "refinement": ("StepRefinement", "step_refinement"),
+    "regimes": ("StabilityRegimes", "stability_regimes"),
+    "reports": ("Report", "report"),
+    "roundoff": ("RoundOff",),
     "shuffling": ("shuffled_field",),
     "stability": ("StabilityReport", "stability_report"),
     "stochastic": ("StochasticEquation", "sgd_generator", "stochastic_equation"),
     "tall_part": ("certify_tall", "principal_part"),
     "tasks": ("TaskSteps", "joint_step", "sequential_steps"),
     "tree_plots": ("plot_trees", "series_table"),
+    "truncation": ("Truncation", "optimal_truncation"),
 }
 """The modules that are imported when one of their names is first asked for, so that importing modeq
 takes no longer than people notice. None of the names may be that of its module.

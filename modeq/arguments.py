@@ -5,6 +5,7 @@ from __future__ import annotations
 import difflib
 import functools
 import re
+import shlex
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from decimal import Decimal
@@ -23,6 +24,7 @@ from modeq.parse import LIMITS
 
 _MAX_POWER_OF_TEN = 300
 _MAX_DIGITS = 100
+_DEFAULT = click.core.ParameterSource.DEFAULT
 _WORD = re.compile(r"[a-z][a-z0-9-]{1,49}")
 
 
@@ -115,9 +117,17 @@ def _as_mapping(
     return dict(pairs)
 
 
-order_option = click.option(
-    "--order", required=True, type=Read(read_integer, least=0), metavar="N",
-    help="Highest power of h in the counter terms; 0 is the flow without them.",
+def _order_option(**options: Any) -> Callable:
+    return click.option(
+        "--order", type=Read(read_integer, least=0), metavar="N", **options,
+        help="Highest power of h in the counter terms; 0 is the flow without them.",
+    )  # fmt: skip
+
+
+order_option = _order_option(required=True)
+force_option = click.option(
+    "--force", "limit", is_flag=True, default=None, flag_value=sys.maxsize, type=int,
+    help="Go on where the work, estimated before it is begun, exceeds the limit.",
 )  # fmt: skip
 method_option = click.option(
     "--method", default="gradient-descent", show_default=True, metavar="NAME",
@@ -155,8 +165,15 @@ def _method_value(text: str) -> Any:
     return text if text in SEQUENCES else read_expression(text, ())
 
 
-def loss_arguments(command: Callable) -> Callable:
-    """Give a command the loss that the words say, the order and the method."""
+def loss_arguments(command: Callable, order: str | None = None) -> Callable:
+    """Give a command the loss that the words say, the order and the method.
+
+    Args:
+        command: The command.
+        order: The order where the words give none; without it, they must.
+    """
+    order_option = _order_option(**({"default": order, "show_default": True} if order else
+                                    {"required": True}))  # fmt: skip
 
     @click.argument("loss")
     @order_option
@@ -190,6 +207,35 @@ def read_loss(text: str, variables: str | None, settings: Mapping[str, str]) -> 
     return Loss(loss.expression, variables).subs(settings)
 
 
+def words_of(context: click.Context, loss: Loss) -> str:
+    """Return the command line that a command has been given, as a shell reads it.
+
+    Args:
+        context: That of the command.
+        loss: The loss, whose formula stands in for one on standard input.
+    """
+    words, formulas = [], []
+    for parameter in context.command.params:
+        value = context.params.get(parameter.name)
+        if value is None or context.get_parameter_source(parameter.name) is _DEFAULT:
+            continue
+        if getattr(parameter, "is_flag", False):
+            words.append(parameter.opts[0])
+        elif isinstance(parameter, click.Argument):
+            formulas.append(str(loss.expression) if value == "-" else value)
+        else:
+            for word in _words_of_option(value):
+                words += [parameter.opts[0], word]
+    dashes = ["--"] if any(text.startswith("-") for text in formulas) else []
+    return shlex.join([*context.command_path.split(), *words, *dashes, *formulas])
+
+
+def _words_of_option(value: Any) -> list[str]:
+    if isinstance(value, Mapping):
+        return [f"{name}={setting}" for name, setting in value.items()]
+    return [",".join(map(str, value)) if isinstance(value, list) else str(value)]
+
+
 def _standard_input() -> str:
     try:
         return sys.stdin.read(LIMITS.characters + 2).strip()
@@ -212,6 +258,21 @@ def require_values(loss: Loss) -> None:
         raise MissingParameter(
             f"the parameter {name} has no value; give --set {name}=VALUE, or name it in --variables"
         )
+
+
+def given_start_and_rate(
+    loss: Loss, at: Sequence | None, lr: Fraction | None
+) -> tuple[list[Fraction] | None, Fraction | None]:
+    """Return the start and the learning rate, each None where neither words nor problem give it.
+
+    >>> given_start_and_rate(Loss("x**2"), None, Fraction(1, 3))
+    (None, Fraction(1, 3))
+    """
+    lr = getattr(loss, "h", None) if lr is None else lr
+    rate = None if lr is None else Fraction(str(lr))
+    if at is None and not hasattr(loss, "start"):
+        return None, rate
+    return start_and_rate(loss, at, Fraction(1) if rate is None else rate)[0], rate
 
 
 def start_and_rate(

@@ -133,3 +133,32 @@ def _signed(name: str, u: Expr, has_minus: bool) -> Expr:
         return function(u, evaluate=False)
     value = function(multiplied([sympy.S.NegativeOne, u]), evaluate=False)
     return multiplied([sympy.S.NegativeOne, value]) if name in _ODD else value
+
+
+def derivative(expression: Expr, x: Symbol) -> Expr:
+    """Return ∂/∂x in sympy's form; sympy itself multiplies every factor that is constant by zero,
+    and asks for that whether the other factors are finite.
+
+    >>> x, y = sympy.symbols("x y")
+    >>> derivative(y * sympy.tanh(x**2 - y) ** 2 / 2, x)
+    2*x*y*(1 - tanh(x**2 - y)**2)*tanh(x**2 - y)
+    """
+    if not expression.has_free(x):
+        return sympy.S.Zero
+    if expression.is_Add:
+        return Add(*(derivative(term, x) for term in expression.args))
+    if expression.is_Mul:
+        return Add(*_leibniz(expression.args, x))
+    if expression.is_Pow and not expression.exp.has_free(x):
+        return expression * (derivative(expression.base, x) * expression.exp / expression.base)
+    if type(expression).__name__ in FUNCTIONS:
+        varying = [i for i, u in enumerate(expression.args) if u.has_free(x)]
+        slopes = (expression.fdiff(i + 1) * derivative(expression.args[i], x) for i in varying)
+        return Add(*slopes)
+    return expression.diff(x)
+
+
+def _leibniz(factors: tuple[Expr, ...], x: Symbol) -> list[Expr]:
+    """Return the terms of the derivative of a product."""
+    varying = [i for i, factor in enumerate(factors) if factor.has_free(x)]
+    return [Mul(*factors[:i], derivative(factors[i], x), *factors[i + 1 :]) for i in varying]

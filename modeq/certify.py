@@ -31,11 +31,12 @@ from modeq.methods import LinearMultistep
 from modeq.optimizer import Optimizer
 from modeq.optimizer_map import optimizer_map
 from modeq.ring import DifferentialRing, Element
+from modeq.shown import Shown
 from modeq.slow_manifold import slow_manifold
 
 
 @dataclass(frozen=True)
-class Certificate:
+class Certificate(Shown):
     """What ``certify`` proved.
 
     Attributes:

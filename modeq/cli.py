@@ -8,6 +8,7 @@ be right.
 from __future__ import annotations
 
 import contextlib
+import functools
 import os
 import re
 import sys
@@ -18,13 +19,23 @@ from pathlib import Path
 import click
 
 import modeq
-from modeq import arguments, files, plots, problems
-from modeq.errors import CannotWrite, InvalidValue, ModeqError, ModeqWarning, ParseError
+from modeq import arguments, files, plots, problems, reports
+from modeq.errors import (
+    CannotWrite,
+    ExceedsLimit,
+    InvalidValue,
+    ModeqError,
+    ModeqWarning,
+    ParseError,
+)
 from modeq.notation import field_names, signed_formula
+from modeq.table import tree_counts
 from modeq.text import MAX_TERMS, visible
+from modeq.waiting import waiting
 
 CHECK_STEPS = 4
 PICTURE_STEPS = 20
+MAX_TREES = 100_000
 
 DONE, CHECK_FAILED, BAD_INPUT, INTERRUPTED = 0, 1, 2, 130
 
@@ -86,6 +97,8 @@ def _sentence(error: Exception) -> str:
         return f"{error.reason} (column {error.position + 1}) in {_excerpt(error)!r}"
     if isinstance(error, click.UsageError):
         return _usage_sentence(error)
+    if isinstance(error, ExceedsLimit):
+        return f"{error.reason}: take a lower order, or go on with --force"
     if isinstance(error, ModeqError):
         return str(error)
     return f"a fault of modeq itself, please report it: {type(error).__name__}: {error}"
@@ -104,18 +117,6 @@ def _excerpt(error: ParseError) -> str:
     window = error.text[start : start + _EXCERPT]
     before, after = start > 0, start + _EXCERPT < len(error.text)
     return f"{'...' * before}{window}{'...' * after}"
-
-
-@contextlib.contextmanager
-def _busy(message: str) -> Iterator[None]:
-    """Show on a terminal that something is going on."""
-    if sys.stderr is None or not sys.stderr.isatty():
-        yield
-        return
-    from rich.console import Console
-
-    with Console(stderr=True).status(message):
-        yield
 
 
 def _print(text: str) -> None:
@@ -137,12 +138,41 @@ def _deliver(text: str, path: str | None) -> None:
         files.write_atomically(path, text.rstrip("\n") + "\n")
 
 
+def _show(context: click.Context, text: str) -> None:
+    """Print a text that click would write, which knows nothing of full disks and closed pipes."""
+    _print(text)
+    context.exit()
+
+
+class _Helpful:
+    """A command whose help text is printed as its results are."""
+
+    def get_help_option(self, context: click.Context) -> click.Option | None:
+        option = super().get_help_option(context)
+        if option is not None:
+            option.callback = lambda context, _, asked: asked and _show(context, context.get_help())
+        return option
+
+
+class _Command(_Helpful, click.Command):
+    pass
+
+
+class _Group(_Helpful, click.Group):
+    command_class = _Command
+
+
 @click.group(
+    cls=_Group,
     invoke_without_command=True,
     context_settings={"help_option_names": ["-h", "--help"], "terminal_width": 90},
     epilog="Each command has a help text of its own: modeq derive --help",
 )
-@click.version_option(modeq.__version__, message="%(prog)s %(version)s")
+@click.option(
+    "--version", is_flag=True, is_eager=True, expose_value=False,
+    callback=lambda context, _, asked: asked and _show(context, f"modeq {modeq.__version__}"),
+    help="Show the version and exit.",
+)  # fmt: skip
 @click.pass_context
 def _commands(context: click.Context) -> None:
     """Derive the differential equation that an optimizer really follows, and check it.
@@ -153,7 +183,7 @@ def _commands(context: click.Context) -> None:
       modeq check rosenbrock --order 3 --plot check.png
     """
     if context.invoked_subcommand is None:
-        click.echo(context.get_help())
+        _print(context.get_help())
 
 
 @_commands.command("derive")
@@ -168,7 +198,8 @@ def _commands(context: click.Context) -> None:
     help="Monomials that are printed of each component and power of h.",
 )  # fmt: skip
 @click.option("-o", "--output", metavar="FILE", help="Write to a file instead of printing.")
-def _derive(loss, order, method, form, max_terms, output) -> None:
+@arguments.force_option
+def _derive(loss, order, method, form, max_terms, output, limit) -> None:
     """Print the modified equation of LOSS.
 
     LOSS is a formula, the name of a problem (see: modeq problems), or - for a formula on standard
@@ -182,8 +213,10 @@ def _derive(loss, order, method, form, max_terms, output) -> None:
     """
     if form == "python":
         arguments.require_values(loss)
-    with _busy("deriving"):
-        text = FORMATS[form](modeq.derive(loss, order, method), max_terms)
+    with waiting("deriving", "powers of h") as progress:
+        equation = modeq.derive(loss, order, method, limit=limit, progress=progress)
+    with waiting("writing"):
+        text = FORMATS[form](equation, max_terms)
     _deliver(text, output)
 
 
@@ -207,7 +240,8 @@ def _derive(loss, order, method, form, max_terms, output) -> None:
     help=f"Write a picture ({', '.join(plots.FORMATS)}): the trajectories of the method and of the "
     f"flows of order 0 to N, and their errors against h with the expected slopes.",
 )  # fmt: skip
-def _check(loss, order, method, at, lr, steps, plot) -> int:
+@arguments.force_option
+def _check(loss, order, method, at, lr, steps, plot, limit) -> int:
     """Check the order of the flow of LOSS against the method itself.
 
     The learning rate is halved until the slopes of the errors settle: N + 2 after one step and
@@ -222,8 +256,9 @@ def _check(loss, order, method, at, lr, steps, plot) -> int:
     at, lr = arguments.start_and_rate(loss, at, lr)
     if plot is not None:
         plots.picture_format(plot)
-    with _busy("checking"):
-        equation = modeq.derive(loss, order, method)
+    with waiting("deriving", "powers of h") as progress:
+        equation = modeq.derive(loss, order, method, limit=limit, progress=progress)
+    with waiting("checking"):
         report = equation.check(at, h=lr, steps=steps or CHECK_STEPS)
         if plot is not None:
             figure = plots.figure_with_lower_orders(
@@ -232,6 +267,64 @@ def _check(loss, order, method, at, lr, steps, plot) -> int:
             plots.save(figure, plot)
     _print(str(report))
     return DONE if report.passed else CHECK_FAILED
+
+
+@_commands.command("report")
+@functools.partial(arguments.loss_arguments, order="3")
+@click.option(
+    "--at", type=arguments.Read(arguments.read_point), metavar="X,Y,...",
+    help="The start, one number for each variable. Problems have one of their own; without one "
+    "the report says what it cannot measure.",
+)  # fmt: skip
+@click.option(
+    "--lr", type=arguments.Read(arguments.read_rate), metavar="H",
+    help="The learning rate. Problems have one of their own.",
+)  # fmt: skip
+@click.option(
+    "--steps", type=arguments.Read(arguments.read_integer, least=1), metavar="K",
+    default=str(reports.STEPS), show_default=True, help="How long the trajectories are.",
+)  # fmt: skip
+@click.option(
+    "--format", "form", type=click.Choice(list(dict.fromkeys(reports.FORMATS.values()))),
+    help="How to write the report; by the end of FILE if not given, and else as html.",
+)  # fmt: skip
+@click.option(
+    "--max-terms", default=str(reports.MAX_TERMS), show_default=True, metavar="K",
+    type=arguments.Read(arguments.read_integer, least=1),
+    help="Monomials that are printed of each component and power of h.",
+)  # fmt: skip
+@click.option(
+    "-o", "--output", metavar="FILE",
+    help=f"Write to a file ({', '.join(reports.FORMATS)}) instead of printing. With Markdown and "
+    f"LaTeX the pictures are written beside it.",
+)  # fmt: skip
+@arguments.force_option
+def _report(loss, order, method, at, lr, steps, form, max_terms, output, limit) -> None:
+    """Write a report on LOSS: one page that needs no network.
+
+    In it are the counter terms, with coordinates and without, the modified loss, the proof, the
+    order check, trajectories, stability over the learning rate, what is conserved, and code. A
+    part that cannot be had says why.
+
+    \b
+    Examples:
+      modeq report rosenbrock -o report.html
+      modeq report "x**2*y + lam*y**4" --set lam=0.1 --at -1,1 --lr 1e-2 -o report.tex
+    """
+    at, lr = arguments.given_start_and_rate(loss, at, lr)
+    if output is not None:
+        form = form or reports.report_format(output)
+        files.require_writable(output)
+    command = arguments.words_of(click.get_current_context(), loss)
+    with waiting("writing the report"):
+        report = reports.report(
+            loss, order, method, theta0=at, h=lr, steps=steps, max_terms=max_terms,
+            command=command, limit=limit,
+        )  # fmt: skip
+        if output is not None:
+            report.save(output, form)
+    if output is None:
+        _print(report.text(form or "html").rstrip("\n"))
 
 
 @_commands.command("trees")
@@ -250,7 +343,8 @@ def _check(loss, order, method, at, lr, steps, plot) -> int:
     "-o", "--output", type=click.Path(), metavar="FILE",
     help="Write a table with drawn trees (.html, .md) or a picture of it (.png, .svg, .pdf).",
 )  # fmt: skip
-def _trees(method, settings, order, notation, latex, draw, structure, output) -> None:
+@arguments.force_option
+def _trees(method, settings, order, notation, latex, draw, structure, output, limit) -> None:
     """Print the coefficients of a method over rooted trees.
 
     The modified equation of every loss is h f~ = sum of coefficient * h^vertices * F(tree). Of a
@@ -270,9 +364,13 @@ def _trees(method, settings, order, notation, latex, draw, structure, output) ->
         raise InvalidValue(
             f"{method} has no parameter {next(iter(unused))!r}, and there is no loss"
         )
-    with _busy("adding up trees"):
-        series = modeq.modified_equation(method, order)
-        rows = [_row(tree, series, notation, latex) for tree in series]
+    _refuse_long_table(order, getattr(method, "colors", 1), limit)
+    with waiting("adding up", "trees") as progress:
+        series = modeq.modified_equation(method, order, limit=limit)
+        rows = []
+        for tree in series:
+            rows.append(_row(tree, series, notation, latex))
+            progress(len(rows), len(series))
     if output is not None:
         _write_trees(series, output)
     if latex:
@@ -282,6 +380,14 @@ def _trees(method, settings, order, notation, latex, draw, structure, output) ->
     head = ["vertices", "sigma", "b", "coefficient", "F(tree)", "tree"]
     drawings = [modeq.tree_text(tree) if draw else "" for tree in series]
     _print("\n".join([heading, _drawn_table(head, rows, drawings), *_structure(series, structure)]))
+
+
+def _refuse_long_table(order: int, colors: int, limit: int | None) -> None:
+    """Refuse a table of more trees than anybody reads, before they are added up."""
+    limit = MAX_TREES if limit is None else limit
+    count = sum(tree_counts(order + 1, colors))
+    if count > limit:
+        raise ExceedsLimit(f"order={order} means", count, "trees", limit)
 
 
 def _row(tree: modeq.RootedTree, series: modeq.BSeries, notation: str, latex: bool) -> list[str]:

@@ -12,6 +12,7 @@ from typing import Any
 from modeq.entries import Entry, exact_row
 from modeq.errors import InvalidMethod
 from modeq.rules import Rule, fixed_point
+from modeq.shown import Shown
 from modeq.tableaux import RungeKutta
 
 GAUSS_NODES = 16
@@ -80,7 +81,7 @@ def partner(method: RungeKutta, name: str) -> RungeKutta:
 
 
 @dataclass(frozen=True)
-class AverageVectorField:
+class AverageVectorField(Shown):
     """The average vector field method, which keeps the energy of Hamiltonian systems.
 
         θ⁺ = θ + h ∫₀¹ f((1-s) θ + s θ⁺) ds

@@ -13,7 +13,7 @@ import sympy
 from modeq.errors import InvalidMethod
 from modeq.evaluate import STEP, SeriesField
 from modeq.expressions import natural_key
-from modeq.lie import VectorElement, lie_recursion
+from modeq.lie import Progress, VectorElement, lie_recursion, no_progress
 from modeq.logarithm import logarithm
 from modeq.loss import Field, H
 from modeq.methods import LinearMultistep, Method, RungeKutta
@@ -25,6 +25,7 @@ from modeq.ring import DifferentialRing, Element
 from modeq.rules import Rule
 from modeq.slow_manifold import slow_manifold
 from modeq.trees import check_order
+from modeq.workload import check_terms
 
 EXTRA_DEPTH = 4
 """Derivatives beyond the order that proofs, potentials and the next counter terms take."""
@@ -94,11 +95,26 @@ class ModifiedField:
         return sympy.ImmutableMatrix([self.ring.to_sympy(element) for element in elements])
 
 
-def derive_field(loss: Field, order: int, method: Method) -> ModifiedField:
+def derive_field(
+    loss: Field,
+    order: int,
+    method: Method,
+    *,
+    limit: int | None = None,
+    progress: Progress = no_progress,
+) -> ModifiedField:
     """Return the modified field of a loss or vector field, with counter terms up to hⁿ.
+
+    Args:
+        loss: The loss or vector field.
+        order: The highest power n of h.
+        method: The method.
+        limit: How many terms there may be; ``modeq.workload.MAX_TERMS``, if not given.
+        progress: Is called with the number of powers of h that are done, and that of all.
 
     Raises:
         InvalidOrder: ``order`` is not an integer at least zero.
+        ExceedsLimit: There would be more terms than are allowed.
 
     >>> from modeq.loss import Loss
     >>> from modeq.methods import GradientDescent
@@ -107,8 +123,10 @@ def derive_field(loss: Field, order: int, method: Method) -> ModifiedField:
     """
     order = check_order(order)
     ring = field_ring(loss, order, method)
+    symbols = len(getattr(method, "symbols", ()))
+    check_terms(ring, leading_field(loss, method, ring), order, symbols, limit)
     by = by_lie_recursion if _recursion_is_faster(method, ring) else by_series
-    return ModifiedField(loss, method, order, ring, by(loss, order, method, ring))
+    return ModifiedField(loss, method, order, ring, by(loss, order, method, ring, progress))
 
 
 def leading_field(loss: Field, method: Method, ring: DifferentialRing) -> VectorElement:
@@ -175,10 +193,14 @@ def field_ring(loss: Field, order: int, method: Method) -> DifferentialRing:
 
 
 def by_lie_recursion(
-    loss: Field, order: int, method: Method, ring: DifferentialRing
+    loss: Field,
+    order: int,
+    method: Method,
+    ring: DifferentialRing,
+    progress: Progress = no_progress,
 ) -> tuple[VectorElement, ...]:
     """Return f, f₁, …, fₙ from one step of the method and the Lie recursion."""
-    return lie_recursion(ring, step_series(loss, order, method, ring), order)
+    return lie_recursion(ring, step_series(loss, order, method, ring), order, progress)
 
 
 def step_series(
@@ -203,11 +225,15 @@ def _first_step(method: Method, f: RingField, order: int) -> Vector:
 
 
 def by_series(
-    loss: Field, order: int, method: Method, ring: DifferentialRing
+    loss: Field,
+    order: int,
+    method: Method,
+    ring: DifferentialRing,
+    progress: Progress = no_progress,
 ) -> tuple[VectorElement, ...]:
     """Return f, f₁, …, fₙ from the method run in power series."""
     total = series_field(method, RingField(loss, ring), order)
-    return tuple(_elements(total, order + 2, ring)[1:])
+    return tuple(_elements(total, order + 2, ring, progress)[1:])
 
 
 def series_field(method: Method, f: SeriesField, order: int) -> Vector:
@@ -284,9 +310,12 @@ def _series_rule(method: Method, f: SeriesField, order: int) -> Rule:
     return table.rule_over(lambda e: e if isinstance(e, Fraction) else f.number(e))
 
 
-def _elements(vector, count: int, ring: DifferentialRing) -> list[VectorElement]:
+def _elements(
+    vector: Vector, count: int, ring: DifferentialRing, progress: Progress = no_progress
+) -> list[VectorElement]:
     """Return the coefficients of h⁰, … as vectors of reduced ring elements."""
-    return [
-        tuple(ring.reduce(ring.zero + coefficient) for coefficient in coefficients)
-        for coefficients in vector.coefficient_vectors(count)
-    ]
+    elements = []
+    for power, coefficients in enumerate(vector.coefficient_vectors(count)):
+        elements.append(tuple(ring.reduce(ring.zero + entry) for entry in coefficients))
+        progress(power, count - 1)
+    return elements

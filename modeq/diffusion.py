@@ -18,11 +18,12 @@ from modeq.errors import InvalidValue
 from modeq.expressions import names_of, read_expression
 from modeq.loss import H
 from modeq.operators import Exponents, Operator, OperatorAlgebra, exponents
+from modeq.shown import Shown
 from modeq.trees import check_order
 
 
 @dataclass(frozen=True)
-class DiffusionVerdict:
+class DiffusionVerdict(Shown):
     """Whether an operator is the generator of a diffusion; true or false in conditions.
 
     Attributes:
@@ -54,7 +55,7 @@ class DiffusionVerdict:
 
 
 @dataclass(frozen=True, eq=False)
-class Generator:
+class Generator(Shown):
     """The generator 𝓛 = b·∇ + 1/2 D:∇² + … of the expected values of functions: d/dt E φ = E 𝓛φ.
 
     Made by ``sgd_generator``.

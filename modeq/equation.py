@@ -30,6 +30,7 @@ from modeq import (
 from modeq.derive import ModifiedField, derive_field
 from modeq.errors import InvalidMethod
 from modeq.expressions import exact_values
+from modeq.lie import Progress, no_progress
 from modeq.loss import Field, Loss, as_field
 from modeq.methods import method_for
 from modeq.numeric import NumericField, numeric_field
@@ -194,7 +195,15 @@ class ModifiedEquation(ModifiedField):
         return f"<ModifiedEquation of order {self.order}: {self.method} on {self.loss!r}>"
 
 
-def derive(loss: Any, order: int, method: Any = None, *, variables: Any = None) -> ModifiedEquation:
+def derive(
+    loss: Any,
+    order: int,
+    method: Any = None,
+    *,
+    variables: Any = None,
+    limit: int | None = None,
+    progress: Progress = no_progress,
+) -> ModifiedEquation:
     """Return the modified equation of a loss or vector field, with counter terms up to hⁿ.
 
     Args:
@@ -203,9 +212,13 @@ def derive(loss: Any, order: int, method: Any = None, *, variables: Any = None) 
         method: A method, the name of one, or an update rule (theta, f, h) -> theta. Without it,
             that which the field comes with, as ``Minibatches`` do, or gradient descent.
         variables: The variables of a text or expression; other symbols are parameters.
+        limit: How many terms the equation may have, as estimated before it is derived; a million,
+            if not given.
+        progress: Is called with the number of powers of h that are done, and that of all.
 
     Raises:
         InvalidOrder: ``order`` is not an integer at least zero.
+        ExceedsLimit: There would be more terms than are allowed.
         InvalidLoss, NotSmooth, ParseError: The loss is not one that has counter terms.
         InvalidMethod: The method is unknown or inconsistent.
 
@@ -214,7 +227,8 @@ def derive(loss: Any, order: int, method: Any = None, *, variables: Any = None) 
         Matrix([[-3*h**2*x**4/2 - h*x**3 - x**2]])
     """
     field: Field = as_field(loss) if variables is None else Loss(_expression(loss), variables)
-    return _equation(derive_field(field, order, method_for(field, method)))
+    method = method_for(field, method)
+    return _equation(derive_field(field, order, method, limit=limit, progress=progress))
 
 
 def _expression(loss: Any) -> Any:

@@ -59,6 +59,28 @@ class InvalidOrder(InvalidValue):
     """An order is not an integer at least zero."""
 
 
+class ExceedsLimit(InvalidOrder):
+    """The work of an order, estimated before it is begun, is more than is allowed.
+
+    Attributes:
+        reason: What the order means, without advice.
+        count: How much there would be, in ``unit``.
+        unit: What is counted: terms, trees or bytes.
+        limit: How much of it is allowed.
+    """
+
+    def __init__(self, means: str, count: int, unit: str, limit: int):
+        self.means = means
+        self.count = count
+        self.unit = unit
+        self.limit = limit
+        self.reason = f"{means} {count:,} {unit}; {limit:,} are allowed"
+        super().__init__(f"{self.reason}: take a lower order, or give a larger limit")
+
+    def __reduce__(self):
+        return type(self), (self.means, self.count, self.unit, self.limit)
+
+
 class InvalidStep(InvalidValue):
     """A learning rate or a number of steps is not positive and finite."""
 
@@ -72,7 +94,11 @@ class MissingParameter(InvalidValue):
 
 
 class InvalidData(InvalidValue):
-    """A JSON text does not hold a modified equation."""
+    """A text or a file does not hold what it should: it is damaged, or something else."""
+
+
+class InvalidCheckpoint(InvalidValue):
+    """A stored run is damaged, or belongs to other settings; its file is left as it is."""
 
 
 class NotAGradient(ModeqError):
@@ -149,3 +175,7 @@ class CannotWrite(ModeqError, OSError):
 
 class ModeqWarning(UserWarning):
     """The base of all warnings that modeq gives."""
+
+
+class RoundOffWarning(ModeqWarning):
+    """At the order that was asked for, rounding adds more than a lower order leaves out."""

@@ -12,6 +12,7 @@ from typing import Any
 
 import sympy
 
+from modeq.digits import to_digits
 from modeq.errors import InvalidPoint
 from modeq.power_series import (
     Coefficient,
@@ -151,14 +152,14 @@ def constants_at(
     """
 
     def constant(expression: sympy.Expr) -> Coefficient:
-        value = sympy.N(expression.xreplace(point), digits)
-        if not value.is_Float and not value.is_Rational:
+        found = to_digits(expression.xreplace(point), digits)
+        if not found.is_Float and not found.is_Rational:
             shown = ", ".join(f"{x} = {sympy.N(point[x], 6)}" for x in sorted(point, key=str))
             raise InvalidPoint(
-                f"at {shown} the value of {expression} is {value}; the method is smooth only where "
+                f"at {shown} the value of {expression} is {found}; the method is smooth only where "
                 f"it is a finite real number"
             )
-        return context.mpf(str(value))
+        return context.mpf(str(found))
 
     return constant
 

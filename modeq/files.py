@@ -7,6 +7,7 @@ import os
 import secrets
 import shutil
 import stat
+from collections.abc import Mapping
 
 from modeq.errors import CannotWrite
 
@@ -39,16 +40,72 @@ def write_atomically(path: str | os.PathLike, data: str | bytes) -> None:
     ...     print(os.listdir(directory))
     ['field.txt']
     """
-    name = os.fsdecode(path)
-    content = data.encode("utf-8", "backslashreplace") if isinstance(data, str) else data
+    write_together({path: data})
+
+
+def write_together(contents: Mapping[str | os.PathLike, str | bytes]) -> None:
+    """Write several files so that all of them are there, or none.
+
+    All data go to temporary files first, which then take the names of the files, in order.
+
+    Args:
+        contents: The data of each path, as for `write_atomically`.
+
+    Raises:
+        CannotWrite: A file could not be written. Old files are still there, unchanged.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as directory:
+    ...     write_together({f"{directory}/a.md": "see b", f"{directory}/b.svg": b"<svg/>"})
+    ...     print(sorted(os.listdir(directory)))
+    ['a.md', 'b.svg']
+    """
+    name, temporary = "", {}
     try:
-        if _is_stream(name):
-            _write(name, "wb", content)
-        else:
-            _refuse_unwritable(name)
-            _replace(os.path.realpath(name), content)
+        for path, data in contents.items():
+            name = os.fsdecode(path)
+            if not _is_stream(name):
+                _refuse_unwritable(name)
+                temporary[name] = _temporary(name)
+                _write(temporary[name], "xb", _bytes(data))
+        for path, data in contents.items():
+            name = os.fsdecode(path)
+            if name in temporary:
+                _replace(os.path.realpath(name), temporary[name])
+            else:
+                _write(name, "wb", _bytes(data))
     except (OSError, ValueError) as error:
         raise CannotWrite(name, _reason(error, name)) from None
+    finally:
+        for left in temporary.values():
+            _remove(left)
+
+
+def require_writable(path: str | os.PathLike) -> None:
+    """Refuse a file that cannot be written, before anybody works for it.
+
+    Raises:
+        CannotWrite: It is a directory, is protected, or its directory does not exist.
+
+    >>> require_writable("no-such-directory/report.html")
+    Traceback (most recent call last):
+    modeq.errors.CannotWrite: cannot write 'no-such-directory/report.html': the directory
+    'no-such-directory' does not exist
+    """
+    name = os.fsdecode(path)
+    try:
+        if not _is_stream(name):
+            _refuse_unwritable(name)
+            directory = os.path.dirname(os.path.realpath(name))
+            os.stat(directory)
+            if not os.access(directory, os.W_OK):
+                raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+    except (OSError, ValueError) as error:
+        raise CannotWrite(name, _reason(error, name)) from None
+
+
+def _bytes(data: str | bytes) -> bytes:
+    return data.encode("utf-8", "backslashreplace") if isinstance(data, str) else data
 
 
 def _is_stream(name: str) -> bool:
@@ -68,16 +125,16 @@ def _refuse_unwritable(name: str) -> None:
         raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
 
 
-def _replace(name: str, content: bytes) -> None:
-    temporary = os.path.join(os.path.dirname(name), f".modeq-{secrets.token_hex(8)}.tmp")
-    try:
-        _write(temporary, "xb", content)
-        if os.path.exists(name):
-            shutil.copymode(name, temporary)
-        os.replace(temporary, name)
-    except BaseException:
-        _remove(temporary)
-        raise
+def _temporary(name: str) -> str:
+    """Return an unused name in the directory of a file."""
+    directory = os.path.dirname(os.path.realpath(name))
+    return os.path.join(directory, f".modeq-{secrets.token_hex(8)}.tmp")
+
+
+def _replace(name: str, temporary: str) -> None:
+    if os.path.exists(name):
+        shutil.copymode(name, temporary)
+    os.replace(temporary, name)
 
 
 def _write(name: str, mode: str, content: bytes) -> None:

@@ -13,6 +13,7 @@ from modeq.derive import ModifiedField
 from modeq.errors import FlowError, InvalidPoint, InvalidStep
 from modeq.loss import Field
 from modeq.numeric import as_points, check_step, domain_field, numeric_field, recorded
+from modeq.shown import Shown
 from modeq.start_shift import slow_start
 from modeq.values import with_values
 
@@ -22,7 +23,7 @@ MAX_EVALUATIONS = 200_000
 
 
 @dataclass(frozen=True)
-class Trajectory:
+class Trajectory(Shown):
     """A solution at t = 0, h, 2h, …
 
     Attributes:

@@ -14,6 +14,7 @@ import numpy as np
 import sympy
 
 from modeq.derive import ModifiedField
+from modeq.digits import to_digits
 from modeq.errors import FlowError, InvalidLoss, InvalidPoint, InvalidStep
 from modeq.loss import H
 from modeq.numeric import check_step
@@ -164,7 +165,7 @@ def _is_zero(expression: sympy.Expr) -> bool:
     symbols = sorted(expression.free_symbols, key=str)
     point = {s: sympy.sqrt(sympy.prime(i + 3)) / 3 for i, s in enumerate(symbols)}
     # A value that is clearly not zero is a proof, and quicker than any simplification.
-    if abs(sympy.N(expression.subs(point), 30, maxn=60)) > sympy.Rational(1, 10**20):
+    if abs(to_digits(expression.subs(point), 30)) > sympy.Rational(1, 10**20):
         return False
     # Denominators stay in factors, where expanding them would take long.
     numerator = sympy.expand(sympy.fraction(sympy.together(expression))[0])

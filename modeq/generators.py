@@ -14,6 +14,7 @@ from typing import Any
 
 import sympy
 
+from modeq.arithmetic import derivative
 from modeq.errors import ModeqWarning
 
 Ring = Any
@@ -39,6 +40,11 @@ def collect_families(variables: Sequence, expressions: Iterable, depth: int) -> 
             return families
         # Arguments occur in no derivative of exp(erf(x)), but power series start from their values.
         current = [*arguments, *(slope for family in new for slope in family.slopes)]
+    left = _function_nodes(current)
+    if all(family_key(node) in families for node in left):
+        for node in left:
+            families[family_key(node)].add(node)
+        return families
     for family in new:
         family.is_frontier = True
     _warn_open({type(family.expression).__name__ for family in new})
@@ -121,9 +127,9 @@ def _slope(expression: sympy.Expr, x: sympy.Symbol) -> sympy.Expr:
     outer = [p for p in nested if not any(p is not q and q.has(p) for q in nested)]
     masks = {p: sympy.Dummy() for p in outer}
     masked = expression.xreplace(masks)
-    total = masked.diff(x)
+    total = derivative(masked, x)
     for p, mask in masks.items():
-        total += masked.diff(mask) * p.exp * p.base ** (p.exp - 1) * _slope(p.base, x)
+        total += derivative(masked, mask) * p.exp * p.base ** (p.exp - 1) * _slope(p.base, x)
     return total.xreplace({mask: p for p, mask in masks.items()})
 
 

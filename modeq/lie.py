@@ -18,13 +18,23 @@ from modeq.ring import DifferentialRing, Element
 
 VectorElement = tuple[Element, ...]
 
+Progress = Callable[[int, int], None]
+
+
+def no_progress(done: int, total: int) -> None:
+    """Tell nobody how much is done."""
+
 
 def lie_recursion(
-    ring: DifferentialRing, step: Sequence[VectorElement], order: int
+    ring: DifferentialRing,
+    step: Sequence[VectorElement],
+    order: int,
+    progress: Progress = no_progress,
 ) -> tuple[VectorElement, ...]:
     """Return f₀, …, fₙ for n = ``order``, given ``step`` = (d₁, …, d_{n+1}).
 
-    Missing entries of ``step`` at the end count as zero.
+    Missing entries of ``step`` at the end count as zero. ``progress`` is called with the number of
+    fields that are done, and that of all.
 
     >>> import sympy
     >>> y = sympy.Symbol("y")
@@ -42,6 +52,7 @@ def lie_recursion(
             correction = powers(i, j + 1 - i)
             total = tuple(t + weight * c for t, c in zip(total, correction, strict=True))
         fields.append(total)
+        progress(j + 1, order + 1)
     return tuple(fields)
 
 

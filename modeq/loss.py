@@ -14,6 +14,7 @@ from typing import Any
 import sympy
 
 from modeq import differentials
+from modeq.arithmetic import derivative
 from modeq.errors import InvalidLoss, InvalidOrder
 from modeq.expressions import exact_values, names_of, read_expression, split_symbols
 from modeq.parse import parse_names
@@ -184,7 +185,7 @@ class Loss(Field):
     @cached_property
     def gradient(self) -> sympy.ImmutableMatrix:
         """The column ∇L."""
-        return sympy.ImmutableMatrix([self.expression.diff(x) for x in self.variables])
+        return sympy.ImmutableMatrix([derivative(self.expression, x) for x in self.variables])
 
     @cached_property
     def components(self) -> tuple[sympy.Expr, ...]:

@@ -6,12 +6,14 @@ minutes for a text of a line. A ``Meter`` estimates the work first, and inspects
 """
 
 import math
+import threading
 from typing import NamedTuple, NoReturn
 
 import mpmath
 import sympy
 from sympy import Add, Expr, Mul, Rational
 
+from modeq.digits import real_context
 from modeq.errors import ParseError
 from modeq.scan import Limits
 
@@ -27,12 +29,20 @@ _PRICES = {"Mul": 5, "Add": 6, "Pow": 3}
 _ROOT_OF_POWER = 500
 _ASKING = 500
 
-_REALS = mpmath.MPContext()
-_REALS.dps = 50
-_TINY = _REALS.mpf(10) ** -40
 _NO_NUMBER = frozenset((sympy.nan, sympy.zoo, sympy.oo, -sympy.oo, sympy.I))
 _NOT_FINITE = "the formula is not a finite real number here"
 _NESTED = "powers and functions are nested too deeply here; multiply the exponents of powers"
+
+
+class _Reals(threading.local):
+    """50 digits, in an arithmetic for each thread: mpmath changes the precision while it works."""
+
+    def __init__(self):
+        self.context = real_context(50)
+        self.tiny = self.context.mpf(10) ** -40
+
+
+_REALS = _Reals()
 
 
 class _Seen(NamedTuple):
@@ -210,7 +220,7 @@ class Meter:
             self.fail(_NOT_FINITE, at)
         if part.is_Rational:
             self._check_digits(_digits(part), at)
-            return _Seen(1, 0, 1, 0, _REALS.mpf(part.p) / part.q)
+            return _Seen(1, 0, 1, 0, _REALS.context.mpf(part.p) / part.q)
         if part.is_Pow:
             exponent = part.args[1]
             is_constant = exponent.is_Rational
@@ -235,13 +245,14 @@ class Meter:
             value = _evaluate(part, values)
         except (ArithmeticError, ValueError):
             self.fail(_NOT_FINITE, at)
-        if not isinstance(value, _REALS.mpf) or not _REALS.isfinite(value):
+        reals = _REALS.context
+        if not isinstance(value, reals.mpf) or not reals.isfinite(value):
             self.fail(_NOT_FINITE, at)
         size = abs(value)
         largest = max([size, *map(abs, values)]) if part.is_Add else size
-        if size <= largest * _TINY:
+        if size <= largest * _REALS.tiny:
             self.fail("a constant cannot be told from zero here; simplify it", at)
-        if abs(_REALS.log10(size)) > self.limits.value_digits:
+        if abs(reals.log10(size)) > self.limits.value_digits:
             self.fail(f"{_NOT_FINITE}: a constant is too large or too small", at)
         return value
 
@@ -294,13 +305,14 @@ def _is_tower(part: Expr) -> bool:
 
 def _evaluate(part: Expr, values: list[mpmath.mpf]) -> mpmath.mpf | mpmath.mpc:
     """Return the value of a constant from the values of its arguments, to 50 digits."""
+    reals = _REALS.context
     match part:
         case sympy.Add():
-            return _REALS.fsum(values)
+            return reals.fsum(values)
         case sympy.Mul():
-            return _REALS.fprod(values)
+            return reals.fprod(values)
         case sympy.Pow():
-            return _REALS.power(*values)
+            return reals.power(*values)
     name = {"Pi": "pi", "Exp1": "e", "Abs": "fabs"}.get(part.func.__name__, part.func.__name__)
-    function = getattr(_REALS, name)
+    function = getattr(reals, name)
     return function(*values) if values else +function

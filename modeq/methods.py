@@ -22,6 +22,7 @@ from modeq.optimizer import Optimizer
 from modeq.optimizers.named import NAMED_OPTIMIZERS, REFUSED
 from modeq.partitioned import AdditiveRungeKutta
 from modeq.rules import Rule
+from modeq.shown import Shown
 from modeq.splitting import Splitting
 from modeq.tableaux import RungeKutta, adjoint, composed, repeated
 
@@ -45,7 +46,7 @@ __all__ = [
 
 
 @dataclass(frozen=True)
-class CustomMethod:
+class CustomMethod(Shown):
     """A one-step method given by its update rule.
 
     Args:

@@ -31,12 +31,13 @@ from modeq.entries import (
 )
 from modeq.errors import InvalidMethod
 from modeq.rules import MemoryRule, linear_multistep
+from modeq.shown import Shown
 
 SWEEPS_OF_ROOTS = 500
 
 
 @dataclass(frozen=True)
-class LinearMultistep:
+class LinearMultistep(Shown):
     """A method with memory in the general linear form.
 
         Σⱼ αⱼ θ_{m+j} = h Σ_l β_l f(Σⱼ c_{lj} θ_{m+j}),        j = 0, …, k

@@ -33,6 +33,10 @@ class LabelNoise(NamedTuple):
     loss: Loss
     covariance: sympy.ImmutableMatrix
 
+    def _repr_latex_(self) -> str:
+        loss, covariance = sympy.latex(self.loss.expression), sympy.latex(self.covariance)
+        return rf"$\displaystyle L = {loss}, \quad \operatorname{{Cov}} \gamma = {covariance}$"
+
 
 def label_noise(
     outputs: Iterable[Any], labels: Iterable[Any], variance: Any, *, variables: Any = None

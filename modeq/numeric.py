@@ -25,6 +25,7 @@ from modeq.optimizer import Optimizer
 from modeq.optimizer_map import optimizer_map
 from modeq.program import Node, Tape
 from modeq.ring import DifferentialRing, Element
+from modeq.shown import Shown
 from modeq.slow_manifold import slow_manifold
 from modeq.values import with_values
 
@@ -36,7 +37,7 @@ BLOCK = 2_048
 """Points that are worked on at a time, so that intermediate arrays stay in the cache."""
 
 
-class NumericField:
+class NumericField(Shown):
     """A function ``rhs(theta, h)`` of points and the learning rate.
 
     Args:

@@ -25,6 +25,7 @@ from typing import Any
 
 from modeq.entries import Entry, exact, is_expression, symbols_of, with_values
 from modeq.errors import InvalidMethod
+from modeq.shown import Shown
 
 UpdateRule = Callable[["State", Callable, Any, SimpleNamespace], "State"]
 
@@ -85,7 +86,7 @@ NOT_NEGATIVE = Interval(0, closed_low=True)
 
 
 @dataclass(frozen=True)
-class Optimizer:
+class Optimizer(Shown):
     """An update rule with memory and values for its parameters; made by ``optimizer``.
 
     Attributes:

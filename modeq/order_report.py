@@ -6,6 +6,8 @@ import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from modeq.shown import Shown
+
 TOLERANCE = 0.1
 """How far a measured slope may be from the expected one."""
 
@@ -16,7 +18,7 @@ UNSHIFTED = "a method that starts at rest, and a flow that starts at the same po
 
 
 @dataclass(frozen=True)
-class OrderReport:
+class OrderReport(Shown):
     """Errors of a flow at halved learning rates, and the slopes that they follow.
 
     Attributes:

@@ -15,6 +15,7 @@ from typing import Any
 from modeq.entries import Entry, exact_matrix, exact_row, symbols_of, vanishes, with_values
 from modeq.errors import InvalidMethod
 from modeq.rules import Rule, advance, fixed_point, parts_of
+from modeq.shown import Shown
 
 Table = tuple[tuple[Entry, ...], ...]
 Slope = tuple[int, int]
@@ -24,7 +25,7 @@ Block = Sequence[Slope]
 
 
 @dataclass(frozen=True)
-class AdditiveRungeKutta:
+class AdditiveRungeKutta(Shown):
     """A Runge-Kutta method with a tableau for each part of the field.
 
         Uᵢ = θ + h Σ_c Σⱼ a^c_{ij} k^c_j,      k^c_j = f_c(Uⱼ),      θ⁺ = θ + h Σ_c Σⱼ b^c_j k^c_j.

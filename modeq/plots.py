@@ -10,6 +10,7 @@ import contextlib
 import io
 import math
 import os
+import threading
 import warnings
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
@@ -19,8 +20,8 @@ from modeq.equation import ModifiedEquation
 from modeq.errors import FlowError, InvalidValue
 from modeq.files import write_atomically
 from modeq.loss import Field, Loss
-from modeq.panels import draw_errors, draw_trajectories, shortened
 from modeq.order_report import OrderReport
+from modeq.panels import draw_errors, draw_trajectories, shortened
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -157,12 +158,16 @@ def _fix_layout(figure: Figure) -> None:
     figure.set_layout_engine("none")
 
 
+_DRAWING = threading.RLock()
+"""Only one thread draws at a time: the style and the warnings are those of the whole process."""
+
+
 @contextlib.contextmanager
 def own_style() -> Iterator[None]:
     """Draw without the user's settings, and without a warning for each letter no font has."""
     import matplotlib.style
 
-    with matplotlib.style.context("default"), warnings.catch_warnings():
+    with _DRAWING, matplotlib.style.context("default"), warnings.catch_warnings():
         warnings.filterwarnings("ignore", message="Glyph .* missing from")
         yield
 

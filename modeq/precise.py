@@ -16,6 +16,7 @@ import mpmath
 import sympy
 from sympy.printing.codeprinter import PrintMethodNotImplementedError
 
+from modeq.digits import to_digits
 from modeq.errors import FlowError
 from modeq.numeric import NumericField
 from modeq.power_series import Vector
@@ -65,8 +66,8 @@ class Precision:
         if isinstance(value, Surd):
             return value.over(self.number, lambda d: self._root(self.number(d)))
         if isinstance(value, sympy.Expr):
-            value = sympy.N(value, self.digits + GUARD_DIGITS)
-            return gmpy2.mpfr(str(value)) if self._mpmath is None else self._mpmath.mpf(str(value))
+            text = str(to_digits(value, self.digits + GUARD_DIGITS))
+            return gmpy2.mpfr(text) if self._mpmath is None else self._mpmath.mpf(text)
         fraction = Fraction(value)
         if self._mpmath is None:
             return gmpy2.mpfr(gmpy2.mpq(fraction.numerator, fraction.denominator))

@@ -15,10 +15,10 @@ from fractions import Fraction
 from functools import cached_property
 from math import lcm
 
-import mpmath
 import sympy
 from flint import fmpq, fmpq_mpoly, fmpq_mpoly_ctx, fmpz_mpoly_ctx, fmpz_mpoly_vec
 
+from modeq.digits import real_context, to_digits
 from modeq.errors import NotSmooth
 from modeq.generators import collect_families, family_key
 
@@ -89,6 +89,12 @@ class DifferentialRing:
             return relations
         return [self._context.from_dict(r.to_dict()) for r in basis.autoreduction()]
 
+    @cached_property
+    def slope_degree(self) -> int:
+        """The largest degree of a derivative of a generator; 0 if there are only variables."""
+        slopes = (slope for row in self._slopes.values() if row for slope in row)
+        return max((int(s.total_degree()) for s in slopes if s != 0), default=0)
+
     def generator(self, expression: sympy.Expr) -> Element:
         """Return the element of a variable, parameter or function generator."""
         return self._symbols[expression]
@@ -152,11 +158,10 @@ class DifferentialRing:
         return all(self._vanishes_at(element, seed) for seed in (2, 3))
 
     def _vanishes_at(self, element: Element, seed: int) -> bool:
-        context = mpmath.MPContext()
-        context.dps = 60
+        context = real_context(60)
         symbols = (*self.variables, *self.parameters)
         point = {x: sympy.sqrt(sympy.prime(seed + i)) / 2 for i, x in enumerate(symbols)}
-        values = [context.mpmathify(sympy.N(g.subs(point), 60)) for g in self.generators]
+        values = [context.mpmathify(to_digits(g.subs(point), 60)) for g in self.generators]
         terms = [
             context.mpf(c.numerator) / c.denominator * context.fprod(map(context.power, values, e))
             for e, c in self.terms(element)

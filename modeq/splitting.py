@@ -10,10 +10,11 @@ from typing import Any
 from modeq.entries import Entry, exact, symbols_of, vanishes, with_values
 from modeq.errors import InvalidMethod
 from modeq.rules import Rule, parts_of
+from modeq.shown import Shown
 
 
 @dataclass(frozen=True)
-class Splitting:
+class Splitting(Shown):
     """A composition of the exact flows of the parts of a field.
 
     The first stage is applied first: with stages (c₁, a₁), …, (c_s, a_s) the step is

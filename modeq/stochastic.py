@@ -32,6 +32,7 @@ from modeq.errors import InvalidOrder
 from modeq.gradient_noise import random_gradient
 from modeq.loss import H
 from modeq.operators import Operator, OperatorAlgebra, exponents
+from modeq.shown import Shown
 from modeq.trees import check_order
 
 
@@ -82,7 +83,7 @@ def sgd_generator(
 
 
 @dataclass(frozen=True)
-class StochasticEquation:
+class StochasticEquation(Shown):
     """The stochastic modified equation dX = b dt + D^{1/2} dW of SGD, of weak order one or two.
 
     Made by ``stochastic_equation``.

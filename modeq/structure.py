@@ -28,6 +28,7 @@ import numpy as np
 
 from modeq.coproduct import composition
 from modeq.entries import vanishes
+from modeq.shown import Shown
 from modeq.table import Catalog
 from modeq.trees import RootedTree
 
@@ -35,7 +36,7 @@ Condition = Callable[[np.ndarray, np.ndarray, np.ndarray, np.ndarray], np.ndarra
 
 
 @dataclass(frozen=True)
-class Verdict:
+class Verdict(Shown):
     """Whether a property holds for all trees of a series; true or false in conditions.
 
     Attributes:

@@ -22,7 +22,7 @@ from math import factorial
 
 import numpy as np
 
-from modeq.errors import InvalidOrder
+from modeq.errors import ExceedsLimit, InvalidOrder
 from modeq.trees import RootedTree, check_order
 
 INT64_MAX = 2**63 - 1
@@ -321,15 +321,13 @@ def check_memory(vertices: int, colors: int, size: int, limit: int | None = None
         limit: How many bytes it may take; all that the machine has, if not given.
 
     Raises:
-        InvalidOrder: It would take more.
+        ExceedsLimit: It would take more.
     """
     limit = physical_memory() if limit is None else limit
     if size > limit:
         count = sum(tree_counts(vertices, colors))
-        raise InvalidOrder(
-            f"order={vertices - 1} means {count:,} trees, which take about {size:,} bytes; "
-            f"{limit:,} are allowed: take a lower order, or give a larger limit"
-        )
+        means = f"order={vertices - 1} means {count:,} trees, which take about"
+        raise ExceedsLimit(means, size, "bytes", limit)
 
 
 def physical_memory() -> int:

@@ -20,10 +20,11 @@ from modeq.entries import (
 )
 from modeq.errors import InvalidMethod
 from modeq.rules import Rule, is_explicit, runge_kutta
+from modeq.shown import Shown
 
 
 @dataclass(frozen=True)
-class RungeKutta:
+class RungeKutta(Shown):
     """A Runge-Kutta method, explicit or implicit.
 
         kᵢ = f(θ + h Σⱼ aᵢⱼ kⱼ),        θ⁺ = θ + h Σᵢ bᵢ kᵢ

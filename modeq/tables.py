@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from modeq import universal
 from modeq.tree_table import Progress as Callback
 from modeq.tree_table import TreeBlock, TreeTable
+from modeq.waiting import waiting
 
 LONG = 2_000_000
 """Trees from which on a progress bar is worth its place."""
@@ -58,41 +58,6 @@ def tree_blocks(
         yield from universal.blocks_of_trees(method, order, limit=limit, progress=callback)
 
 
-@contextmanager
-def _bar(progress: Callback | None) -> Iterator[Callback]:
+def _bar(progress: Callback | None) -> AbstractContextManager[Callback]:
     """Give the caller's callback, or one that shows a bar once the work is known to be long."""
-    if progress is not None:
-        yield progress
-        return
-    bar = _Bar()
-    try:
-        yield bar.show
-    finally:
-        bar.stop()
-
-
-class _Bar:
-    """A progress bar on standard error that starts when there is reason to."""
-
-    def __init__(self):
-        self._progress = None
-        self._task = None
-
-    def show(self, done: int, total: int) -> None:
-        if self._progress is None and total >= LONG and sys.stderr.isatty():
-            self._start(total)
-        if self._progress is not None:
-            self._progress.update(self._task, completed=done)
-
-    def _start(self, total: int) -> None:
-        from rich.console import Console
-        from rich.progress import BarColumn, MofNCompleteColumn, Progress, TimeRemainingColumn
-
-        columns = ("trees", BarColumn(), MofNCompleteColumn(), TimeRemainingColumn())
-        self._progress = Progress(*columns, console=Console(stderr=True), transient=True)
-        self._task = self._progress.add_task("trees", total=total)
-        self._progress.start()
-
-    def stop(self) -> None:
-        if self._progress is not None:
-            self._progress.stop()
+    return waiting("trees", least=LONG) if progress is None else nullcontext(progress)

@@ -14,6 +14,7 @@ import sympy
 
 from modeq.derive import ModifiedField
 from modeq.methods import GradientDescent, Method, as_method
+from modeq.shown import Shown
 from modeq.trees import check_order, rooted_trees
 from modeq.universal import modified_equation
 
@@ -63,7 +64,7 @@ def tall_coefficients(method: Any, order: int) -> list:
 
 
 @dataclass(frozen=True)
-class TallCertificate:
+class TallCertificate(Shown):
     """Whether the tall coefficients are those of log(1 + z)/z, for all powers up to one.
 
     Attributes:

@@ -118,15 +118,19 @@ def signed_pieces(
     alone = len(group.shown) == 1 and not group.omitted
     if alone or group.power == 0:
         factor = H**group.power
-        return [_signed(show(factor * term)) for term in group.shown] + [rest] * bool(rest)
-    pieces = [_signed(show(term)) for term in group.shown] + [rest] * bool(rest)
+        return [signed(show(factor * term)) for term in group.shown] + [rest] * bool(rest)
+    pieces = [signed(show(term)) for term in group.shown] + [rest] * bool(rest)
     pieces[0] = f"+ {opening}{unsigned_start(pieces[0])}"
     pieces[-1] += closing
     return pieces
 
 
-def _signed(printed: str) -> str:
-    """Return a printed term with its sign set apart."""
+def signed(printed: str) -> str:
+    """Return a printed term with its sign set apart.
+
+    >>> signed("-x"), signed("x")
+    ('- x', '+ x')
+    """
     return f"- {printed[1:].lstrip()}" if printed.startswith("-") else f"+ {printed}"
 
 

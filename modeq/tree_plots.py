@@ -16,6 +16,7 @@ from modeq.errors import InvalidTree, InvalidValue
 from modeq.markdown import escaped
 from modeq.notation import differential, field_names
 from modeq.panels import shortened
+from modeq.plots import own_style
 from modeq.series import BSeries
 from modeq.trees import RootedTree
 
@@ -51,10 +52,8 @@ def plot_trees(
         InvalidTree: If there is nothing to draw, or something else than rooted trees.
         InvalidValue: If ``columns`` is not a positive integer, or there are too few fields.
     """
-    import matplotlib.style
-
     columns = _checked_columns(columns)
-    with matplotlib.style.context("default"):
+    with own_style():
         cells = _cells(trees_or_series, fields)
         rows = [cells[start : start + columns] for start in range(0, len(cells), columns)]
         heights = [_LEAF + _GAP + max(cell.height for cell in row) for row in rows]

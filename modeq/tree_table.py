@@ -14,6 +14,7 @@ from modeq.errors import InvalidTree
 from modeq.numerators import field_numerators, primes_needed
 from modeq.rows import RungeKuttaTable
 from modeq.series import BSeries
+from modeq.shown import Shown
 from modeq.table import Catalog, Range, Structure, catalog, check_memory, tree_counts
 from modeq.trees import RootedTree
 
@@ -120,7 +121,7 @@ def sweep_bytes(table: RungeKuttaTable, order: int) -> int:
     return 8 * sweeps * (rows * (order + 1) * len(table.b[0]) + top)
 
 
-class TreeTable:
+class TreeTable(Shown):
     """The coefficients b(τ) of a modified equation for all trees with up to order + 1 vertices.
 
     Trees are numbered from 0, by the number of vertices first; see `modeq.table`. Arrays are for

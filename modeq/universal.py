@@ -37,18 +37,19 @@ from modeq.tree_table import Progress, TreeBlock, TreeTable, tree_blocks, tree_t
 from modeq.trees import check_order
 
 
-def modified_equation(method: Any, order: int) -> BSeries:
+def modified_equation(method: Any, order: int, *, limit: int | None = None) -> BSeries:
     """Return the universal coefficients b of h f̃ for a method, over all trees up to the order.
 
     Args:
         method: A method, the name of one, or an update rule; numbers in its table may be
             rational, roots, or expressions with symbols.
         order: The highest power n of h in f̃; trees with up to n + 1 vertices take part.
+        limit: How many bytes may be used; all that the machine has, if not given.
 
     Raises:
         InvalidMethod: The method is unknown or inconsistent.
-        InvalidOrder: The order is no integer of at least zero, or means more trees than fit in
-            memory.
+        InvalidOrder: The order is no integer of at least zero.
+        ExceedsLimit: The order means more trees than may be held.
 
     >>> from modeq.methods import HeavyBall
     >>> print(modified_equation("rk4", order=4))  # doctest: +ELLIPSIS
@@ -61,7 +62,7 @@ def modified_equation(method: Any, order: int) -> BSeries:
     >>> list(b.values())
     [1/(1 - beta), -(beta + 1)/(2*(1 - beta)**3)]
     """
-    return _coefficients(method, order, is_field=True)
+    return _coefficients(method, order, is_field=True, limit=limit)
 
 
 def method_series(method: Any, order: int) -> BSeries:
@@ -179,12 +180,12 @@ def _rational_table(method: Any, order: int) -> RungeKuttaTable:
     return RungeKuttaTable.rational(*tables)
 
 
-def _coefficients(method: Any, order: int, is_field: bool) -> BSeries:
+def _coefficients(method: Any, order: int, is_field: bool, limit: int | None = None) -> BSeries:
     """Return the series of the field or the map of a method."""
     method, order = as_method(method), check_order(order)
     colors = getattr(method, "colors", 1)
     size = series.BYTES_PER_COEFFICIENT * sum(tree_counts(order + 1, colors))
-    check_memory(order + 1, colors, size)
+    check_memory(order + 1, colors, size, limit)
     if isinstance(method, Optimizer):
         raise InvalidMethod(
             f"{method} is given by a rule over coordinates, which has no coefficients over trees; "
@@ -204,13 +205,13 @@ def _coefficients(method: Any, order: int, is_field: bool) -> BSeries:
     if len(symbols) == 1:
         [symbol] = symbols
         found = interpolated(
-            method, symbol, partial(_rational, order=order, is_field=is_field), order
+            method, symbol, partial(_rational, order=order, is_field=is_field, limit=limit), order
         )
         if found is not None:
             return found
     if symbols or (isinstance(method, LinearMultistep) and not _is_rational_row(method.entries)):
         return _over_number_field(method, order, is_field)
-    return _rational(method, order, is_field)
+    return _rational(method, order, is_field, limit)
 
 
 def _symbols(method: Any) -> frozenset:
@@ -240,13 +241,14 @@ def _is_rational_row(row: Iterable) -> bool:
     return all(isinstance(entry, Fraction | int) for entry in row)
 
 
-def _rational(method: Any, order: int, is_field: bool) -> BSeries:
+def _rational(method: Any, order: int, is_field: bool, limit: int | None) -> BSeries:
     """Return the series of a method without symbols."""
     if isinstance(method, LinearMultistep):
         return _multistep_series(method, order, is_field, Fraction)
     tables = _tables(method, order)
     if is_field and _is_rational(tables):
-        return tree_table_of(RungeKuttaTable.rational(*tables), order).series()
+        table = RungeKuttaTable.rational(*tables)
+        return tree_table_of(table, order, limit=limit).series()
     return _runge_kutta_series(tables, order, is_field, lambda entry: entry)
 
 

@@ -1,12 +1,13 @@
 """From iterates to the field: the weights, and maps whose field is known."""
 
+import itertools
 from fractions import Fraction
 from math import comb
 
 import numpy as np
 import pytest
 
-from modeq.logarithm import logarithm, logarithm_weights
+from modeq.logarithm import increment_weights, logarithm, logarithm_weights
 
 ORDERS = range(8)
 
@@ -54,3 +55,12 @@ def test_the_map_is_applied_once_for_each_order_and_once_more():
     calls = []
     logarithm(lambda theta: calls.append(theta) or theta, Fraction(1), 6)
     assert len(calls) == 7
+
+
+@pytest.mark.parametrize("order", ORDERS)
+def test_weights_of_increments_sum_up_to_the_same_logarithm(order):
+    theta = [Fraction(k**3 + 2, 2**k + 1) for k in range(order + 2)]
+    increments = [b - a for a, b in itertools.pairwise(theta)]
+    by_increments = sum(v * d for v, d in zip(increment_weights(order), increments, strict=True))
+    by_iterates = sum(w * t for w, t in zip(logarithm_weights(order), theta, strict=True))
+    assert by_increments == by_iterates

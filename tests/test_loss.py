@@ -1,5 +1,6 @@
 """Losses and vector fields: exact, immutable, and clear about what they refuse."""
 
+import time
 from fractions import Fraction
 
 import oracle
@@ -229,3 +230,10 @@ def test_a_root_of_the_square_of_a_positive_polynomial_is_smooth():
     assert Loss(sympy.sqrt((1 + x**2) ** 2 * (y**2 + 3))).variables == (x, y)
     with pytest.raises(NotSmooth, match="sqrt"):
         Loss(sympy.sqrt((x**2 - 1) ** 2))
+
+
+def test_the_gradient_of_a_short_text_takes_no_time():
+    start = time.perf_counter()
+    gradient = Loss("(v1*tanh(b1**100 - w12 - w2))**2/2 + (v1*tanh(b1) - 1)**2/2").gradient
+    assert time.perf_counter() - start < 2
+    assert len(gradient) == 4

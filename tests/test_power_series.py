@@ -163,3 +163,17 @@ def test_vectors_can_be_summed_and_divided(u):
 def test_coefficient_vectors_go_through_the_powers():
     v = Vector([PowerSeries([1, 2]), PowerSeries([3])])
     assert list(v.coefficient_vectors(3)) == [(1, 3), (2, 0), (0, 0)]
+
+
+@given(SERIES, SERIES, FRACTIONS)
+def test_the_derivative_of_an_integral_is_the_slope_times_the_inner_derivative(slope, inner, start):
+    y = first(integral(slope, inner, start))
+    slopes = [Fraction(c) for c in slope.first(COUNT)]
+    inners = [k * Fraction(c) for k, c in enumerate(inner.first(COUNT))][1:]
+    assert y[0] == start
+    for k in range(1, COUNT):
+        assert k * y[k] == sum(slopes[i] * inners[k - 1 - i] for i in range(k))
+
+
+def test_a_series_prints_its_first_six_coefficients():
+    assert repr(PowerSeries([1, Fraction(1, 2)])) == "PowerSeries(1, 1/2, 0, 0, 0, 0, ...)"

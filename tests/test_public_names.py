@@ -57,6 +57,10 @@ PRODUCERS = {
     "ConservedQuantity": [modeq.conserved],
     "FlowBound": [modeq.gradient_flow_bound],
     "StepRefinement": [modeq.step_refinement],
+    "BlackboxField": [modeq.blackbox_field],
+    "CentralTrajectory": [modeq.central_flow],
+    "PrincipalValue": [modeq.principal_value],
+    "RateComparison": [modeq.compare_rates],
     "LabelNoise": [modeq.label_noise],
 }
 

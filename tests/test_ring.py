@@ -182,3 +182,10 @@ def test_the_root_of_a_square_is_a_sign_times_its_root(p, q):
     assert ring.vanishes(size * ring.derivative(size, 0) - ring.convert(u * 2 * p))
     inverse = ring.derivative(ring.convert(1 / (root + 1)), 1)
     assert ring.vanishes(inverse * size - ring.convert(u) * ring.convert(1 / (root + 1)) ** 2)
+
+
+def test_functions_that_close_at_the_last_derivative_are_not_called_open():
+    x = sympy.Symbol("x")
+    ring = DifferentialRing((x,), (), [sympy.log(x**2 + 1)], depth=1)
+    slope = ring.derivative(ring.convert(sympy.log(x**2 + 1)), 0)
+    assert ring.to_sympy(ring.derivative(slope, 0)) != 0

@@ -84,6 +84,15 @@ def test_a_surd_stands_beside_floats_and_expressions(other):
 
 def test_sympy_reads_a_surd_exactly():
     assert sympy.sympify(1 - square_root(12)) == 1 - 2 * sympy.sqrt(3)
+    third = Fraction(1, 3) - square_root(2) / 7
+    assert sympy.sympify(third) == sympy.Rational(1, 3) - sympy.sqrt(2) / 7
+
+
+def test_beside_a_symbol_a_surd_is_an_expression():
+    x = sympy.Symbol("x")
+    root = square_root(2) / 3
+    assert root + x == x + root == x + sympy.sqrt(2) / 3
+    assert root * x == x * root == sympy.sqrt(2) * x / 3
 
 
 def test_a_surd_multiplies_an_array_of_exact_numbers():
