@@ -15,8 +15,8 @@ import sys
 from pathlib import Path
 
 import modeq
-from modeq.drift import run_drift
-from modeq.rate_comparison import RateComparison, compare_rates
+from modeq.principal.drift import run_drift
+from modeq.principal.rate_comparison import RateComparison, compare_rates
 
 BOWL, START = "x**2 + y**2/100", (-0.35, -0.2)
 
@@ -62,8 +62,8 @@ def main(pictures: Path | None = None) -> None:
     show_drift()
     runs = show_rates()
     if pictures is not None:
-        from modeq.plots import save
-        from modeq.stability_plots import rates_figure
+        from modeq.presentation.plots import save
+        from modeq.presentation.stability_plots import rates_figure
 
         save(rates_figure(runs), pictures / "dal.svg")
 

@@ -8,7 +8,8 @@ From a balanced start, with whitened data, one output, ½‖w - Λ‖² and ‖�
 with ν = ⟨ŵ, Λ⟩ follows r' = N r^{2-2/N} (ν - r), ν' = r^{1-2/N} (1 - ν²). Gradient descent takes
 about the time that gradient flow takes, to a few h (measured here). With ReLU or leaky ReLU units
 the same bound of λ_min holds on every piece, with mean_i(‖∇ℓ_i‖ ‖x_i‖) in place of ‖∇φ‖_F (proved
-in ``modeq.homogeneous_networks``), and convergence times compare alike, across kinks.
+in ``modeq.small_networks.homogeneous_networks``), and convergence times compare alike, across
+kinks.
 """
 
 import sys
@@ -17,11 +18,11 @@ from pathlib import Path
 import numpy as np
 
 import modeq
-from modeq.convergence import convergence_times
-from modeq.deep_networks import deep_network
-from modeq.end_to_end import end_to_end_flow
-from modeq.linear_networks import LinearNetwork
-from modeq.piecewise_flows import piecewise_flow
+from modeq.small_networks.convergence import convergence_times
+from modeq.small_networks.deep_networks import deep_network
+from modeq.small_networks.end_to_end import end_to_end_flow
+from modeq.small_networks.linear_networks import LinearNetwork
+from modeq.small_networks.piecewise_flows import piecewise_flow
 
 GOAL = np.array([0.6, 0.8])
 PRODUCT = np.array([[0.3, -0.1]])

@@ -24,7 +24,7 @@ import numpy as np
 import sympy
 
 import modeq
-from modeq.central import central_flow
+from modeq.principal.central import central_flow
 
 TOY = modeq.Loss("(x*y - 1)**2/2")
 POINT = (2.0, 0.6)
@@ -110,8 +110,8 @@ def main(pictures: Path | None = None) -> None:
     show_verdicts()
     edge, overshoot = show_edge(), show_overshoot()
     if pictures is not None:
-        from modeq.plots import save
-        from modeq.stability_plots import panels_figure, stability_figure
+        from modeq.presentation.plots import save
+        from modeq.presentation.stability_plots import panels_figure, stability_figure
 
         report = modeq.stability_report(TOY, POINT, h=0.45)
         save(stability_figure(report), pictures / "edge_of_stability_report.svg")

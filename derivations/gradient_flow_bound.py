@@ -18,8 +18,13 @@ from pathlib import Path
 import numpy as np
 
 import modeq
-from modeq.bound_plots import bound_figure
-from modeq.corollaries import convex_bound, saddle_bound, saddle_limit, strongly_convex_bound
+from modeq.accuracy.corollaries import (
+    convex_bound,
+    saddle_bound,
+    saddle_limit,
+    strongly_convex_bound,
+)
+from modeq.presentation.bound_plots import bound_figure
 
 TOLERANCE = 0.02
 CASES = (("double-well", 1.0), ("two-layer", 1.0), ("cosine", 1.5), ("rosenbrock", 0.002))

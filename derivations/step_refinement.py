@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 
 import modeq
-from modeq.fully_connected import FullyConnected, digits
+from modeq.small_networks.fully_connected import FullyConnected, digits
 
 
 @dataclass(frozen=True)

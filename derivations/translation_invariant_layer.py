@@ -18,7 +18,7 @@ import numpy as np
 import sympy
 
 import modeq
-from modeq.invariant_losses import softmax_layer
+from modeq.invariants.invariant_losses import softmax_layer
 
 h, lam = sympy.Symbol("h", positive=True), sympy.Symbol("lam")
 S = sympy.Symbol("s")

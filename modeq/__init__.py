@@ -15,19 +15,31 @@ optimizer itself.
 
 import importlib
 
-from modeq import displays as displays
 from modeq import errors, problems
-from modeq.certify import Certificate
-from modeq.comparison import Comparison, compare
-from modeq.conditions import OrderCondition, order_conditions
-from modeq.drawing import tree_latex, tree_svg, tree_text
-from modeq.drift import dal, drift, run_dal, run_drift
+from modeq.algebra.conditions import OrderCondition, order_conditions
+from modeq.algebra.drawing import tree_latex, tree_svg, tree_text
+from modeq.algebra.laws import compose, inverse, power, scaled, substitute
+from modeq.algebra.series import BSeries, exact_flow
+from modeq.algebra.structure import Verdict
+from modeq.algebra.tree_table import TreeTable
+from modeq.algebra.trees import RootedTree, rooted_trees
+from modeq.derivation.certify import Certificate
+from modeq.derivation.loss import Loss, SplitField, VectorField
+from modeq.derivation.schedules import scheduled
+from modeq.derivation.universal import (
+    adjoint,
+    method_series,
+    modified_equation,
+    modifying_integrator,
+    order_of_accuracy,
+)
 from modeq.equation import ModifiedEquation, derive, from_json
-from modeq.flow import Trajectory
-from modeq.iterates import iterate
-from modeq.laws import compose, inverse, power, scaled, substitute
-from modeq.loss import Loss, SplitField, VectorField
-from modeq.methods import (
+from modeq.flows.comparison import Comparison, compare
+from modeq.flows.flow import Trajectory
+from modeq.flows.iterates import iterate
+from modeq.flows.numeric import NumericField
+from modeq.flows.order_report import OrderReport
+from modeq.methods.named import (
     AverageVectorField,
     CustomMethod,
     GradientDescent,
@@ -38,8 +50,18 @@ from modeq.methods import (
     composed,
     repeated,
 )
-from modeq.numeric import NumericField
-from modeq.optimizer import Optimizer, State, optimizer
+from modeq.methods.optimizer import Optimizer, State, optimizer
+from modeq.methods.partitioned import AdditiveRungeKutta
+from modeq.methods.partitioned_tables import (
+    AlternatingUpdates,
+    ImexArs222,
+    ImexEuler,
+    ImexMidpoint,
+    SimultaneousUpdates,
+    StoermerVerlet,
+    SymplecticEuler,
+)
+from modeq.methods.splitting import LieTrotter, Splitting, Strang
 from modeq.optimizers import (
     SAM,
     SGD,
@@ -56,31 +78,9 @@ from modeq.optimizers import (
     StochasticCoordinateDescent,
     UnnormalizedSAM,
 )
-from modeq.order_report import OrderReport
-from modeq.partitioned import AdditiveRungeKutta
-from modeq.partitioned_tables import (
-    AlternatingUpdates,
-    ImexArs222,
-    ImexEuler,
-    ImexMidpoint,
-    SimultaneousUpdates,
-    StoermerVerlet,
-    SymplecticEuler,
-)
-from modeq.schedules import scheduled
-from modeq.series import BSeries, exact_flow
-from modeq.splitting import LieTrotter, Splitting, Strang
-from modeq.structure import Verdict
-from modeq.tables import tree_blocks, tree_table
-from modeq.tree_table import TreeTable
-from modeq.trees import RootedTree, rooted_trees
-from modeq.universal import (
-    adjoint,
-    method_series,
-    modified_equation,
-    modifying_integrator,
-    order_of_accuracy,
-)
+from modeq.presentation.tables import tree_blocks, tree_table
+from modeq.principal.drift import dal, drift, run_dal, run_drift
+from modeq.reports import displays as displays
 
 __version__ = "0.1.0"
 
@@ -248,64 +248,123 @@ __all__ = [
 ]
 
 _LATER = {
-    "bias_correction": ("adam_counter_term",),
-    "blackbox": ("BlackboxField", "blackbox_field"),
-    "bounds": ("gradient_flow_bound",),
-    "central": ("CentralTrajectory", "central_flow"),
-    "conservation": ("ConservedQuantity", "conserved"),
-    "convergence": ("convergence_times",),
-    "deep_networks": ("deep_network",),
-    "diffusion": ("DiffusionVerdict", "Generator"),
-    "discretization": ("discretization_error",),
-    "end_to_end": ("end_to_end_flow",),
-    "epochs": (
+    "accuracy.bounds": ("gradient_flow_bound",),
+    "accuracy.discretization": ("discretization_error",),
+    "accuracy.flow_bounds": ("FlowBound",),
+    "accuracy.learning_rates": ("max_learning_rate",),
+    "accuracy.refinement": (
+        "StepRefinement",
+        "step_refinement",
+    ),
+    "accuracy.truncation": (
+        "Truncation",
+        "optimal_truncation",
+    ),
+    "derivation.bias_correction": ("adam_counter_term",),
+    "flows.blackbox": (
+        "BlackboxField",
+        "blackbox_field",
+    ),
+    "flows.error_table": ("DiscretizationError",),
+    "flows.roundoff": ("RoundOff",),
+    "invariants.conservation": (
+        "ConservedQuantity",
+        "conserved",
+    ),
+    "invariants.invariance": (
+        "Invariance",
+        "scale_invariance",
+        "translation_invariance",
+    ),
+    "methods.epochs": (
         "CyclicEpoch",
         "EpochWithReplacement",
         "PairedReversal",
         "SequentialUpdates",
         "ShuffledEpoch",
     ),
-    "error_table": ("DiscretizationError",),
-    "flow_bounds": ("FlowBound",),
-    "flow_comparison": ("FlowComparison", "compare_flows"),
-    "games": ("Game",),
-    "homogeneous_networks": ("HomogeneousNetwork",),
-    "invariance": ("Invariance", "scale_invariance", "translation_invariance"),
-    "krylov": ("top_eigenpairs",),
-    "learning_rates": ("max_learning_rate",),
-    "linear_networks": ("LinearNetwork",),
-    "matrix_free": ("PrincipalValue", "principal_value"),
-    "minibatches": ("Minibatches",),
-    "noisy_labels": ("LabelNoise", "label_noise"),
-    "piecewise_flows": ("piecewise_flow",),
-    "principal": ("PrincipalFlow", "principal_flow"),
-    "rate_comparison": ("RateComparison", "compare_rates"),
-    "refinement": ("StepRefinement", "step_refinement"),
-    "regimes": ("StabilityRegimes", "stability_regimes"),
-    "reports": ("Report", "report"),
-    "roundoff": ("RoundOff",),
-    "shuffling": ("shuffled_field",),
-    "stability": ("StabilityReport", "stability_report"),
-    "stochastic": ("StochasticEquation", "sgd_generator", "stochastic_equation"),
-    "tall_part": ("certify_tall", "principal_part"),
-    "tasks": ("TaskSteps", "joint_step", "sequential_steps"),
-    "tree_plots": ("plot_trees", "series_table"),
-    "truncation": ("Truncation", "optimal_truncation"),
+    "presentation.tree_plots": (
+        "plot_trees",
+        "series_table",
+    ),
+    "principal.central": (
+        "CentralTrajectory",
+        "central_flow",
+    ),
+    "principal.flow_comparison": (
+        "FlowComparison",
+        "compare_flows",
+    ),
+    "principal.krylov": ("top_eigenpairs",),
+    "principal.matrix_free": (
+        "PrincipalValue",
+        "principal_value",
+    ),
+    "principal.principal": (
+        "PrincipalFlow",
+        "principal_flow",
+    ),
+    "principal.rate_comparison": (
+        "RateComparison",
+        "compare_rates",
+    ),
+    "principal.stability": (
+        "StabilityReport",
+        "stability_report",
+    ),
+    "principal.tall_part": (
+        "certify_tall",
+        "principal_part",
+    ),
+    "reports.regimes": (
+        "StabilityRegimes",
+        "stability_regimes",
+    ),
+    "reports.report": (
+        "Report",
+        "report",
+    ),
+    "sampling.diffusion": (
+        "DiffusionVerdict",
+        "Generator",
+    ),
+    "sampling.games": ("Game",),
+    "sampling.minibatches": ("Minibatches",),
+    "sampling.noisy_labels": (
+        "LabelNoise",
+        "label_noise",
+    ),
+    "sampling.shuffling": ("shuffled_field",),
+    "sampling.stochastic": (
+        "StochasticEquation",
+        "sgd_generator",
+        "stochastic_equation",
+    ),
+    "sampling.tasks": (
+        "TaskSteps",
+        "joint_step",
+        "sequential_steps",
+    ),
+    "small_networks.convergence": ("convergence_times",),
+    "small_networks.deep_networks": ("deep_network",),
+    "small_networks.end_to_end": ("end_to_end_flow",),
+    "small_networks.homogeneous_networks": ("HomogeneousNetwork",),
+    "small_networks.linear_networks": ("LinearNetwork",),
+    "small_networks.piecewise_flows": ("piecewise_flow",),
 }
 """The modules that are imported when one of their names is first asked for, so that importing modeq
-takes no longer than people notice. None of the names may be that of its module.
+takes no longer than people notice.
 """
 
 
 def __getattr__(name: str) -> object:
     """Return a name of a module that is imported only now."""
     for module, names in _LATER.items():
-        if name == module or name in names:
-            found = importlib.import_module(f"{__name__}.{module}")
-            return found if name == module else getattr(found, name)
+        if name in names:
+            return getattr(importlib.import_module(f"{__name__}.{module}"), name)
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 
 def __dir__() -> list[str]:
     """Return all names, imported already or not."""
-    return sorted({*globals(), *__all__, *_LATER})
+    return sorted({*globals(), *__all__})

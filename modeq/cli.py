@@ -19,7 +19,9 @@ from pathlib import Path
 import click
 
 import modeq
-from modeq import arguments, files, plots, problems, reports
+from modeq import files, problems
+from modeq.algebra.notation import field_names, signed_formula
+from modeq.algebra.table import tree_counts
 from modeq.errors import (
     CannotWrite,
     ExceedsLimit,
@@ -28,9 +30,9 @@ from modeq.errors import (
     ModeqWarning,
     ParseError,
 )
-from modeq.notation import field_names, signed_formula
-from modeq.table import tree_counts
-from modeq.text import MAX_TERMS, visible
+from modeq.presentation import arguments, plots
+from modeq.presentation.text import MAX_TERMS, visible
+from modeq.reports import report as reports
 from modeq.waiting import waiting
 
 CHECK_STEPS = 4

@@ -12,31 +12,19 @@ from typing import Any
 import numpy as np
 import sympy
 
-from modeq import (
-    certify,
-    comparison,
-    flow,
-    hamiltonian,
-    latex,
-    markdown,
-    potential,
-    serialize,
-    slopes,
-    source,
-    start_shift,
-    text,
-    universal,
-)
-from modeq.derive import ModifiedField, derive_field
+from modeq.algebra.series import BSeries
+from modeq.derivation import certify, hamiltonian, potential, start_shift, universal
+from modeq.derivation.derive import ModifiedField, derive_field
+from modeq.derivation.expressions import exact_values
+from modeq.derivation.lie import Progress, no_progress
+from modeq.derivation.loss import Field, Loss, as_field
 from modeq.errors import InvalidMethod
-from modeq.expressions import exact_values
-from modeq.lie import Progress, no_progress
-from modeq.loss import Field, Loss, as_field
-from modeq.methods import method_for
-from modeq.numeric import NumericField, numeric_field
-from modeq.order_report import OrderReport
-from modeq.series import BSeries
-from modeq.text import MAX_TERMS
+from modeq.flows import comparison, flow, slopes
+from modeq.flows.numeric import NumericField, numeric_field
+from modeq.flows.order_report import OrderReport
+from modeq.methods.named import method_for
+from modeq.presentation import latex, markdown, serialize, source, text
+from modeq.presentation.text import MAX_TERMS
 
 
 class ModifiedEquation(ModifiedField):
@@ -130,7 +118,7 @@ class ModifiedEquation(ModifiedField):
         Without arguments it is the series in h, as a column of expressions; with a point and a
         learning rate it is a point of shape (d,). Methods without memory start at the point itself.
 
-        >>> from modeq.methods import HeavyBall
+        >>> from modeq.methods.named import HeavyBall
         >>> derive("x**2/2", 1, HeavyBall(0.5)).start([1.0], h=0.1)
         array([1.2])
 
@@ -170,7 +158,7 @@ class ModifiedEquation(ModifiedField):
         return text.text(self, max_terms=max_terms)
 
     def latex(self, max_terms: int = MAX_TERMS, **options) -> str:
-        """Return the equation as LaTeX, aligned by powers of h; see ``modeq.latex.latex``."""
+        """Return the equation as LaTeX, aligned by powers of h; see ``presentation.latex``."""
         return latex.latex(self, max_terms=max_terms, **options)
 
     def to_markdown(self, max_terms: int = MAX_TERMS) -> str:

@@ -12,8 +12,8 @@ from typing import Any
 
 import sympy
 
+from modeq.derivation.loss import Loss
 from modeq.errors import InvalidLoss
-from modeq.loss import Loss
 
 
 class Problem(Loss):

@@ -5,7 +5,7 @@
     >>> @settings(max_examples=5, deadline=None, database=None)
     ... @given(losses(variables="x y"))
     ... def test_my_first_counter_term_is_right(loss):
-    ...     h = modeq.loss.H
+    ...     h = modeq.derivation.loss.H
     ...     mine = -loss.gradient - h / 2 * loss.hessian * loss.gradient
     ...     x, y = loss.variables
     ...     step = [x - h * loss.gradient[0], y - h * loss.gradient[1]]
@@ -23,11 +23,11 @@ from typing import Any
 
 import sympy
 
-from modeq import trees
-from modeq.following import assert_follows
-from modeq.loss import Field, Loss, VectorField
-from modeq.methods import RungeKutta
-from modeq.parse import parse_names
+from modeq.algebra import trees
+from modeq.derivation.loss import Field, Loss, VectorField
+from modeq.derivation.parse import parse_names
+from modeq.flows.following import assert_follows
+from modeq.methods.named import RungeKutta
 
 try:
     from hypothesis import strategies as st

@@ -3,9 +3,9 @@
 import pytest
 import sympy
 
-from modeq.antiderivative import antiderivative
-from modeq.lie import jacobian_rows
-from modeq.ring import DifferentialRing
+from modeq.derivation.antiderivative import antiderivative
+from modeq.derivation.lie import jacobian_rows
+from modeq.derivation.ring import DifferentialRing
 
 x, y, a = sympy.symbols("x y a")
 

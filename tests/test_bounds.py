@@ -13,16 +13,21 @@ from hypothesis import strategies as st
 
 import modeq
 from modeq import problems
-from modeq.ball_fields import BallField
-from modeq.balls import eigenvalue_bounds, matrix_norm_bound, pieces
-from modeq.bound_plots import bound_figure
-from modeq.bounds import gradient_flow_bound
-from modeq.closed_fields import closed_field
-from modeq.corollaries import convex_bound, saddle_bound, saddle_limit, strongly_convex_bound
-from modeq.enclosure import trajectory
+from modeq.accuracy.ball_fields import BallField
+from modeq.accuracy.balls import eigenvalue_bounds, matrix_norm_bound, pieces
+from modeq.accuracy.bounds import gradient_flow_bound
+from modeq.accuracy.closed_fields import closed_field
+from modeq.accuracy.corollaries import (
+    convex_bound,
+    saddle_bound,
+    saddle_limit,
+    strongly_convex_bound,
+)
+from modeq.accuracy.enclosure import trajectory
+from modeq.accuracy.path_differentials import counter_terms_along
+from modeq.algebra.power_series import PowerSeries
 from modeq.errors import FlowError, InvalidOrder, InvalidPoint, InvalidValue
-from modeq.path_differentials import counter_terms_along
-from modeq.power_series import PowerSeries
+from modeq.presentation.bound_plots import bound_figure
 
 x, y = sympy.symbols("x y")
 

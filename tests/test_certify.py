@@ -7,10 +7,10 @@ import sympy
 from hypothesis import given, settings
 
 import modeq
-from modeq.certify import certify
-from modeq.derive import derive_field
-from modeq.loss import Loss, VectorField
-from modeq.methods import GradientDescent, as_method
+from modeq.derivation.certify import certify
+from modeq.derivation.derive import derive_field
+from modeq.derivation.loss import Loss, VectorField
+from modeq.methods.named import GradientDescent, as_method
 from modeq.testing import losses, tableaux, vector_fields
 
 ORDER = 3
@@ -100,5 +100,5 @@ def test_a_vector_field_with_parameters_is_proved_for_all_their_values():
 
 def test_the_certificate_does_not_trust_the_derivation(monkeypatch):
     """A recursion with a wrong weight is caught."""
-    monkeypatch.setattr("modeq.lie.factorial", lambda i: i)
+    monkeypatch.setattr("modeq.derivation.lie.factorial", lambda i: i)
     assert not certify(derived(Loss("x**2*y + y**3")))

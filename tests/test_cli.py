@@ -13,10 +13,11 @@ import pytest
 from matplotlib.figure import Figure
 
 import modeq
-from modeq import plots, problems
-from modeq.arguments import read_number
+from modeq import problems
 from modeq.cli import main
 from modeq.errors import InvalidValue
+from modeq.presentation import plots
+from modeq.presentation.arguments import read_number
 
 DERIVE = ("derive", "x**2", "--order", "1")
 CHECK = ("check", "x**3/3", "--order", "0", "--at", "1/2", "--lr", "0.1")
@@ -169,8 +170,8 @@ def test_check_takes_a_method_parameters_and_variables(good):
 
 
 def test_a_check_that_fails_exits_with_one_and_prints_the_table(good, monkeypatch):
-    monkeypatch.setattr(modeq.order_report, "TOLERANCE", 0.0)
-    monkeypatch.setattr(modeq.slopes, "MAX_HALVINGS", 4)
+    monkeypatch.setattr(modeq.flows.order_report, "TOLERANCE", 0.0)
+    monkeypatch.setattr(modeq.flows.slopes, "MAX_HALVINGS", 4)
     output = good(*CHECK, code=1)
     assert "FAILED" in output
 

@@ -5,7 +5,7 @@ import pytest
 
 import modeq
 from modeq.cli import main
-from modeq.methods import NAMED
+from modeq.methods.named import NAMED
 
 
 @pytest.fixture

@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from modeq import cli
-from modeq.reports import FORMATS
+from modeq.reports.report import FORMATS
 
 QUICK = ["x**2*y + y**2", "--order", "1"]
 

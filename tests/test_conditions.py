@@ -7,11 +7,11 @@ from math import prod
 
 import pytest
 
-from modeq.conditions import OrderCondition, order_conditions
+from modeq.algebra.conditions import OrderCondition, order_conditions
+from modeq.algebra.trees import RootedTree, rooted_trees
 from modeq.errors import InvalidOrder
-from modeq.methods import NAMED
-from modeq.tableaux import RungeKutta
-from modeq.trees import RootedTree, rooted_trees
+from modeq.methods.named import NAMED
+from modeq.methods.tableaux import RungeKutta
 
 RUNGE_KUTTA = {
     "gradient-descent": 1,

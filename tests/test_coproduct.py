@@ -10,7 +10,7 @@ import tree_oracle as oracle
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modeq.coproduct import (
+from modeq.algebra.coproduct import (
     composition,
     counts_of,
     forest_products,
@@ -19,8 +19,8 @@ from modeq.coproduct import (
     pairs_of,
     prunings,
 )
-from modeq.table import catalog
-from modeq.trees import RootedTree
+from modeq.algebra.table import catalog
+from modeq.algebra.trees import RootedTree
 
 CATALOGS = [(7, 1), (4, 2), (3, 3)]
 

@@ -8,10 +8,10 @@ import sympy
 from hypothesis import given, settings
 
 import modeq
-from modeq.derive import by_lie_recursion, by_series, derive_field, field_ring
+from modeq.derivation.derive import by_lie_recursion, by_series, derive_field, field_ring
+from modeq.derivation.loss import H, Loss, VectorField
 from modeq.errors import InvalidLoss, InvalidMethod, InvalidOrder
-from modeq.loss import H, Loss, VectorField
-from modeq.methods import GradientDescent, as_method
+from modeq.methods.named import GradientDescent, as_method
 from modeq.testing import assert_follows, losses, tableaux, vector_fields
 
 EXPLICIT = ["gradient-descent", "explicit-midpoint", "heun", "extragradient", "rk4"]

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modeq.drawing import layout, mark, tree_latex, tree_svg, tree_text
+from modeq.algebra.drawing import layout, mark, tree_latex, tree_svg, tree_text
+from modeq.algebra.notation import field_names, signed_formula
+from modeq.algebra.trees import RootedTree, rooted_trees
 from modeq.errors import InvalidValue
-from modeq.notation import field_names, signed_formula
-from modeq.trees import RootedTree, rooted_trees
 
 LEAF = RootedTree()
 TREES = [tree for order in range(1, 8) for tree in rooted_trees(order)]

@@ -8,14 +8,14 @@ import sympy
 
 import modeq
 import modeq.testing
-from modeq.epochs import (
+from modeq.errors import InvalidMethod
+from modeq.methods.epochs import (
     CyclicEpoch,
     EpochWithReplacement,
     PairedReversal,
     SequentialUpdates,
     ShuffledEpoch,
 )
-from modeq.errors import InvalidMethod
 
 
 class Powers:

@@ -6,9 +6,9 @@ import pytest
 import sympy
 
 import modeq
+from modeq.derivation.loss import H, Loss
 from modeq.errors import InvalidLoss, InvalidMethod, InvalidOrder
-from modeq.loss import H, Loss
-from modeq.methods import GradientDescent
+from modeq.methods.named import GradientDescent
 
 x, y = sympy.symbols("x y")
 

@@ -7,8 +7,8 @@ import pytest
 import sympy
 from hypothesis import given, settings
 
-from modeq.evaluate import SeriesEvaluator, SeriesField
-from modeq.power_series import PowerSeries
+from modeq.algebra.power_series import PowerSeries
+from modeq.derivation.evaluate import SeriesEvaluator, SeriesField
 from modeq.testing import losses
 
 t, x, y = sympy.symbols("t x y", real=True)

@@ -10,9 +10,9 @@ from hypothesis import strategies as st
 
 import modeq
 from modeq import problems
+from modeq.derivation.loss import Loss, VectorField
 from modeq.errors import DidNotConverge, FlowError, InvalidPoint, InvalidStep, MissingParameter
-from modeq.flow import check_steps
-from modeq.loss import Loss, VectorField
+from modeq.flows.flow import check_steps
 from modeq.testing import losses, starts, tableaux
 
 SOLUTIONS = [

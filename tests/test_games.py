@@ -10,7 +10,7 @@ import sympy
 
 import modeq
 from modeq.errors import InvalidLoss, InvalidMethod
-from modeq.games import Game
+from modeq.sampling.games import Game
 
 x, y, alpha, lam = sympy.symbols("x y alpha lam")
 h = sympy.Symbol("h", positive=True)

@@ -8,8 +8,8 @@ import pytest
 import sympy
 
 import modeq
+from modeq.derivation.loss import VectorField
 from modeq.errors import InvalidLoss, NotHamiltonian
-from modeq.loss import VectorField
 
 p, q, k = sympy.symbols("p q k")
 HALF = Fraction(1, 2)

@@ -9,19 +9,19 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import modeq
+from modeq.derivation.loss import H
+from modeq.derivation.multiples import multiple
+from modeq.derivation.ring import DifferentialRing
 from modeq.errors import InvalidLoss, InvalidValue
-from modeq.flow_laws import FORCE, NORM, SUM
-from modeq.invariance import scale_invariance, translation_invariance
-from modeq.invariance_laws import Laws
-from modeq.invariant_losses import (
+from modeq.invariants.flow_laws import FORCE, NORM, SUM
+from modeq.invariants.invariance import scale_invariance, translation_invariance
+from modeq.invariants.invariance_laws import Laws
+from modeq.invariants.invariant_losses import (
     batch_normalized,
     softmax_last_layer,
     softmax_layer,
     weight_normalized,
 )
-from modeq.loss import H
-from modeq.multiples import multiple
-from modeq.ring import DifferentialRing
 
 LAM = sympy.Symbol("lam")
 SCALE = [(batch_normalized(), "w1 w2"), (weight_normalized(), "v1 v2")]

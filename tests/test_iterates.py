@@ -10,10 +10,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import modeq
+from modeq.derivation.loss import Loss, VectorField
 from modeq.errors import FlowError, InvalidMethod, InvalidPoint, MissingParameter
-from modeq.loss import Loss, VectorField
-from modeq.methods import HeavyBall, LinearMultistep, Nesterov, RungeKutta, as_method
-from modeq.named_multistep import NAMED
+from modeq.methods.named import HeavyBall, LinearMultistep, Nesterov, RungeKutta, as_method
+from modeq.methods.named_multistep import NAMED
 
 F = Fraction
 ALPHA, BETA = sympy.symbols("alpha beta")

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from modeq.errors import DidNotConverge, InvalidPoint, InvalidValue
-from modeq.krylov import top_eigenpairs
+from modeq.principal.krylov import top_eigenpairs
 
 
 def symmetric(dimension, seed=0):

@@ -8,11 +8,18 @@ import pytest
 import sympy
 
 from modeq import problems
-from modeq.derive import derive_field
+from modeq.derivation.derive import derive_field
+from modeq.derivation.loss import Loss, VectorField
 from modeq.errors import InvalidValue
-from modeq.latex import document, escaped, latex, printed_width, repr_latex, symbol_latex
-from modeq.loss import Loss, VectorField
-from modeq.methods import GradientDescent, as_method
+from modeq.methods.named import GradientDescent, as_method
+from modeq.presentation.latex import (
+    document,
+    escaped,
+    latex,
+    printed_width,
+    repr_latex,
+    symbol_latex,
+)
 
 FIRST, SECOND = (f"v1*tanh({data}*w1 + b1) + v2*tanh({data}*w2 + b2)" for data in (1, 2))
 NET = f"({FIRST} - 1)**2/2 + ({SECOND})**2/2"

@@ -7,8 +7,7 @@ import tree_oracle as oracle
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from modeq.errors import InvalidMethod, InvalidOrder, InvalidValue
-from modeq.laws import (
+from modeq.algebra.laws import (
     adjoint,
     compose,
     derivative,
@@ -23,12 +22,13 @@ from modeq.laws import (
     scaled,
     substitute,
 )
-from modeq.rows import RungeKuttaTable
-from modeq.rule_series import AbstractField, modified_equation, run
-from modeq.rules import runge_kutta
-from modeq.series import BSeries, exact_flow, identity
-from modeq.tree_table import tree_table_of
-from modeq.trees import RootedTree, rooted_trees
+from modeq.algebra.rows import RungeKuttaTable
+from modeq.algebra.rule_series import AbstractField, modified_equation, run
+from modeq.algebra.series import BSeries, exact_flow, identity
+from modeq.algebra.tree_table import tree_table_of
+from modeq.algebra.trees import RootedTree, rooted_trees
+from modeq.errors import InvalidMethod, InvalidOrder, InvalidValue
+from modeq.methods.rules import runge_kutta
 
 LEAF = RootedTree()
 ORDER = 3

@@ -7,7 +7,7 @@ from math import comb
 import numpy as np
 import pytest
 
-from modeq.logarithm import increment_weights, logarithm, logarithm_weights
+from modeq.algebra.logarithm import increment_weights, logarithm, logarithm_weights
 
 ORDERS = range(8)
 

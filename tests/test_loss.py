@@ -9,8 +9,8 @@ import sympy
 from hypothesis import given, settings
 
 import modeq
+from modeq.derivation.loss import H, Loss, VectorField, as_field
 from modeq.errors import InvalidLoss, InvalidOrder, InvalidValue, NotSmooth, ParseError
-from modeq.loss import H, Loss, VectorField, as_field
 from modeq.testing import losses
 
 x, y, a = sympy.symbols("x y a")

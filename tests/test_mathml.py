@@ -8,8 +8,8 @@ import sympy
 
 import modeq
 from modeq.errors import InvalidValue
-from modeq.latex import symbol_latex
-from modeq.mathml import mathml
+from modeq.presentation.latex import symbol_latex
+from modeq.reports.mathml import mathml
 
 HOSTILE = [
     "<script>",

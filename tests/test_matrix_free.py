@@ -4,8 +4,8 @@ import numpy as np
 import pytest
 
 from modeq.errors import DidNotConverge, InvalidPoint, InvalidStep, InvalidValue
-from modeq.matrix_free import principal_value
-from modeq.resummed import resummed_field
+from modeq.principal.matrix_free import principal_value
+from modeq.principal.resummed import resummed_field
 
 D = 150
 

@@ -8,7 +8,7 @@ import sympy
 
 import modeq
 from modeq.errors import InvalidData, ModeqError
-from modeq.methods import (
+from modeq.methods.named import (
     NAMED,
     AverageVectorField,
     HeavyBall,

@@ -7,9 +7,9 @@ import pytest
 import sympy
 from hypothesis import given
 
-from modeq.entries import exact
+from modeq.algebra.entries import exact
 from modeq.errors import InvalidMethod
-from modeq.methods import NAMED, CustomMethod, GradientDescent, RungeKutta, as_method
+from modeq.methods.named import NAMED, CustomMethod, GradientDescent, RungeKutta, as_method
 from modeq.testing import tableaux
 
 

@@ -11,9 +11,9 @@ from hypothesis import strategies as st
 
 import modeq
 from modeq.errors import InvalidLoss, InvalidMethod, InvalidOrder
-from modeq.minibatches import SAMPLINGS, Minibatches
-from modeq.optimizer import State
-from modeq.shuffling import shuffled_field
+from modeq.methods.optimizer import State
+from modeq.sampling.minibatches import SAMPLINGS, Minibatches
+from modeq.sampling.shuffling import shuffled_field
 
 x, y = sympy.symbols("x y")
 h = sympy.Symbol("h", positive=True)

@@ -6,8 +6,8 @@ import pytest
 import sympy
 
 from modeq.errors import InvalidMethod
-from modeq.methods import HeavyBall, LinearMultistep, Nesterov, as_method
-from modeq.named_multistep import NAMED
+from modeq.methods.named import HeavyBall, LinearMultistep, Nesterov, as_method
+from modeq.methods.named_multistep import NAMED
 
 F = Fraction
 A, B = sympy.symbols("a b")

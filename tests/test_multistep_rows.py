@@ -9,14 +9,14 @@ import tree_oracle as oracle
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from modeq.methods import NAMED, HeavyBall, Nesterov, as_method
-from modeq.multistep import LinearMultistep
-from modeq.multistep_rows import MultistepRows
-from modeq.rule_series import modified_equation
-from modeq.rules import runge_kutta
-from modeq.sweep import sweep
-from modeq.table import catalog
-from modeq.trees import RootedTree
+from modeq.algebra.multistep_rows import MultistepRows
+from modeq.algebra.rule_series import modified_equation
+from modeq.algebra.sweep import sweep
+from modeq.algebra.table import catalog
+from modeq.algebra.trees import RootedTree
+from modeq.methods.multistep import LinearMultistep
+from modeq.methods.named import NAMED, HeavyBall, Nesterov, as_method
+from modeq.methods.rules import runge_kutta
 
 CLASSICAL = [
     name

@@ -14,7 +14,7 @@ from modeq.networks.flows import FieldFlow, as_flow, bound, solve_flow
 from modeq.networks.principal import TopPrincipalFlow, complex_eigenpairs
 from modeq.networks.spectrum import hessian_eigenpairs
 from modeq.networks.vectors import FlatLoss, flattened
-from modeq.resummed import resummed_field
+from modeq.principal.resummed import resummed_field
 
 SMALL = tanh_network(hidden=2)
 QUADRATIC = quadratic([2.9, 1.4, 0.3, -0.2])

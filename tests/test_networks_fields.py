@@ -13,6 +13,7 @@ from scipy.integrate import solve_ivp
 
 import modeq
 from modeq import networks
+from modeq.algebra.logarithm import increment_weights
 from modeq.errors import (
     FlowError,
     InvalidLoss,
@@ -22,7 +23,6 @@ from modeq.errors import (
     InvalidValue,
     RoundOffWarning,
 )
-from modeq.logarithm import increment_weights
 
 jax = pytest.importorskip("jax", reason="jax is optional: pip install modeq[jax]")
 jnp = jax.numpy

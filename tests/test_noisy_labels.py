@@ -8,7 +8,7 @@ import sympy
 
 import modeq
 from modeq.errors import InvalidLoss, InvalidValue, ParseError
-from modeq.noisy_labels import label_noise
+from modeq.sampling.noisy_labels import label_noise
 
 X, Y, SIGMA = sympy.symbols("x y sigma")
 OUTPUTS = [X * Y, X**2 + Y, X - 2 * Y]

@@ -7,8 +7,7 @@ from fractions import Fraction
 import pytest
 import sympy
 
-from modeq.errors import InvalidValue
-from modeq.notation import (
+from modeq.algebra.notation import (
     differential,
     field_names,
     gradient,
@@ -17,7 +16,8 @@ from modeq.notation import (
     loss_index,
     signed_formula,
 )
-from modeq.trees import RootedTree, rooted_trees
+from modeq.algebra.trees import RootedTree, rooted_trees
+from modeq.errors import InvalidValue
 
 TREES = [tree for order in range(1, 8) for tree in rooted_trees(order)]
 COLORED = [tree for order in range(1, 5) for tree in rooted_trees(order, colors=3)]

@@ -10,10 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import modeq
-from modeq import numeric, problems
+from modeq import problems
+from modeq.derivation.loss import H, Loss, VectorField
 from modeq.errors import InvalidLoss, InvalidPoint, InvalidStep, InvalidValue, MissingParameter
-from modeq.loss import H, Loss, VectorField
-from modeq.numeric import as_points, check_step, gradient_field
+from modeq.flows import numeric
+from modeq.flows.numeric import as_points, check_step, gradient_field
 from modeq.testing import losses, starts
 
 EPSILON = np.finfo(float).eps

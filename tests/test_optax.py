@@ -5,7 +5,7 @@ import warnings
 import numpy as np
 import pytest
 
-from modeq.optimizer import State
+from modeq.methods.optimizer import State
 from modeq.optimizers import SGD, Adam, AdamW, Lion, Lookahead, OptimisticGradient, RMSProp
 
 REASON = "optax and jax are optional: pip install modeq[optax]"

@@ -7,8 +7,8 @@ import pytest
 import sympy
 
 from modeq.errors import InvalidMethod
-from modeq.functions import absolute, norm, power, sign, sqrt
-from modeq.optimizer import FRACTION_OF_ONE, POSITIVE, Interval, State, optimizer
+from modeq.methods.functions import absolute, norm, power, sign, sqrt
+from modeq.methods.optimizer import FRACTION_OF_ONE, POSITIVE, Interval, State, optimizer
 
 BETA = sympy.Symbol("beta")
 

@@ -10,10 +10,10 @@ import pytest
 import sympy
 
 import modeq
-from modeq.bias_correction import adam_counter_term
+from modeq.derivation.bias_correction import adam_counter_term
 from modeq.errors import InvalidMethod, InvalidPoint, NotSmooth
-from modeq.methods import HeavyBall, LinearMultistep, Nesterov, repeated
-from modeq.optimizer import State, optimizer
+from modeq.methods.named import HeavyBall, LinearMultistep, Nesterov, repeated
+from modeq.methods.optimizer import State, optimizer
 from modeq.optimizers import (
     NAMED_OPTIMIZERS,
     REFUSED,

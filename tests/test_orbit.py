@@ -10,12 +10,12 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 import modeq
-import modeq.methods
-from modeq.derive import derive_field
+import modeq.methods.named
+from modeq.derivation.derive import derive_field
+from modeq.derivation.loss import H, Loss, VectorField
 from modeq.errors import InvalidMethod
-from modeq.loss import H, Loss, VectorField
-from modeq.methods import HeavyBall, LinearMultistep, Nesterov, RungeKutta, as_method
-from modeq.named_multistep import NAMED, adams_bashforth, bdf
+from modeq.methods.named import HeavyBall, LinearMultistep, Nesterov, RungeKutta, as_method
+from modeq.methods.named_multistep import NAMED, adams_bashforth, bdf
 from modeq.testing import vector_fields
 
 F = Fraction
@@ -177,7 +177,7 @@ def test_a_wrong_field_is_refuted_at_its_power(power):
     elements = [list(vector) for vector in right.elements]
     elements[power][0] = elements[power][0] + right.ring.one
     wrong = type(right)(right.loss, right.method, 2, right.ring, tuple(map(tuple, elements)))
-    certificate = modeq.certify.certify(wrong)
+    certificate = modeq.derivation.certify.certify(wrong)
     assert not certificate
     assert certificate.satisfies_through == power
 
@@ -245,7 +245,7 @@ def test_high_orders_are_quick(make):
 
 
 AGREEING = [
-    *(name for name in modeq.methods.NAMED if name != "gradient-descent"),
+    *(name for name in modeq.methods.named.NAMED if name != "gradient-descent"),
     *(HeavyBall(F(1, 3)), Nesterov(F(-1, 2)), Nesterov(F(2), "parameters")),
     LinearMultistep([F(1, 5), F(-6, 5), 1], [1, F(1, 3)], [[F(-1, 2), F(3, 2), 0], [0, 2, -1]]),
 ]

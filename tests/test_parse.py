@@ -10,9 +10,9 @@ from hypothesis import event, given, reject
 from hypothesis import strategies as st
 from sympy import Rational, Symbol, pi
 
+from modeq.derivation.loss import Loss
+from modeq.derivation.parse import Limits, parse_expression, parse_names, symbol
 from modeq.errors import InvalidLoss, InvalidValue, NotSmooth, ParseError
-from modeq.loss import Loss
-from modeq.parse import Limits, parse_expression, parse_names, symbol
 
 SECONDS = 0.2
 

@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import modeq
+from modeq.derivation.loss import SplitField, VectorField
 from modeq.errors import InvalidMethod
-from modeq.loss import SplitField, VectorField
-from modeq.methods import NAMED_FOR_PARTS, as_method
-from modeq.partitioned import AdditiveRungeKutta
-from modeq.partitioned_tables import (
+from modeq.methods.named import NAMED_FOR_PARTS, as_method
+from modeq.methods.partitioned import AdditiveRungeKutta
+from modeq.methods.partitioned_tables import (
     AlternatingUpdates,
     ImexArs222,
     ImexEuler,

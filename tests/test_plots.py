@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 
 import modeq
-from modeq import panels, plots, problems
+from modeq import problems
 from modeq.errors import CannotWrite, FlowError, InvalidValue
+from modeq.presentation import panels, plots
 
 
 def picture(loss, orders, theta0=None, h=None, method="gradient-descent", steps=20):
@@ -184,7 +185,7 @@ def test_settings_of_the_user_neither_matter_nor_change(plane, tmp_path):
 
 def test_modeq_imports_matplotlib_only_for_a_picture_and_pyplot_never(tmp_path):
     code = (
-        "import sys, modeq.cli, modeq.plots; assert 'matplotlib' not in sys.modules;"
+        "import sys, modeq.cli, modeq.presentation.plots; assert 'matplotlib' not in sys.modules;"
         "modeq.cli.main(['check', 'x**2/2', '--at', '1', '--lr', '0.1', '--order', '0',"
         f" '--plot', {str(tmp_path / 'a.png')!r}]);"
         "assert 'matplotlib' in sys.modules; assert 'matplotlib.pyplot' not in sys.modules"

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 
 import modeq
 from modeq import problems
+from modeq.derivation.loss import H, VectorField
 from modeq.errors import NotAGradient
-from modeq.loss import H, VectorField
 from modeq.testing import losses
 
 POTENTIALS = [

@@ -8,7 +8,15 @@ import sympy
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modeq.power_series import PowerSeries, Vector, integral, is_absent, reciprocal, scaled, times
+from modeq.algebra.power_series import (
+    PowerSeries,
+    Vector,
+    integral,
+    is_absent,
+    reciprocal,
+    scaled,
+    times,
+)
 
 COUNT = 7
 FRACTIONS = st.fractions(-3, 3, max_denominator=5)

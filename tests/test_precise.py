@@ -7,11 +7,11 @@ import pytest
 import sympy
 
 import modeq
+from modeq.algebra.power_series import Vector
+from modeq.derivation.loss import VectorField
 from modeq.errors import FlowError
-from modeq.loss import VectorField
-from modeq.numeric import gradient_field
-from modeq.power_series import Vector
-from modeq.precise import Precision, flow, is_finite, norm
+from modeq.flows.numeric import gradient_field
+from modeq.flows.precise import Precision, flow, is_finite, norm
 
 
 def as_mpmath(entries, digits):

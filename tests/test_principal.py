@@ -9,11 +9,11 @@ from scipy.linalg import logm
 
 import modeq
 from modeq import problems
-from modeq.branches import logarithm
 from modeq.errors import FlowError, InvalidPoint, InvalidValue
-from modeq.principal import principal_flow
-from modeq.resummation import on_circles, reduced_trees
-from modeq.resummed import resummed_field
+from modeq.principal.branches import logarithm
+from modeq.principal.principal import principal_flow
+from modeq.principal.resummation import on_circles, reduced_trees
+from modeq.principal.resummed import resummed_field
 
 QUARTIC = "x**2/2 + x**4/4"
 BOWL = "x**2 + y**2/100"

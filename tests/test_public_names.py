@@ -42,15 +42,15 @@ def test_every_public_name_has_an_example(name):
 
 
 PRODUCERS = {
-    "Certificate": [modeq.certify.certify],
-    "OrderReport": [modeq.slopes.check],
-    "NumericField": [modeq.numeric.numeric_field],
-    "Trajectory": [modeq.flow.solve],
+    "Certificate": [modeq.derivation.certify.certify],
+    "OrderReport": [modeq.flows.slopes.check],
+    "NumericField": [modeq.flows.numeric.numeric_field],
+    "Trajectory": [modeq.flows.flow.solve],
     "Optimizer": [modeq.optimizer],
-    "Comparison": [modeq.comparison.compare],
-    "PrincipalFlow": [modeq.principal.principal_flow],
-    "FlowComparison": [modeq.flow_comparison.compare_flows],
-    "StabilityReport": [modeq.stability.stability_report],
+    "Comparison": [modeq.flows.comparison.compare],
+    "PrincipalFlow": [modeq.principal.principal.principal_flow],
+    "FlowComparison": [modeq.principal.flow_comparison.compare_flows],
+    "StabilityReport": [modeq.principal.stability.stability_report],
     "DiscretizationError": [modeq.discretization_error],
     "Truncation": [modeq.optimal_truncation],
     "Invariance": [modeq.scale_invariance],

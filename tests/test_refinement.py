@@ -5,9 +5,9 @@ import pytest
 
 import modeq
 from modeq import problems
+from modeq.accuracy.refinement import step_refinement
 from modeq.errors import FlowError, InvalidPoint, InvalidStep, InvalidValue
-from modeq.fully_connected import FullyConnected, digits
-from modeq.refinement import step_refinement
+from modeq.small_networks.fully_connected import FullyConnected, digits
 
 
 def small_network(activation):

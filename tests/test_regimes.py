@@ -6,7 +6,7 @@ import sympy
 
 import modeq
 from modeq.errors import InvalidLoss, InvalidMethod, InvalidStep, MissingParameter
-from modeq.regimes import multipliers_of, stability_regimes
+from modeq.reports.regimes import multipliers_of, stability_regimes
 
 BOWL = "x**2 - y**2/10"  # eigenvalues 2 and -1/5
 

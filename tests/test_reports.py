@@ -18,7 +18,8 @@ from matplotlib.figure import Figure
 
 import modeq
 from modeq import files
-from modeq.document import (
+from modeq.errors import CannotWrite, InvalidOrder, InvalidPoint, InvalidStep, InvalidValue
+from modeq.reports.document import (
     Document,
     Finding,
     Math,
@@ -29,11 +30,10 @@ from modeq.document import (
     Text,
     Typed,
 )
-from modeq.document_latex import latex_of
-from modeq.document_markdown import markdown_of
-from modeq.errors import CannotWrite, InvalidOrder, InvalidPoint, InvalidStep, InvalidValue
-from modeq.page import html_of, page
-from modeq.reports import Report
+from modeq.reports.document_latex import latex_of
+from modeq.reports.document_markdown import markdown_of
+from modeq.reports.page import html_of, page
+from modeq.reports.report import Report
 
 SECTIONS = [
     *("loss", "coordinates", "universal", "modified-loss", "certificate", "order-check"),
@@ -194,7 +194,7 @@ BLOCKS = (
     Table((HOSTILE, "b"), ((HOSTILE, HOSTILE),), HOSTILE),
     Missing(HOSTILE),
     Finding(True, HOSTILE),
-    modeq.document.Code(HOSTILE, "text"),
+    modeq.reports.document.Code(HOSTILE, "text"),
 )
 
 

@@ -12,8 +12,8 @@ import pytest
 import sympy
 
 import modeq
-from modeq.digits import to_digits
-from modeq.plots import rendered
+from modeq.derivation.digits import to_digits
+from modeq.presentation.plots import rendered
 
 LOSSES = [
     ("(1 - x)**2 + 100*(y - x**2)**2", 3, "gradient-descent"),

@@ -8,17 +8,17 @@ import pytest
 import sympy
 
 import modeq
+from modeq.algebra.trees import RootedTree
 from modeq.errors import InvalidMethod
-from modeq.fork_sum import fork_by_steps, fork_sum
-from modeq.recurrence import recurrence_of
-from modeq.resummation import (
+from modeq.principal.fork_sum import fork_by_steps, fork_sum
+from modeq.principal.recurrence import recurrence_of
+from modeq.principal.resummation import (
     coefficient,
     coefficients,
     on_circles,
     reduced_trees,
     symbolic_coefficient,
 )
-from modeq.trees import RootedTree
 
 ORDER = 8
 FORK = reduced_trees(1)[0]
@@ -53,7 +53,7 @@ def exact_power_series(tree, weights, method):
 
 def measured_power_series(tree, weights, method, count, radius=0.02, nodes=64):
     """Return the same from the closed form, by Cauchy's integrals with many digits."""
-    recurrence = recurrence_of(modeq.methods.as_method(method))
+    recurrence = recurrence_of(modeq.methods.named.as_method(method))
     with mpmath.workdps(60):
         turn = [mpmath.expjpi(mpmath.mpf(2 * k + 1) / nodes) for k in range(nodes)]
         values = []

@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import modeq
+from modeq.derivation.loss import Loss
+from modeq.derivation.ring import DifferentialRing
 from modeq.errors import ModeqWarning
-from modeq.loss import Loss
-from modeq.ring import DifferentialRing
 from modeq.testing import losses
 
 x, y, a = sympy.symbols("x y a", real=True)

@@ -9,9 +9,8 @@ import tree_oracle as oracle
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modeq.methods import as_method
-from modeq.numerators import field_numerators
-from modeq.rows import (
+from modeq.algebra.numerators import field_numerators
+from modeq.algebra.rows import (
     EXACT,
     MAX_TERMS,
     WRAPPED,
@@ -23,7 +22,8 @@ from modeq.rows import (
     map_form,
     modulo,
 )
-from modeq.table import Catalog
+from modeq.algebra.table import Catalog
+from modeq.methods.named import as_method
 
 EULER = RungeKuttaTable([[[0]]], [[1]])
 LARGEST_PRIME = 4194301

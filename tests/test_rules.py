@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from modeq.errors import DidNotConverge
-from modeq.rules import fixed_point, is_explicit, linear_multistep, runge_kutta
+from modeq.methods.rules import fixed_point, is_explicit, linear_multistep, runge_kutta
 
 HALF = Fraction(1, 2)
 TABLEAUX = {

@@ -5,9 +5,9 @@ import pytest
 import sympy
 
 import modeq
+from modeq.derivation.schedules import scheduled
 from modeq.errors import InvalidLoss
 from modeq.optimizers import Adam, EMAMomentum
-from modeq.schedules import scheduled
 
 LOSS = modeq.Loss("x**4/4 + x**2*y/2 + lam*y**2", variables="x y")
 T = sympy.Symbol("t")

@@ -11,13 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from modeq import problems
-from modeq.derive import ModifiedField, derive_field
+from modeq.derivation.derive import ModifiedField, derive_field
+from modeq.derivation.loss import Loss, VectorField
+from modeq.derivation.parse import parse_expression
 from modeq.errors import InvalidData
-from modeq.formula import fault, formula, monomial_bound, written_names
-from modeq.loss import Loss, VectorField
-from modeq.methods import CustomMethod, GradientDescent, RungeKutta, as_method
-from modeq.parse import parse_expression
-from modeq.serialize import from_json, to_json
+from modeq.methods.named import CustomMethod, GradientDescent, RungeKutta, as_method
+from modeq.presentation.formula import fault, formula, monomial_bound, written_names
+from modeq.presentation.serialize import from_json, to_json
 
 LOSSES = [
     "(1 - x)**2 + 100*(y - x**2)**2",

@@ -10,11 +10,11 @@ import sympy
 from hypothesis import given
 from hypothesis import strategies as st
 
+from modeq.algebra.notation import differential
+from modeq.algebra.rule_series import modified_equation
+from modeq.algebra.series import BSeries, exact_flow
+from modeq.algebra.trees import RootedTree, rooted_trees
 from modeq.errors import InvalidLoss, InvalidMethod, InvalidOrder, InvalidTree, InvalidValue
-from modeq.notation import differential
-from modeq.rule_series import modified_equation
-from modeq.series import BSeries, exact_flow
-from modeq.trees import RootedTree, rooted_trees
 
 LEAF = RootedTree()
 TALL2 = RootedTree([LEAF])

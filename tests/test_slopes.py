@@ -8,11 +8,11 @@ import pytest
 
 import modeq
 from modeq import problems
-from modeq.derive import derive_field
+from modeq.derivation.derive import derive_field
+from modeq.derivation.loss import Loss, VectorField
 from modeq.errors import FlowError, InvalidPoint, InvalidStep, InvalidValue, MissingParameter
-from modeq.loss import Loss, VectorField
-from modeq.methods import as_method
-from modeq.slopes import check
+from modeq.flows.slopes import check
+from modeq.methods.named import as_method
 
 CASES = [
     (name, order) for name in problems.ALL for order in range(3 if name == "tanh-network" else 4)

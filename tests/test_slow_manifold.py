@@ -8,8 +8,8 @@ import sympy
 
 import modeq
 from modeq.errors import InvalidMethod, InvalidPoint
-from modeq.functions import norm, sqrt
-from modeq.optimizer import optimizer
+from modeq.methods.functions import norm, sqrt
+from modeq.methods.optimizer import optimizer
 
 BETA, RHO, EPS = sympy.symbols("beta rho epsilon")
 x, y = sympy.symbols("x y")

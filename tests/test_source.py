@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 import sympy
 
-from modeq.derive import derive_field
+from modeq.derivation.derive import derive_field
+from modeq.derivation.loss import Loss, VectorField
 from modeq.errors import InvalidValue, MissingParameter
-from modeq.loss import Loss, VectorField
-from modeq.methods import CustomMethod, GradientDescent, as_method
-from modeq.numeric import numeric_field
-from modeq.source import to_python
+from modeq.flows.numeric import numeric_field
+from modeq.methods.named import CustomMethod, GradientDescent, as_method
+from modeq.presentation.source import to_python
 
 LOSSES = [
     Loss("(1 - x)**2 + 100*(y - x**2)**2"),

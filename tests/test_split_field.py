@@ -6,8 +6,8 @@ import pytest
 import sympy
 
 import modeq
+from modeq.derivation.loss import Loss, SplitField, VectorField
 from modeq.errors import InvalidData, InvalidLoss, NotSmooth, ParseError
-from modeq.loss import Loss, SplitField, VectorField
 
 x, y, a = sympy.symbols("x y a")
 PENDULUM = VectorField(["-sin(q)", "p"], variables="p q")

@@ -7,11 +7,16 @@ import pytest
 import sympy
 
 import modeq
-from modeq.drift import adjusted_rate, run_drift
 from modeq.errors import FlowError, InvalidLoss, InvalidPoint, InvalidStep, InvalidValue
-from modeq.rate_comparison import compare_rates
-from modeq.stability import multiplier_of_flow, regime
-from modeq.stability_plots import flows_figure, panels_figure, rates_figure, stability_figure
+from modeq.presentation.stability_plots import (
+    flows_figure,
+    panels_figure,
+    rates_figure,
+    stability_figure,
+)
+from modeq.principal.drift import adjusted_rate, run_drift
+from modeq.principal.rate_comparison import compare_rates
+from modeq.principal.stability import multiplier_of_flow, regime
 
 TOY = "(x*y - 1)**2/2"
 SADDLE = "x**2/2 - y**2/10"

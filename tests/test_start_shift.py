@@ -11,12 +11,12 @@ import pytest
 import sympy
 
 import modeq
+from modeq.derivation.loss import Loss, as_field
+from modeq.derivation.start_shift import as_optimizer, start_series
 from modeq.errors import InvalidMethod
-from modeq.flow import integrate
-from modeq.functions import sqrt
-from modeq.loss import Loss, as_field
-from modeq.optimizer import optimizer
-from modeq.start_shift import as_optimizer, start_series
+from modeq.flows.flow import integrate
+from modeq.methods.functions import sqrt
+from modeq.methods.optimizer import optimizer
 
 BETA = sympy.Symbol("beta")
 HALF = Fraction(1, 2)
@@ -103,7 +103,7 @@ def test_memory_that_forgets_at_once_is_refused():
 
 @pytest.mark.parametrize(
     "method",
-    [modeq.methods.as_method("bdf-2"), modeq.methods.as_method("adams-bashforth-3")],
+    [modeq.methods.named.as_method("bdf-2"), modeq.methods.named.as_method("adams-bashforth-3")],
     ids=["bdf-2", "adams-bashforth-3"],
 )
 def test_only_explicit_two_step_methods_become_optimizers(method):

@@ -7,14 +7,14 @@ import sympy
 import tree_oracle as oracle
 from hypothesis import given
 
+from modeq.algebra.laws import adjoint, compose, flow, modified_equation_of
+from modeq.algebra.series import BSeries, exact_flow, identity
+from modeq.algebra.structure import Verdict, first_nonzero
+from modeq.algebra.table import catalog
+from modeq.algebra.trees import RootedTree, rooted_trees
+from modeq.derivation.universal import method_series, modified_equation
 from modeq.errors import InvalidValue
-from modeq.laws import adjoint, compose, flow, modified_equation_of
-from modeq.methods import HeavyBall, RungeKutta
-from modeq.series import BSeries, exact_flow, identity
-from modeq.structure import Verdict, first_nonzero
-from modeq.table import catalog
-from modeq.trees import RootedTree, rooted_trees
-from modeq.universal import method_series, modified_equation
+from modeq.methods.named import HeavyBall, RungeKutta
 
 LEAF = RootedTree()
 TALL2 = RootedTree([LEAF])

@@ -9,7 +9,7 @@ import sympy
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from modeq.surds import Surd, square_root
+from modeq.algebra.surds import Surd, square_root
 
 RATIONALS = st.fractions(-3, 3, max_denominator=4)
 

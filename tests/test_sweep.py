@@ -9,16 +9,22 @@ import tree_oracle as oracle
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modeq import numerators, sweep
-from modeq.methods import as_method
-from modeq.numerators import MAX_PRIMES, combined, field_numerators, largest_primes, primes_needed
-from modeq.partitioned import additive_runge_kutta
-from modeq.partitioned_tables import NAMED
-from modeq.rows import EXACT, WRAPPED, RungeKuttaRows, RungeKuttaTable, map_form, modulo
-from modeq.rule_series import AbstractField, modified_equation, run
-from modeq.rules import runge_kutta
-from modeq.series import BSeries, identity
-from modeq.table import Catalog, catalog
+from modeq.algebra import numerators, sweep
+from modeq.algebra.numerators import (
+    MAX_PRIMES,
+    combined,
+    field_numerators,
+    largest_primes,
+    primes_needed,
+)
+from modeq.algebra.rows import EXACT, WRAPPED, RungeKuttaRows, RungeKuttaTable, map_form, modulo
+from modeq.algebra.rule_series import AbstractField, modified_equation, run
+from modeq.algebra.series import BSeries, identity
+from modeq.algebra.table import Catalog, catalog
+from modeq.methods.named import as_method
+from modeq.methods.partitioned import additive_runge_kutta
+from modeq.methods.partitioned_tables import NAMED
+from modeq.methods.rules import runge_kutta
 
 EULER = RungeKuttaTable([[[0]]], [[1]])
 PRIME = 4194301

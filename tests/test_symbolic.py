@@ -10,20 +10,20 @@ import sympy
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from modeq.methods import AverageVectorField, HeavyBall, LinearMultistep, Nesterov, RungeKutta
-from modeq.notation import differential
-from modeq.partitioned import AdditiveRungeKutta
-from modeq.series import BSeries
-from modeq.splitting import Splitting
-from modeq.surds import square_root
-from modeq.symbolic import _degree, _newton_to_monomial, interpolated, number_field
-from modeq.universal import (
+from modeq.algebra.notation import differential
+from modeq.algebra.series import BSeries
+from modeq.algebra.surds import square_root
+from modeq.derivation.symbolic import _degree, _newton_to_monomial, interpolated, number_field
+from modeq.derivation.universal import (
     _over_number_field,
     _rational,
     method_series,
     modified_equation,
     modifying_integrator,
 )
+from modeq.methods.named import AverageVectorField, HeavyBall, LinearMultistep, Nesterov, RungeKutta
+from modeq.methods.partitioned import AdditiveRungeKutta
+from modeq.methods.splitting import Splitting
 
 beta, s, t = sympy.symbols("beta s t")
 

@@ -8,8 +8,7 @@ import tree_oracle as oracle
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modeq.errors import InvalidOrder
-from modeq.table import (
+from modeq.algebra.table import (
     INT64_MAX,
     Catalog,
     Structure,
@@ -18,7 +17,8 @@ from modeq.table import (
     physical_memory,
     tree_counts,
 )
-from modeq.trees import RootedTree, rooted_trees
+from modeq.algebra.trees import RootedTree, rooted_trees
+from modeq.errors import InvalidOrder
 
 CATALOGS = [(1, 1), (2, 1), (3, 1), (8, 1), (1, 2), (2, 3), (6, 2), (4, 3)]
 

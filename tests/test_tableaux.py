@@ -9,10 +9,10 @@ import sympy
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modeq.collocation import AverageVectorField, collocation
-from modeq.entries import vanishes
+from modeq.algebra.entries import vanishes
 from modeq.errors import InvalidMethod
-from modeq.methods import GradientDescent, RungeKutta, adjoint, as_method, composed, repeated
+from modeq.methods.collocation import AverageVectorField, collocation
+from modeq.methods.named import GradientDescent, RungeKutta, adjoint, as_method, composed, repeated
 from modeq.testing import tableaux
 
 F = Fraction

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 import modeq
 from modeq.errors import InvalidLoss
-from modeq.tasks import TaskSteps, joint_step, sequential_steps
+from modeq.sampling.tasks import TaskSteps, joint_step, sequential_steps
 
 x, y = sympy.symbols("x y")
 h = sympy.Symbol("h", positive=True)

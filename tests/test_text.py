@@ -5,13 +5,13 @@ import re
 import pytest
 import sympy
 
-from modeq.derive import derive_field
+from modeq.derivation.derive import derive_field
+from modeq.derivation.loss import Loss, VectorField
+from modeq.derivation.parse import parse_expression
 from modeq.errors import InvalidValue
-from modeq.loss import Loss, VectorField
-from modeq.markdown import escaped, markdown, snippet
-from modeq.methods import CustomMethod, GradientDescent, RungeKutta, as_method
-from modeq.parse import parse_expression
-from modeq.text import WIDTH, text
+from modeq.methods.named import CustomMethod, GradientDescent, RungeKutta, as_method
+from modeq.presentation.markdown import escaped, markdown, snippet
+from modeq.presentation.text import WIDTH, text
 
 FIRST, SECOND = (f"v1*tanh({data}*w1 + b1) + v2*tanh({data}*w2 + b2)" for data in (1, 2))
 NET = f"({FIRST} - 1)**2/2 + ({SECOND})**2/2"

@@ -13,13 +13,13 @@ import pytest
 import sympy
 from matplotlib.collections import LineCollection
 
-from modeq.drawing import mark, tree_svg
+from modeq.algebra.drawing import mark, tree_svg
+from modeq.algebra.rule_series import modified_equation
+from modeq.algebra.series import BSeries, exact_flow
+from modeq.algebra.trees import RootedTree, rooted_trees
 from modeq.errors import InvalidTree, InvalidValue
-from modeq.plots import save
-from modeq.rule_series import modified_equation
-from modeq.series import BSeries, exact_flow
-from modeq.tree_plots import plot_trees, series_table
-from modeq.trees import RootedTree, rooted_trees
+from modeq.presentation.plots import save
+from modeq.presentation.tree_plots import plot_trees, series_table
 
 LEAF = RootedTree()
 EULER = modified_equation(lambda y, f, h: y + h * f(y), order=4)
@@ -126,7 +126,7 @@ def test_the_settings_of_the_user_do_not_change_the_figure(tmp_path):
 
 def test_pyplot_is_not_imported():
     program = (
-        "import sys, modeq.tree_plots as t, modeq.trees as r\n"
+        "import sys, modeq.presentation.tree_plots as t, modeq.algebra.trees as r\n"
         "assert 'matplotlib' not in sys.modules\n"
         "t.plot_trees(r.rooted_trees(3))\n"
         "assert 'matplotlib.pyplot' not in sys.modules"

@@ -9,15 +9,15 @@ import tree_oracle as oracle
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modeq import sweep
+from modeq.algebra import sweep
+from modeq.algebra.notation import differential
+from modeq.algebra.rows import RungeKuttaTable
+from modeq.algebra.rule_series import modified_equation
+from modeq.algebra.table import physical_memory, tree_counts
+from modeq.algebra.tree_table import sweep_bytes, tree_blocks, tree_table_of
+from modeq.algebra.trees import RootedTree, rooted_trees
 from modeq.errors import InvalidOrder, InvalidTree
-from modeq.methods import as_method
-from modeq.notation import differential
-from modeq.rows import RungeKuttaTable
-from modeq.rule_series import modified_equation
-from modeq.table import physical_memory, tree_counts
-from modeq.tree_table import sweep_bytes, tree_blocks, tree_table_of
-from modeq.trees import RootedTree, rooted_trees
+from modeq.methods.named import as_method
 
 LEAF = RootedTree()
 EULER = RungeKuttaTable([[[0]]], [[1]])

@@ -10,8 +10,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from modeq.algebra.trees import RootedTree, check_order, rooted_trees
 from modeq.errors import InvalidOrder, InvalidTree, InvalidValue
-from modeq.trees import RootedTree, check_order, rooted_trees
 
 LEAF = RootedTree()
 CHAIN = range(1, 1001)

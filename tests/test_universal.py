@@ -6,14 +6,10 @@ import pytest
 import sympy
 import tree_oracle as oracle
 
-from modeq import laws, rule_series, series, table
-from modeq.errors import InvalidMethod, InvalidOrder
-from modeq.methods import NAMED, NAMED_FOR_PARTS, CustomMethod, HeavyBall, RungeKutta, as_method
-from modeq.partitioned import AdditiveRungeKutta
-from modeq.series import BSeries, exact_flow, identity
-from modeq.splitting import Splitting
-from modeq.trees import rooted_trees
-from modeq.universal import (
+from modeq.algebra import laws, rule_series, series, table
+from modeq.algebra.series import BSeries, exact_flow, identity
+from modeq.algebra.trees import rooted_trees
+from modeq.derivation.universal import (
     adjoint,
     blocks_of_trees,
     method_series,
@@ -22,6 +18,17 @@ from modeq.universal import (
     order_of_accuracy,
     tree_table,
 )
+from modeq.errors import InvalidMethod, InvalidOrder
+from modeq.methods.named import (
+    NAMED,
+    NAMED_FOR_PARTS,
+    CustomMethod,
+    HeavyBall,
+    RungeKutta,
+    as_method,
+)
+from modeq.methods.partitioned import AdditiveRungeKutta
+from modeq.methods.splitting import Splitting
 
 ORDERS = {
     **dict.fromkeys(["gradient-descent", "euler", "implicit-euler", "proximal-point"], 1),

@@ -6,12 +6,12 @@ import pytest
 import sympy
 
 import modeq
-from modeq.derive import derive_field, leading_field
+from modeq.derivation.derive import derive_field, leading_field
+from modeq.derivation.lie import lie_recursion
+from modeq.derivation.loss import Loss
+from modeq.derivation.workload import MAX_TERMS, check_terms, estimated_terms, most_terms
 from modeq.errors import ExceedsLimit, InvalidOrder
-from modeq.lie import lie_recursion
-from modeq.loss import Loss
-from modeq.methods import as_method
-from modeq.workload import MAX_TERMS, check_terms, estimated_terms, most_terms
+from modeq.methods.named import as_method
 
 ROSENBROCK = "(1 - x)**2 + 100*(y - x**2)**2"
 NETWORK = "(v1*tanh(w1*x0 + b1) + v2*tanh(w2*x0 + b2) - y0)**2/2"
@@ -63,7 +63,7 @@ def test_symbols_of_a_method_are_counted():
 def test_a_network_of_order_nine_is_refused_before_it_is_derived(monkeypatch):
     derived = []
     monkeypatch.setattr(
-        modeq.workload, "lie_recursion",
+        modeq.derivation.workload, "lie_recursion",
         lambda ring, step, order: derived.append(order) or lie_recursion(ring, step, order),
     )  # fmt: skip
     with pytest.raises(ExceedsLimit, match=r"order=9 means about \d+,\d{3},\d{3} terms") as caught:
@@ -79,7 +79,7 @@ def test_a_larger_limit_lets_the_work_go_on():
 
 
 def test_what_cannot_be_many_terms_is_not_probed(monkeypatch):
-    monkeypatch.setattr(modeq.workload, "lie_recursion", None)
+    monkeypatch.setattr(modeq.derivation.workload, "lie_recursion", None)
     assert modeq.derive("x**4/4", 5).order == 5
 
 

@@ -17,10 +17,10 @@ from pathlib import Path
 from papers import paper_sections
 from scripts import Run, Script, known_scripts
 
-from modeq.document import Document, Fact, Section
 from modeq.errors import ModeqError
 from modeq.files import require_writable, write_atomically
-from modeq.page import page
+from modeq.reports.document import Document, Fact, Section
+from modeq.reports.page import page
 
 
 def main(words: Sequence[str] | None = None) -> int:

@@ -6,9 +6,9 @@ from functools import partial
 import sympy
 
 import modeq
-from modeq.latex import expression_printer
-from modeq.report_formulas import series_formula, sum_formula
-from modeq.schedules import scheduled
+from modeq.derivation.schedules import scheduled
+from modeq.presentation.latex import expression_printer
+from modeq.reports.report_formulas import series_formula, sum_formula
 
 BETA = sympy.Symbol("beta")
 

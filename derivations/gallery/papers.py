@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import NamedTuple
 
-from modeq.document import Cell, Section, Table, Text, Typed
+from modeq.reports.document import Cell, Section, Table, Text, Typed
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -32,7 +32,7 @@ PAPERS: dict[str, tuple[Claim, ...]] = {
         Claim(
             "Gradient descent follows gradient flow on L + h/4 |∇L|², up to h",
             EXTENDED,
-            ("derivations/implicit_gradient_regularization.py", "modeq/potential.py"),
+            ("derivations/implicit_gradient_regularization.py", "modeq/derivation/potential.py"),
             "to any order, with a proof; from h² on there is no modified loss, shown by a witness",
         ),
         Claim(
@@ -64,7 +64,7 @@ PAPERS: dict[str, tuple[Claim, ...]] = {
         Claim(
             "A fixed order of the minibatches adds terms that are no gradient",
             EXTENDED,
-            ("derivations/random_shuffling.py", "modeq/shuffling.py"),
+            ("derivations/random_shuffling.py", "modeq/sampling/shuffling.py"),
             "all orders, reversed epochs, and the mean over orders at ε², which is no gradient",
         ),
         Claim(
@@ -78,7 +78,7 @@ PAPERS: dict[str, tuple[Claim, ...]] = {
         Claim(
             "The counter terms ξ₀, ξ₁, ξ₂, … by recursion",
             EXTENDED,
-            ("derivations/equation_of_motion.py", "modeq/universal.py"),
+            ("derivations/equation_of_motion.py", "modeq/derivation/universal.py"),
             "the tree forms of ξ₃ and ξ₄, and of any order by the table of all trees",
         ),
         Claim(
@@ -90,13 +90,13 @@ PAPERS: dict[str, tuple[Claim, ...]] = {
         Claim(
             "The decay of the norm of scale-invariant layers under weight decay",
             EXTENDED,
-            ("derivations/scale_invariant_layer.py", "modeq/invariance.py"),
+            ("derivations/scale_invariant_layer.py", "modeq/invariants/invariance.py"),
             "to all orders, with the exact law of gradient descent beside",
         ),
         Claim(
             "The decay of the sum of translation-invariant layers",
             EXTENDED,
-            ("derivations/translation_invariant_layer.py", "modeq/invariance.py"),
+            ("derivations/translation_invariant_layer.py", "modeq/invariants/invariance.py"),
             "to all orders",
         ),
         Claim(
@@ -110,14 +110,14 @@ PAPERS: dict[str, tuple[Claim, ...]] = {
         Claim(
             "Drift terms of simultaneous updates",
             EXTENDED,
-            ("derivations/two_player_games.py", "modeq/games.py"),
+            ("derivations/two_player_games.py", "modeq/sampling/games.py"),
             "one joint field of both players to any order; with different rates the field with a "
             "clock for each player is of one order less",
         ),
         Claim(
             "Drift terms of alternating updates",
             EXTENDED,
-            ("derivations/two_player_games.py", "modeq/games.py"),
+            ("derivations/two_player_games.py", "modeq/sampling/games.py"),
             "as above; on the bilinear game a modified Hamiltonian to all orders of the series",
         ),
         Claim(
@@ -152,7 +152,7 @@ PAPERS: dict[str, tuple[Claim, ...]] = {
         Claim(
             "A learning rate below which gradient descent stays within ε of gradient flow",
             EXTENDED,
-            ("derivations/gradient_flow_bound.py", "modeq/bounds.py"),
+            ("derivations/gradient_flow_bound.py", "modeq/accuracy/bounds.py"),
             "certified by interval arithmetic, and for the flow of any order",
         ),
         Claim(
@@ -164,13 +164,13 @@ PAPERS: dict[str, tuple[Claim, ...]] = {
         Claim(
             "The curvature of deep linear networks from below, and their end-to-end dynamics",
             REPRODUCED,
-            ("derivations/deep_linear_network.py", "modeq/linear_networks.py"),
+            ("derivations/deep_linear_network.py", "modeq/small_networks/linear_networks.py"),
             "",
         ),
         Claim(
             "Balance is kept by gradient flow",
             EXTENDED,
-            ("derivations/conserved.py", "modeq/conservation.py"),
+            ("derivations/conserved.py", "modeq/invariants/conservation.py"),
             "all conserved quadratic forms are found, and how fast gradient descent loses them",
         ),
         Claim(
@@ -190,13 +190,13 @@ PAPERS: dict[str, tuple[Claim, ...]] = {
         Claim(
             "Tasks together: the conflict term h/2 g₁·g₂",
             REPRODUCED,
-            ("derivations/continual_learning.py", "modeq/tasks.py"),
+            ("derivations/continual_learning.py", "modeq/sampling/tasks.py"),
             "",
         ),
         Claim(
             "Tasks in turn: the Lie bracket of the gradients",
             EXTENDED,
-            ("derivations/continual_learning.py", "modeq/tasks.py"),
+            ("derivations/continual_learning.py", "modeq/sampling/tasks.py"),
             "on quadratics it turns, and there is no modified loss unless the Hessians commute",
         ),
     ),
@@ -221,7 +221,7 @@ PAPERS: dict[str, tuple[Claim, ...]] = {
         Claim(
             "The equations of weak order one and two of SGD",
             EXTENDED,
-            ("derivations/stochastic_gradient.py", "modeq/stochastic.py"),
+            ("derivations/stochastic_gradient.py", "modeq/sampling/stochastic.py"),
             "the generator to any order, and the power of h at which it is no diffusion",
         ),
         Claim(
@@ -238,7 +238,11 @@ PAPERS: dict[str, tuple[Claim, ...]] = {
         Claim(
             "The modifying integrator, and its series by the substitution law",
             REPRODUCED,
-            ("derivations/implicit_midpoint.py", "modeq/laws.py", "modeq/universal.py"),
+            (
+                "derivations/implicit_midpoint.py",
+                "modeq/algebra/laws.py",
+                "modeq/derivation/universal.py",
+            ),
             "for every method with a table, to any order",
         ),
         Claim(
@@ -252,7 +256,7 @@ PAPERS: dict[str, tuple[Claim, ...]] = {
         Claim(
             "The central flow of gradient descent with one eigenvalue at the edge of stability",
             PARTLY,
-            ("derivations/edge_of_stability_toy.py", "modeq/central.py"),
+            ("derivations/edge_of_stability_toy.py", "modeq/principal/central.py"),
             "with one eigenvalue at the edge; several at once are out of scope",
         ),
         Claim(
@@ -266,13 +270,18 @@ PAPERS: dict[str, tuple[Claim, ...]] = {
         Claim(
             "Chapter III: trees, B-series, their composition, series in several colors",
             REPRODUCED,
-            ("modeq/trees.py", "modeq/series.py", "modeq/laws.py", "tests/test_laws.py"),
+            (
+                "modeq/algebra/trees.py",
+                "modeq/algebra/series.py",
+                "modeq/algebra/laws.py",
+                "tests/test_laws.py",
+            ),
             "the tables of the book are in the tests",
         ),
         Claim(
             "VI.7: which series are symplectic, and which fields Hamiltonian",
             EXTENDED,
-            ("modeq/structure.py", "tests/test_structure.py"),
+            ("modeq/algebra/structure.py", "tests/test_structure.py"),
             "gradient fields, and energy preservation (Celledoni et al. 2010)",
         ),
         Claim(
@@ -290,19 +299,19 @@ PAPERS: dict[str, tuple[Claim, ...]] = {
         Claim(
             "IX.7 and IX.8: exponentially small bounds, and energy over very long times",
             PARTLY,
-            ("derivations/pendulum.py", "modeq/truncation.py"),
+            ("derivations/pendulum.py", "modeq/accuracy/truncation.py"),
             "measured along trajectories; the estimates with constants are not proved here",
         ),
         Claim(
             "IX.9: the modified equation by trees",
             EXTENDED,
-            ("modeq/universal.py", "modeq/tree_table.py"),
+            ("modeq/derivation/universal.py", "modeq/algebra/tree_table.py"),
             "all trees with up to 20 vertices at once, exactly",
         ),
         Claim(
             "Chapter XV: multistep methods, their underlying one-step method and parasitic roots",
             PARTLY,
-            ("derivations/leapfrog.py", "modeq/multistep.py"),
+            ("derivations/leapfrog.py", "modeq/methods/multistep.py"),
             "the principal root to any order; parasitic roots are shown, not expanded",
         ),
         Claim(

@@ -14,8 +14,18 @@ from pathlib import Path
 
 from equations import equation_of
 
-from modeq.document import Block, Code, Drawing, Finding, Formula, Missing, Section, Text, Typed
-from modeq.vector_pictures import adapted_svg
+from modeq.reports.document import (
+    Block,
+    Code,
+    Drawing,
+    Finding,
+    Formula,
+    Missing,
+    Section,
+    Text,
+    Typed,
+)
+from modeq.reports.vector_pictures import adapted_svg
 
 FOLDER = Path(__file__).parent.parent
 

@@ -25,7 +25,7 @@ from modeq.networks.precision import double_precision
 from modeq.networks.principal import TopPrincipalFlow
 from modeq.networks.spectrum import NetworkStability, sharpest, stability_from
 from modeq.networks.vectors import FlatLoss
-from modeq.stability import multiplier_of_flow
+from modeq.principal.stability import multiplier_of_flow
 
 RATE = 0.2
 ORDERS = (0, 1, 2, 3)

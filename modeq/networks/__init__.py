@@ -52,8 +52,8 @@ __all__ = [
 ]
 
 _LATER = {
-    "modeq.blackbox": ("BlackboxField", "blackbox_field"),
-    "modeq.roundoff": ("RoundOff",),
+    "modeq.flows.blackbox": ("BlackboxField", "blackbox_field"),
+    "modeq.flows.roundoff": ("RoundOff",),
     "modeq.networks.data": (),
     "modeq.networks.fields": ("NetworkField", "modified_field"),
     "modeq.networks.flows": (

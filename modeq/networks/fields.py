@@ -16,12 +16,12 @@ from typing import Any
 
 import numpy as np
 
+from modeq.algebra.logarithm import increment_weights
+from modeq.algebra.trees import check_order
 from modeq.errors import FlowError, InvalidLoss, InvalidPoint, RoundOffWarning
-from modeq.logarithm import increment_weights
+from modeq.flows.numeric import check_step
+from modeq.flows.roundoff import SHARE, RoundOff, better_order, measured, perturbation
 from modeq.networks.precision import cast, check_precision, in_precision
-from modeq.numeric import check_step
-from modeq.roundoff import SHARE, RoundOff, better_order, measured, perturbation
-from modeq.trees import check_order
 
 try:
     import jax
@@ -67,7 +67,7 @@ def modified_field(
         [-1.0625, -2.125]
 
     References:
-        Derived here; for the logarithm of differences see ``modeq.logarithm``.
+        Derived here; for the logarithm of differences see ``modeq.algebra.logarithm``.
     """
     return NetworkField(loss_fn, order, precision=precision, check=check)
 

@@ -23,14 +23,14 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from modeq.drift import Drift
+from modeq.algebra.trees import check_order
 from modeq.errors import FlowError, InvalidPoint, InvalidValue
-from modeq.flow import check_steps
+from modeq.flows.flow import check_steps
+from modeq.flows.numeric import check_step
 from modeq.networks.fields import NetworkField
 from modeq.networks.precision import in_precision
 from modeq.networks.vectors import FlatLoss, flattened
-from modeq.numeric import check_step
-from modeq.trees import check_order
+from modeq.principal.drift import Drift
 
 TOLERANCES = {np.dtype(np.float64): 1e-9, np.dtype(np.float32): 1e-5}
 """Of one step of the solver, relative, by the precision of the weights."""

@@ -5,8 +5,8 @@ Gradient descent is run in power series in h: its iterates are θ_m = θ₀ + Σ
     c_k(m) = -Σ_{t<m} [∇L(θ_t)]_{k-1},        f_k = -Σ_s v_s [∇L(θ_s)]_k,
 
 where [.]_k is the coefficient of hᵏ, and v are the weights of order k in
-``modeq.logarithm.increment_weights``. Each is a polynomial in m, so [∇L]_k is needed at k steps
-only. One program holds all of it; it is compiled once for each loss, order, and shape.
+``modeq.algebra.logarithm.increment_weights``. Each is a polynomial in m, so [∇L]_k is needed at k
+steps only. One program holds all of it; it is compiled once for each loss, order, and shape.
 """
 
 from __future__ import annotations
@@ -15,12 +15,12 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+from modeq.algebra.logarithm import increment_weights
+from modeq.algebra.trees import check_order
 from modeq.errors import InvalidPoint
-from modeq.logarithm import increment_weights
 from modeq.networks.fields import Params, check_params, is_finite, is_traced, scalar
 from modeq.networks.precision import cast, check_precision, in_precision
 from modeq.networks.taylor import Operation, OrbitSeries, is_float, operations, points
-from modeq.trees import check_order
 
 try:
     import jax

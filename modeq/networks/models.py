@@ -12,8 +12,8 @@ it has gradients, counter terms and flows like any other function:
     >>> [sorted(layer) for layer in slope], slope[0]["w"].shape
     ([['b', 'w'], ['b', 'w']], (5, 2))
 
-Two kinds of layers have invariances, whose laws are in ``modeq.invariance``: a row v of a
-weight-normalised layer enters as g v/|v|, so that its length changes nothing; and the same number
+Two kinds of layers have invariances, whose laws are in ``modeq.invariants.invariance``: a row v of
+a weight-normalised layer enters as g v/|v|, so that its length changes nothing; and the same number
 added to all weights that lead from one unit to a softmax changes nothing.
 """
 
@@ -37,7 +37,7 @@ Params = tuple[dict[str, Any], ...]
 Loss = Callable[[Any], Any]
 
 LEAK = 0.1
-"""The slope of a leaky ReLU for negative inputs, as in ``modeq.fully_connected``."""
+"""The slope of a leaky ReLU for negative inputs, as in ``modeq.small_networks.fully_connected``."""
 
 
 def _softplus(x: Any) -> Any:
@@ -76,7 +76,7 @@ def mlp(
     """Return a fully connected network: x ↦ Wx + b in each layer, an activation between them.
 
     Weights and biases start uniform in ±1/√inputs. Without biases and with "linear", "relu" or
-    "leaky-relu" it is the network of ``modeq.fully_connected``, with the same start.
+    "leaky-relu" it is the network of ``modeq.small_networks.fully_connected``, with the same start.
 
     Args:
         widths: Inputs, hidden units, outputs, such as (64, 50, 50, 10).

@@ -13,10 +13,10 @@ have its series. With ``trees="all"`` f̃ₙ is the modified equation through h�
 misses gradient descent by O(h^{n+2}) on every loss, and by none on quadratics with k = d. This form
 is derived here.
 
-*Branch.* As for small problems (``modeq.principal``): past hλ = 1 the flow is complex, and its real
-part is what is read at t = nh. Results say at which step the flow ceases to be real. Losses that
-are not analytic have no such flow, and are refused there. Two steps taken as one have a real flow
-past hλ = 1 (``composed=2``), to be compared with every other iterate.
+*Branch.* As for small problems (``modeq.principal.principal``): past hλ = 1 the flow is complex,
+and its real part is what is read at t = nh. Results say at which step the flow ceases to be real.
+Losses that are not analytic have no such flow, and are refused there. Two steps taken as one have a
+real flow past hλ = 1 (``composed=2``), to be compared with every other iterate.
 
 *Cost.* Each evaluation finds the eigenpairs anew, some tens of Hessian-vector products. With
 ``frozen=True`` they are those at the beginning of each step instead, which keeps the order of the
@@ -33,14 +33,14 @@ from typing import Any
 
 import numpy as np
 
-from modeq.branches import composed_phases, logarithm
+from modeq.algebra.logarithm import increment_weights
+from modeq.algebra.trees import check_order
 from modeq.errors import FlowError, InvalidPoint, InvalidValue
-from modeq.krylov import SMALL
-from modeq.logarithm import increment_weights
 from modeq.networks.fields import NetworkField
 from modeq.networks.spectrum import TOLERANCES, sharpest
 from modeq.networks.vectors import FlatLoss
-from modeq.trees import check_order
+from modeq.principal.branches import composed_phases, logarithm
+from modeq.principal.krylov import SMALL
 
 try:
     import jax

@@ -19,13 +19,13 @@ from typing import Any
 
 import numpy as np
 
-from modeq.branches import logarithm
-from modeq.drift import adjusted_rate
 from modeq.errors import InvalidValue
-from modeq.krylov import SMALL, top_eigenpairs
+from modeq.flows.numeric import check_step
 from modeq.networks.vectors import FlatLoss, flattened
-from modeq.numeric import check_step
-from modeq.stability import regime
+from modeq.principal.branches import logarithm
+from modeq.principal.drift import adjusted_rate
+from modeq.principal.krylov import SMALL, top_eigenpairs
+from modeq.principal.stability import regime
 
 TOLERANCES = {np.dtype(np.float64): 1e-10, np.dtype(np.float32): 1e-4}
 """Of the eigenvalues, by the precision of the weights."""

@@ -30,15 +30,15 @@ from typing import Any
 
 import numpy as np
 
+from modeq.algebra.logarithm import increment_weights
+from modeq.algebra.trees import check_order
 from modeq.errors import DidNotConverge, FlowError, InvalidMethod, InvalidValue
-from modeq.flow import check_steps
-from modeq.logarithm import increment_weights
+from modeq.flows.flow import check_steps
+from modeq.flows.numeric import check_step
 from modeq.networks.contraction import Contraction, settled_point
 from modeq.networks.fields import Params, check_params, epsilon, is_finite, scalar
 from modeq.networks.memory import Memory
 from modeq.networks.precision import cast, check_precision, in_precision
-from modeq.numeric import check_step
-from modeq.trees import check_order
 
 try:
     import jax
@@ -96,7 +96,7 @@ class OptimizerStep:
         1.022
 
     References:
-        Derived here. For a symbolic form of the same see ``modeq.slow_manifold``.
+        Derived here. For a symbolic form of the same see ``modeq.derivation.slow_manifold``.
     """
 
     def __init__(

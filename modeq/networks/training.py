@@ -16,9 +16,9 @@ from typing import Any
 
 import numpy as np
 
-from modeq.drift import adjusted_rate
 from modeq.errors import FlowError, InvalidCheckpoint, InvalidValue, ModeqError
-from modeq.flow import check_steps
+from modeq.flows.flow import check_steps
+from modeq.flows.numeric import check_step
 from modeq.networks.checkpoints import load_checkpoint, save_checkpoint
 from modeq.networks.flows import (
     FieldFlow,
@@ -35,7 +35,7 @@ from modeq.networks.records import TrainingRecord
 from modeq.networks.spectrum import check_powers, sharpest, stability_coefficients
 from modeq.networks.training_state import TrainingState
 from modeq.networks.vectors import FlatLoss, flattened
-from modeq.numeric import check_step
+from modeq.principal.drift import adjusted_rate
 
 try:
     import jax

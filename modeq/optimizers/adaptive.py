@@ -10,8 +10,8 @@ from fractions import Fraction
 from types import SimpleNamespace
 from typing import Any
 
-from modeq.functions import direction, sign, sqrt
-from modeq.optimizer import (
+from modeq.methods.functions import direction, sign, sqrt
+from modeq.methods.optimizer import (
     FRACTION_OF_ONE,
     NOT_NEGATIVE,
     POSITIVE,

@@ -11,7 +11,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from modeq.errors import InvalidMethod
-from modeq.optimizer import (
+from modeq.methods.optimizer import (
     FRACTION_OF_ONE,
     NOT_NEGATIVE,
     Interval,

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from inspect import signature
 
-from modeq.optimizer import Optimizer
+from modeq.methods.optimizer import Optimizer
 from modeq.optimizers.adaptive import Adam, AdamW, Lion, NormalizedGradientDescent, RMSProp
 from modeq.optimizers.momentum import SGD, EMAMomentum, QHMomentum
 from modeq.optimizers.one_step import (

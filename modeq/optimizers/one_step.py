@@ -8,9 +8,9 @@ from types import SimpleNamespace
 from typing import Any
 
 from modeq.errors import InvalidMethod
-from modeq.functions import direction
-from modeq.named_tableaux import NAMED as NAMED_TABLEAUX
-from modeq.optimizer import (
+from modeq.methods.functions import direction
+from modeq.methods.named_tableaux import NAMED as NAMED_TABLEAUX
+from modeq.methods.optimizer import (
     NOT_NEGATIVE,
     POSITIVE,
     Interval,
@@ -19,7 +19,7 @@ from modeq.optimizer import (
     checks_names,
     with_parameters,
 )
-from modeq.tableaux import RungeKutta
+from modeq.methods.tableaux import RungeKutta
 
 
 @checks_names
@@ -100,7 +100,7 @@ def Lookahead(
             none, or is lookahead itself.
 
     Example:
-        >>> from modeq.optimizer import State
+        >>> from modeq.methods.optimizer import State
         >>> Lookahead(2).step(State(theta=1.0), lambda x: x, 0.5, float).theta  # 1 - (1 - 1/4)/2
         0.625
         >>> from modeq.optimizers.momentum import SGD
@@ -227,7 +227,7 @@ def StochasticCoordinateDescent() -> Optimizer:
 
     Example:
         >>> import numpy as np
-        >>> from modeq.optimizer import State
+        >>> from modeq.methods.optimizer import State
         >>> start = State(theta=np.array([1.0, 2.0]))
         >>> StochasticCoordinateDescent().step(start, lambda x: x, 0.5, float).theta
         array([0.75, 1.5 ])

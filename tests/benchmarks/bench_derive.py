@@ -7,7 +7,7 @@ import sympy
 from measure import Row, best
 
 from modeq import GradientDescent, problems
-from modeq.derive import by_lie_recursion, by_series, derive_field, field_ring
+from modeq.derivation.derive import by_lie_recursion, by_series, derive_field, field_ring
 
 
 def obvious_counter_terms(loss: sympy.Expr, variables: tuple, order: int) -> list[sympy.Matrix]:

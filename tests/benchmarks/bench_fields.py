@@ -7,9 +7,9 @@ import numpy as np
 from measure import Row, best
 
 from modeq import GradientDescent, problems
-from modeq.derive import derive_field
-from modeq.logarithm import logarithm_weights
-from modeq.numeric import gradient_field, numeric_field
+from modeq.algebra.logarithm import logarithm_weights
+from modeq.derivation.derive import derive_field
+from modeq.flows.numeric import gradient_field, numeric_field
 
 ORDER = 4
 POINTS = 1_000

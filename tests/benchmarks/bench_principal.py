@@ -8,11 +8,11 @@ from measure import Row, best
 
 from modeq import problems
 from modeq.errors import ModeqError
-from modeq.krylov import top_eigenpairs
-from modeq.matrix_free import principal_value
-from modeq.principal import principal_flow
-from modeq.resummed import resummed_field
-from modeq.tensors import DerivativeTensors
+from modeq.flows.tensors import DerivativeTensors
+from modeq.principal.krylov import top_eigenpairs
+from modeq.principal.matrix_free import principal_value
+from modeq.principal.principal import principal_flow
+from modeq.principal.resummed import resummed_field
 
 STARTS, TRIALS = 40, 400
 """Starts for each problem, and how many are tried: some have no positive curvature."""

@@ -22,8 +22,8 @@ from measure import Row
 from run import show
 
 from modeq import RootedTree, rooted_trees
-from modeq.table import physical_memory, tree_counts
-from modeq.universal import modified_equation, tree_table
+from modeq.algebra.table import physical_memory, tree_counts
+from modeq.derivation.universal import modified_equation, tree_table
 
 GIGABYTE = 1e9
 
@@ -54,8 +54,8 @@ FRESH = """
 import json
 from sympy import symbols
 from bench_trees import best_cold, memory
-from modeq.methods import HeavyBall
-from modeq.universal import modified_equation, modifying_integrator, tree_table
+from modeq.methods.named import HeavyBall
+from modeq.derivation.universal import modified_equation, modifying_integrator, tree_table
 before = memory("VmRSS")
 seconds = best_cold(lambda: {expression})
 print(json.dumps([seconds, memory("VmHWM") - before]))

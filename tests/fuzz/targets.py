@@ -10,9 +10,9 @@ from collections.abc import Callable
 from pathlib import Path
 
 from modeq import from_json
+from modeq.derivation.loss import Loss
+from modeq.derivation.parse import parse_expression
 from modeq.errors import ModeqError
-from modeq.loss import Loss
-from modeq.parse import parse_expression
 
 CORPUS = Path(__file__).parent / "corpus"
 

@@ -1,0 +1,1 @@
+"""How far a flow is from the optimizer: estimates and bounds."""

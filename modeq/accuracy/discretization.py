@@ -1,0 +1,215 @@
+"""Discretization error: how far the flow, cut at hⁿ, is from the method itself.
+
+With e_k = θ(kh) - θ_k, the flow with counter terms up to hⁿ has, at a fixed number of steps and at
+a fixed time t = kh,
+
+    e_k = -h^{n+2} Σ_{s<k} f_{n+1}(θ_s) + O(h^{n+3}),
+    e(t) = -h^{n+1} ∫₀ᵗ Φ(t, s) f_{n+1}(θ(s)) ds + O(h^{n+2}),        ∂ₜΦ = f₀'(θ(t)) Φ
+
+(theory.md, section 3; Miyagawa 2022 for gradient descent and n = 0, 1). Where f_{n+1} vanishes, as
+it does for methods of high order, the first f_j that does not takes its place. A method with memory
+is a one-step map on its slow manifold, so the same holds there; from rest it approaches the flow
+that starts at θ₀ + h s₁ + h² s₂ + …, and if only h s₁ + … + hⁿ sₙ is taken into account,
+
+    e(t) = -h^{n+1} [Φ(t, 0) s_{n+1}(θ₀) + ∫₀ᵗ Φ(t, s) f_{n+1}(θ(s)) ds] + O(h^{n+2})
+
+once its memory has settled (derived here). All of these are leading orders, and no bounds: for
+bounds that hold see ``modeq.accuracy.bounds``.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
+from typing import Any
+
+import numpy as np
+import sympy
+
+from modeq.algebra.power_series import Vector
+from modeq.algebra.trees import check_order
+from modeq.derivation.loss import Field, as_field
+from modeq.flows.comparison import start_and_step
+from modeq.flows.error_table import DiscretizationError, length, slopes
+from modeq.flows.flow import check_start
+from modeq.flows.followed import followed
+from modeq.flows.next_terms import field_and_next_term, next_power, propagated
+from modeq.flows.numeric import check_step, recorded
+from modeq.flows.precise import Precision, flow
+from modeq.flows.tolerances import check_duration
+from modeq.flows.values import with_values
+from modeq.methods.named import Method, method_for
+
+SETTLED = 0.05
+"""How far predicted over measured error may be from one at the smallest learning rate."""
+
+SLOPE_TOLERANCE = 0.1
+MIN_HALVINGS, MAX_HALVINGS = 3, 12
+EXTRA_DIGITS = 12
+STEPS = 10
+
+
+def discretization_error(
+    loss: Any,
+    theta0: Any = None,
+    *,
+    h: float | None = None,
+    steps: int | None = None,
+    time: float | None = None,
+    order: int = 0,
+    method: Any = None,
+    at_rest: bool = False,
+    parameters: Mapping | None = None,
+) -> DiscretizationError:
+    """Measure θ(kh) - θ_k for the flow of order n, and compare it with its leading order.
+
+    The learning rate is halved at least three times, and then until both predictions are within
+    5 % of what is measured and the last three slopes within 0.1, at most twelve times. As many
+    digits are used as the errors need.
+
+    Args:
+        loss: A loss or vector field.
+        theta0: The start, of shape (d,); for the losses of ``modeq.problems`` it may be left out.
+        h: The learning rate; it may be left out for these as well.
+        steps: How many steps; ten without it and without a time.
+        time: A whole multiple of h, in place of the number of steps.
+        order: The order n of the flow; 0 is gradient flow.
+        method: A method, the name of one, or an update rule; gradient descent, or Euler's method,
+            without it. One with memory starts on its slow manifold.
+        at_rest: Whether momentum starts at rest, as it does in training, and the flow where the
+            series of its start says. Errors are predicted at a fixed time then.
+        parameters: Values of the parameters of the loss and of the method, by symbol or name.
+
+    Raises:
+        FlowError: The flow or the method leaves the domain, or blows up.
+        InvalidMethod: ``at_rest`` is asked for a method that does not start at rest.
+        InvalidPoint, InvalidStep, InvalidOrder, MissingParameter: The arguments cannot be right.
+
+    >>> error = discretization_error("x**2/2", [1.0], h=0.1, steps=2)
+    >>> error.measured[-1] - (np.exp(-0.2) - 0.9**2) < 1e-15  # the flow is exp(-t)
+    array([ True])
+    >>> error.predicted[1:].ravel().round(4).tolist()
+    [0.005, 0.0095]
+    >>> round(error.slopes[-1]), round(error.time_slopes[-1])
+    (2, 1)
+    """
+    loss = as_field(loss)
+    theta0, h = start_and_step(loss, theta0, h)
+    h = check_step(h)
+    steps = check_duration(STEPS if steps is None and time is None else steps, time, h)
+    values, method = with_values(loss, method_for(loss, method), parameters)
+    start = check_start(theta0, loss, values)
+    study = _Study(loss, start, check_order(order), steps, method, values, at_rest)
+    return study.report(h)
+
+
+class _Study:
+    """What stays the same while the learning rate is halved."""
+
+    def __init__(
+        self,
+        loss: Field,
+        start: np.ndarray,
+        order: int,
+        steps: int,
+        method: Method,
+        values: Mapping,
+        at_rest: bool,
+    ):
+        self.loss, self.start, self.order, self.steps = loss, start, order, steps
+        self.method, self.values = method, values
+        self.power = next_power(loss, start, order, values, method) or order + 1
+        self.field, self.next_term = field_and_next_term(loss, order, values, method, self.power)
+        self.source = followed(loss, method, start, values, order, self.power, at_rest)
+
+    def report(self, h: float) -> DiscretizationError:
+        """Return measured and predicted errors at h and its halves."""
+        time = h * self.steps
+        power, along = self._along_time(h)
+        measured, predicted = self._trajectory(h)
+        rates, rows = [], []
+        for k in range(MAX_HALVINGS + 1):
+            rate = Fraction(h) / 2**k
+            far = float(rate) ** power * along[-1]
+            short = (measured, predicted) if k == 0 else self._trajectory(float(rate))
+            rows.append((short[0][-1], short[1][-1], self._far_error(rate, time, 2**k), far))
+            rates.append(float(rate))
+            if k >= MIN_HALVINGS and self._is_settled(rows, power):
+                break
+        columns = [np.array(column) for column in zip(*rows, strict=True)]
+        return DiscretizationError(
+            self.order,
+            h,
+            measured,
+            predicted,
+            h**power * along,
+            tuple(rates),
+            *columns,
+            power=power,
+            method=str(self.method),
+        )
+
+    def _is_settled(self, rows: Sequence, power: int) -> bool:
+        """Tell whether the predictions are near what is measured, and the last slopes right."""
+        step, step_predicted, far, far_predicted = zip(*rows[-MIN_HALVINGS - 1 :], strict=True)
+        wrong = [s - power for s in slopes(np.array(far))]
+        pairs = [(far[-1], far_predicted[-1])]
+        if not self.source.at_rest:
+            wrong += [s - power - 1 for s in slopes(np.array(step))]
+            pairs.append((step[-1], step_predicted[-1]))
+        near = all(length(a - b) <= SETTLED * length(a) for a, b in pairs)
+        return near and all(abs(s) <= SLOPE_TOLERANCE for s in wrong)
+
+    def _along_time(self, h: float) -> tuple[int, np.ndarray]:
+        """Return p, and the error at t = 0, h, 2h, … over hᵖ, to leading order."""
+        power, offset, term = self.power, None, self.next_term
+        if self.source.at_rest:
+            power = min(power, self.source.power)
+            offset = self.source.missing_shift() if power == self.source.power else None
+            if power < self.power:
+                term = recorded(self.loss, [sympy.Integer(0)] * self.loss.dimension, None)
+        return power, propagated(
+            self.loss, term, self.start, h, self.steps, self.values, self.method, offset
+        )
+
+    def _digits(self, h: float) -> int:
+        size = length(self.next_term(self.start, 0.0)) * h ** (self.power + 1)
+        return EXTRA_DIGITS + (max(8, int(-math.log10(size))) if 0 < size < math.inf else 18)
+
+    def _precision(self, h: float) -> Precision:
+        return Precision(self._digits(h), self.field, *self.source.fields)
+
+    def _trajectory(self, h: float) -> tuple[np.ndarray, np.ndarray]:
+        """Return measured and predicted errors after 0, 1, …, steps steps."""
+        with self._precision(h) as precision:
+            rate, tolerance = precision.number(Fraction(h)), _tolerance(precision)
+            rhs = precision.field(self.field, rate)
+            theta, follow = self.source.iterates(precision, Fraction(h), self.steps)
+            errors = []
+            for k in range(self.steps + 1):
+                follow = flow(rhs, follow, rate, tolerance) if k else follow
+                errors.append(_floats(follow - theta[k]))
+            points = np.array([_floats(point) for point in theta[:-1]])
+        return np.array(errors), self._predicted(points, h)
+
+    def _predicted(self, points: np.ndarray, h: float) -> np.ndarray:
+        sums = np.cumsum(self.next_term(points, h), axis=0)
+        predicted = -(h ** (self.power + 1)) * np.vstack([np.zeros_like(self.start), sums])
+        return predicted * (math.nan if self.source.at_rest else 1.0)
+
+    def _far_error(self, rate: Fraction, time: float, factor: int) -> np.ndarray:
+        """Return the error at a fixed time, of ``factor`` times as many steps."""
+        with self._precision(float(rate)) as precision:
+            h, count = precision.number(rate), self.steps * factor
+            theta, start = self.source.iterates(precision, rate, count)
+            far = flow(precision.field(self.field, h), start, h * count, _tolerance(precision))
+            return np.array(_floats(far - theta[count]))
+
+
+def _floats(vector: Vector) -> list[float]:
+    return [float(entry) for entry in vector]
+
+
+def _tolerance(precision: Precision) -> Any:
+    return precision.number(Fraction(1, 10 ** (precision.digits - 4)))

@@ -1,0 +1,1 @@
+"""Rooted trees, B-series and their laws: exact, and without sympy."""

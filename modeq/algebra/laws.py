@@ -1,0 +1,358 @@
+"""The laws of B-series: composition, inverse, adjoint, substitution, and both directions of
+backward error analysis.
+
+In the normalization of `modeq.algebra.series`, for a tree τ with prunings into a subtree s and cut
+trees v,
+
+    composition    (b·a)(τ) = a(∅) b(τ) + Σ_s a(s) Π_v b(v),    b is applied first, b(∅) = 1,
+    substitution   (b★a)(τ) = Σ a(skeleton) Π b(pieces),        the field b goes into a, b(∅) = 0,
+
+where the second sum is over all ways to cut edges of τ; the pieces fall apart, and the skeleton
+has a vertex for each. Hairer, Lubich, Wanner, *Geometric Numerical Integration*, III.1.4 and IX.9;
+Chartier, Hairer, Vilmart, Found. Comput. Math. 10 (2010).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import gmpy2
+import numpy as np
+
+from modeq.algebra.coproduct import composition, counts_of, grouped, merged, pairs_of, prunings
+from modeq.algebra.logarithm import logarithm
+from modeq.algebra.rule_series import run
+from modeq.algebra.series import BSeries, aligned, exact, exact_flow, identity, plain
+from modeq.algebra.structure import first_nonzero
+from modeq.algebra.table import Catalog
+from modeq.algebra.trees import check_order
+from modeq.errors import InvalidMethod, InvalidValue
+
+
+def compose(b: BSeries, a: BSeries) -> BSeries:
+    """Return the series of B(a, hf, B(b, hf, y)): the map b is applied first.
+
+    If a is the series of a field, the result is that field at the image of b.
+
+    >>> half = scaled(exact_flow(3), 0.5)
+    >>> compose(half, half) == exact_flow(3)
+    True
+
+    Raises:
+        InvalidValue: If b(∅) is not 1, or the series have different numbers of fields.
+    """
+    b, a = aligned(b, a)
+    _check_map(b, "b")
+    values = composition(b.catalog, b.array, a.array, a.empty)
+    return BSeries.of_array(b.catalog, values, a.empty, b.is_rational)
+
+
+def scaled(a: BSeries, factor: Any) -> BSeries:
+    """Return the series with h replaced by ``factor`` h: a(τ) times factor^|τ|.
+
+    >>> print(scaled(exact_flow(1), -1))
+    1    y
+    h    -f
+    h^2  1/2 f'f
+    """
+    factor = exact(factor)
+    if not (a.is_rational and isinstance(factor, gmpy2.mpq)):
+        a, factor = a.general(), plain(factor)
+    array = a.array.copy()
+    for n in range(1, a.order + 2):
+        array[a.catalog.starts[n] : a.catalog.starts[n + 1]] *= factor**n
+    return BSeries.of_array(a.catalog, array, a.empty)
+
+
+def inverse(a: BSeries) -> BSeries:
+    """Return the series of the inverse map.
+
+    >>> a = exact_flow(4)
+    >>> inverse(a) == scaled(a, -1)
+    True
+
+    Raises:
+        InvalidValue: If a(∅) is not 1.
+    """
+    _check_map(a, "a")
+    return _solved(lambda x: compose(a, x), identity(a.order, a.colors), 1, start=1)
+
+
+def adjoint(a: BSeries) -> BSeries:
+    """Return the series of the adjoint method, Φ*_h = Φ_{-h}^{-1}.
+
+    Hairer, Lubich, Wanner, II.3, Definition 3.1.
+
+    >>> adjoint(exact_flow(4)) == exact_flow(4)
+    True
+    """
+    return inverse(scaled(a, -1))
+
+
+def power(a: BSeries, k: int) -> BSeries:
+    """Return the series of k steps of the map a, each with the same h.
+
+    >>> power(exact_flow(2), 3) == scaled(exact_flow(2), 3)
+    True
+    """
+    result = identity(a.order, a.colors)
+    for _ in range(check_order(k)):
+        result = compose(result, a)
+    return result
+
+
+def substitute(b: BSeries, a: BSeries) -> BSeries:
+    """Return the series b★a: the series a with the field B(b, hf, .) in place of h f.
+
+    >>> b = BSeries({tree: 1 for tree in exact_flow(2)}, order=2)
+    >>> substitute(b, exact_flow(2)) == flow(b)
+    True
+
+    Raises:
+        InvalidValue: If b(∅) is not 0, or there are several fields.
+    """
+    b, a = aligned(b, a)
+    _check_field(b)
+    if b.colors > 1:
+        raise InvalidValue(
+            f"the series have {b.colors} fields; one field can be substituted, several cannot"
+        )
+    values = np.full(len(b), b.zero, object)
+    for n, skeletons in enumerate(_contractions(b), 1):
+        terms = skeletons.weight * a.array[skeletons.tree]
+        values[b.catalog.starts[n] : b.catalog.starts[n + 1]] = np.add.reduceat(
+            terms, skeletons.starts
+        )
+    return BSeries.of_array(b.catalog, values, a.empty)
+
+
+def flow(b: BSeries) -> BSeries:
+    """Return the series of the flow of the field B(b, hf, .)/h for time h, b★e.
+
+    It is 1 + Σ_j D^{j-1} b / j! with the derivative D along the field; D b is what composing with
+    the map y + ε b changes, so it is linear in b and costs as much as a composition.
+
+    >>> flow(identity(3).b_plus()) == exact_flow(3)  # the field f itself
+    True
+    """
+    _check_field(b)
+    result = identity(b.order, b.colors) + b
+    term = b
+    for j in range(2, b.order + 2):
+        term = derivative(b, term) / j
+        result = result + term
+    return result
+
+
+def derivative(b: BSeries, a: BSeries) -> BSeries:
+    """Return the series of the derivative of B(a, hf, .) along the field B(b, hf, .).
+
+    (Hairer, Lubich, Wanner, IX.9.1, Lemma 9.1.) Only prunings that cut off one tree count.
+    """
+    b, a = aligned(b, a)
+    trees = b.catalog
+    values = a.empty * b.array
+    # One cut tree v is the forest [v], a tree with a single child.
+    single = (trees.rest >= 0) & (trees.rest < trees.colors)
+    for n, order in enumerate(prunings(trees.vertices, trees.colors), 1):
+        chosen = np.flatnonzero(single[order.forest])
+        cut = trees.child[order.forest[chosen]]
+        terms = order.multiplicity[chosen].astype(object) * b.array[cut]
+        terms *= a.array[order.subtree[chosen]]
+        tree = np.repeat(np.arange(len(order.starts)), counts_of(order))[chosen]
+        np.add.at(values, trees.starts[n] + tree, terms)
+    return BSeries.of_array(trees, values, 0)
+
+
+class _Skeletons(NamedTuple):
+    """For each tree with n vertices, the skeletons that contractions give, with weights."""
+
+    starts: np.ndarray
+    tree: np.ndarray
+    weight: np.ndarray
+
+
+class _Open(NamedTuple):
+    """The same before the piece with the root is complete.
+
+    Attributes:
+        piece: The number of the piece with the root.
+        skeleton: The number of the skeleton, in which that piece is the root.
+        weight: The product of b over all other pieces.
+    """
+
+    starts: np.ndarray
+    piece: np.ndarray
+    skeleton: np.ndarray
+    weight: np.ndarray
+
+
+def _contractions(b: BSeries) -> list[_Skeletons]:
+    """Return the skeletons of the trees with 1, 2, … vertices, weighted by b over the pieces.
+
+    The edge above the largest child is cut or not, which makes the pieces of a tree from those of
+    its rest and child, as in `modeq.algebra.coproduct`.
+    """
+    trees = b.catalog
+    one = np.array([b.zero + 1], object)
+    zero = np.zeros(1, np.int64)
+    opened = [_Open(zero, zero, zero, one)]
+    closed = [_closed(b, 1, opened[0])]
+    for n in range(2, trees.vertices + 1):
+        columns = [_joined(b, part, opened, closed) for part in trees.ranges(n)]
+        tree, piece, skeleton, weight = (np.concatenate(c) for c in zip(*columns, strict=True))
+        opened.append(_Open(*_added(trees, n, tree, piece, skeleton, weight)))
+        closed.append(_closed(b, n, opened[-1]))
+    return closed
+
+
+def _joined(b: BSeries, part, opened: list[_Open], closed: list[_Skeletons]) -> list[np.ndarray]:
+    """Return the open contractions of a range of trees, from those of rest and child."""
+    trees = b.catalog
+    rest, child = part.parts()
+    of_rest, of_child = opened[part.rest_order - 1], opened[part.child_order - 1]
+    whole = closed[part.child_order - 1]
+    i, j, kept = pairs_of(of_rest, rest, of_child, child)
+    k, m, cut = pairs_of(of_rest, rest, whole, child)
+    return [
+        part.start + np.concatenate([kept, cut]),
+        np.concatenate([trees.graft(of_rest.piece[i], of_child.piece[j]), of_rest.piece[k]]),
+        np.concatenate(
+            [
+                merged(trees, of_rest.skeleton[i], of_child.skeleton[j]),
+                trees.graft(of_rest.skeleton[k], whole.tree[m]),
+            ]
+        ),
+        np.concatenate(
+            [of_rest.weight[i] * of_child.weight[j], of_rest.weight[k] * whole.weight[m]]
+        ),
+    ]
+
+
+def _closed(b: BSeries, n: int, opened: _Open) -> _Skeletons:
+    """Return the contractions with the piece of the root complete, which weighs b(piece)."""
+    tree = np.repeat(np.arange(len(opened.starts)), counts_of(opened))
+    weight = opened.weight * b.array[opened.piece]
+    starts, _, skeleton, weight = _added(
+        b.catalog, n, tree, np.zeros_like(tree), opened.skeleton, weight
+    )
+    return _Skeletons(starts, skeleton, weight)
+
+
+def _added(trees: Catalog, n: int, tree, left, right, weight) -> tuple[np.ndarray, ...]:
+    """Return the entries sorted by tree, with the weights of equal ones added up."""
+    order, groups, tree, left, right = grouped(trees, tree, left, right)
+    weight = np.add.reduceat(weight[order], groups)
+    return np.searchsorted(tree, np.arange(trees.counts[n])), left, right, weight
+
+
+def modified_equation_of(a: BSeries) -> BSeries:
+    """Return the field b whose flow is the map a: b★e = a.
+
+    It is the logarithm Σ_k (-1)^{k+1}/k Δᵏ of the map, with compositions for steps.
+
+    >>> print(modified_equation_of(identity(1) + exact_flow(1).b_plus()))  # θ + h f(φ_h(θ))
+    h    f
+    h^2  1/2 f'f
+
+    Raises:
+        InvalidValue: If a(∅) is not 1.
+    """
+    _check_map(a, "a")
+    return logarithm(lambda theta: compose(theta, a), identity(a.order, a.colors), a.order)
+
+
+def field_with(image: Callable[[BSeries], BSeries], target: BSeries, leading: Any = 1) -> BSeries:
+    """Return the field b with image(b) = target: the one solver of backward error analysis.
+
+    With the flow of b as its image, b is the modified equation of the map ``target``; with a
+    method applied to b, it is the modifying integrator of the method for that flow.
+
+    Args:
+        image: A function whose value at a tree is ``leading`` b(τ), plus what smaller trees give.
+        target: The series to reach.
+        leading: The coefficient of the image at •, for b = •.
+
+    >>> a = identity(3) + identity(3).b_plus()  # Euler
+    >>> field_with(flow, a) == modified_equation_of(a)
+    True
+    """
+    return _solved(image, target, leading, start=0)
+
+
+def _solved(image: Callable, target: BSeries, leading: Any, start: int) -> BSeries:
+    """Return x with image(x) = target and x(∅) = start, one order after another."""
+    target = target if target.is_rational else target.general()
+    x = BSeries({}, order=target.order, empty=start, colors=target.colors)
+    for order in range(target.order + 1):
+        missing = target.cut(order) - image(x.cut(order))
+        x = x + _extended(_part(missing, order + 1), target) / leading
+    return x
+
+
+def _part(a: BSeries, n: int) -> BSeries:
+    """Return the series of the trees with n vertices alone."""
+    array = np.full(len(a), a.zero, object)
+    own = slice(a.catalog.starts[n], a.catalog.starts[n + 1])
+    array[own] = a.array[own]
+    return BSeries.of_array(a.catalog, array, 0)
+
+
+def _extended(a: BSeries, like: BSeries) -> BSeries:
+    """Return the series with zeros for the trees that another one has more."""
+    array = np.full(len(like), a.zero, object)
+    array[: len(a)] = a.array
+    return BSeries.of_array(like.catalog, array, a.empty)
+
+
+def modifying_integrator_of(a: BSeries) -> BSeries:
+    """Return the field b for which the map a gives the exact flow of f: b★a = e.
+
+    Chartier, Hairer, Vilmart, Math. Comp. 76 (2007). For Euler it is 1/γ(τ).
+
+    Raises:
+        InvalidValue: If a(∅) is not 1.
+        InvalidMethod: If a(•) is zero.
+    """
+    _check_map(a, "a")
+    leading = a.array[0]
+    if leading == 0:
+        raise InvalidMethod("the series has coefficient 0 at •, so the method does not move")
+    return field_with(lambda b: substitute(b, a), exact_flow(a.order), leading)
+
+
+def modifying_integrator_of_rule(rule: Callable, order: int) -> BSeries:
+    """Return the field b for which an update rule gives the exact flow of f.
+
+    The rule runs with f replaced by B(b, hf, .)/h, so that a substitution is never needed.
+
+    >>> euler = modifying_integrator_of_rule(lambda theta, f, h: theta + h * f(theta), 3)
+    >>> euler == exact_flow(3) - identity(3)  # 1/γ(τ)
+    True
+    """
+
+    def image(b: BSeries) -> BSeries:
+        return run(rule, identity(b.order), lambda theta: compose(theta, b))
+
+    return field_with(image, exact_flow(order))
+
+
+def order_of_accuracy(a: BSeries) -> int:
+    """Return the largest p, at most order + 1, with a(τ) = 1/γ(τ) for all trees with |τ| <= p.
+
+    >>> order_of_accuracy(identity(5) + identity(5).b_plus())
+    1
+    """
+    wrong = first_nonzero((a - exact_flow(a.order, a.colors)).array)
+    return a.order + 1 if wrong is None else a.catalog.order_of(wrong) - 1
+
+
+def _check_map(a: BSeries, name: str) -> None:
+    if a.empty != 1:
+        raise InvalidValue(f"{name}(∅) is {a.empty}; the series of a map has {name}(∅) = 1")
+
+
+def _check_field(b: BSeries) -> None:
+    if b.empty != 0:
+        raise InvalidValue(f"b(∅) is {b.empty}; the series of a field has b(∅) = 0")

@@ -1,0 +1,456 @@
+"""B-series: one-step methods and modified fields with the vector field left abstract.
+
+Normalization, here and everywhere in modeq (Hairer, Lubich, Wanner, *Geometric Numerical
+Integration*, III.1.2, Definition 1.8):
+
+    B(a, hf, y) = a(∅) y + Σ_τ h^|τ|/σ(τ) a(τ) F(τ)(y),
+    F(•) = f,    F([τ₁, …, τₖ]) = f⁽ᵏ⁾(F(τ₁), …, F(τₖ)).
+
+A map has a(∅) = 1, a field has b(∅) = 0. The coefficients of a modified field f̃ are those of
+h f̃, so b(•) = 1 for a consistent method. A series of ``order`` n keeps the counter terms of f̃ up
+to hⁿ, and so all trees with up to n + 1 vertices.
+
+Putting a series into f acts on coefficients as B₊: a ↦ (τ = [τ₁, …, τₖ] ↦ Π a(τᵢ)).
+
+With several fields, y' = f₀(y) + f₁(y) + …, each vertex of a tree has the color of its field, and
+f_c acts as B₊ followed by the choice of the trees whose root has the color c.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from fractions import Fraction
+from numbers import Rational
+from typing import Any
+
+import gmpy2
+import numpy as np
+
+from modeq.algebra import structure
+from modeq.algebra.coproduct import forest_products
+from modeq.algebra.series_text import series_formula, series_rows
+from modeq.algebra.structure import Verdict
+from modeq.algebra.table import Catalog, Structure, catalog, check_memory, tree_counts
+from modeq.algebra.trees import RootedTree, check_order, rooted_trees
+from modeq.errors import InvalidLoss, InvalidMethod, InvalidTree, InvalidValue
+
+_POWERS_IN_REPR = 5
+
+BYTES_PER_COEFFICIENT = 100
+"""About what one exact coefficient of a series takes, with its place in two or three arrays."""
+
+
+class BSeries(Mapping[RootedTree, Any]):
+    """Coefficients a(∅) and a(τ) of B(a, hf, y), for all trees with up to order + 1 vertices.
+
+    An immutable mapping from trees to coefficients, without the factor 1/σ(τ), in the order of
+    `rooted_trees`. Trees that are not given have coefficient zero. Coefficients may be from any
+    ring; rational numbers come out as Fractions. See the docstring of the module for the
+    normalization.
+
+    >>> leaf = RootedTree()
+    >>> euler_step = BSeries({leaf: 1}, order=2, empty=1)
+    >>> euler_step[RootedTree([leaf])]
+    Fraction(0, 1)
+    >>> print(euler_step - euler_step.b_plus())
+    1    y
+    h    0
+    h^2  -f'f
+    h^3  -1/2 f''(f,f)
+
+    Attributes:
+        order: The highest power of h in the field f̃; one less than the largest tree has vertices.
+        empty: The coefficient of the empty tree: 1 for a map, 0 for a field.
+        colors: The number of fields.
+        catalog: The numbering of the trees.
+        array: The coefficients in the order of the catalog, as a read-only array: ``gmpy2.mpq``
+            where all are rational numbers, else Fractions and elements of some other ring.
+
+    Raises:
+        InvalidOrder: If ``order`` is not an integer of at least zero.
+        InvalidTree: If a key is not a tree with at most order + 1 vertices, in these colors.
+    """
+
+    __slots__ = ("array", "catalog", "empty", "is_rational", "order")
+
+    # Without this a NumPy number on the left would take the mapping for an array.
+    __array_ufunc__ = None
+
+    def __init__(
+        self,
+        coefficients: Mapping[RootedTree, Any],
+        *,
+        order: int,
+        empty: Any = 0,
+        colors: int = 1,
+    ):
+        trees = _trees(order, colors)
+        array = np.full(len(trees), gmpy2.mpq(), object)
+        for tree, coefficient in coefficients.items():
+            try:
+                array[trees.index(tree)] = exact(coefficient)
+            except (KeyError, AttributeError):
+                raise InvalidTree(_not_in(tree, trees)) from None
+        self._set(trees, array, exact(empty))
+
+    def _set(
+        self, trees: Catalog, array: np.ndarray, empty: Any, is_rational: bool = False
+    ) -> None:
+        # Sums and products of rational series are known to be rational, and need no look.
+        kinds = set() if is_rational else {*map(type, array.tolist()), type(empty)}
+        is_rational = is_rational or kinds == {gmpy2.mpq}
+        if not is_rational:
+            array, empty = _general(array), plain(empty)
+        array.flags.writeable = False
+        for name, value in (
+            ("catalog", trees),
+            ("order", trees.vertices - 1),
+            ("array", array),
+            ("empty", empty),
+            ("is_rational", is_rational),
+        ):
+            object.__setattr__(self, name, value)
+
+    @classmethod
+    def of_array(
+        cls, trees: Catalog, array: np.ndarray, empty: Any = 0, is_rational: bool = False
+    ) -> BSeries:
+        """Return the series with these exact coefficients, in the order of the catalog.
+
+        ``is_rational`` says that all of them are known to be mpq.
+        """
+        series = object.__new__(cls)
+        series._set(trees, array, exact(empty), is_rational)
+        return series
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        raise AttributeError(f"a BSeries is immutable, so {name} cannot be set")
+
+    def __reduce__(self) -> tuple:
+        trees = self.catalog.vertices, self.catalog.colors
+        return _restored, (*trees, self.array.tolist(), self.empty)
+
+    @property
+    def colors(self) -> int:
+        """The number of fields f₀, f₁, …; one without colors."""
+        return self.catalog.colors
+
+    def cut(self, order: int) -> BSeries:
+        """Return the series without the trees with more than ``order`` + 1 vertices.
+
+        >>> len(exact_flow(3).cut(1))
+        2
+        """
+        order = min(check_order(order), self.order)
+        trees = catalog(order + 1, self.colors)
+        return BSeries.of_array(
+            trees, self.array[: len(trees)].copy(), self.empty, self.is_rational
+        )
+
+    @property
+    def zero(self) -> Any:
+        """The number zero as it stands in the array."""
+        return gmpy2.mpq() if self.is_rational else Fraction(0)
+
+    def of_order(self, vertices: int) -> np.ndarray:
+        """Return the coefficients of the trees with so many vertices."""
+        return self.array[self.catalog.starts[vertices] : self.catalog.starts[vertices + 1]]
+
+    def __getitem__(self, tree: RootedTree) -> Any:
+        return plain(self.array[self.catalog.index(tree)])
+
+    def __iter__(self) -> Iterator[RootedTree]:
+        for order in range(1, self.order + 2):
+            yield from rooted_trees(order, self.colors)
+
+    def __len__(self) -> int:
+        return len(self.array)
+
+    def __eq__(self, other: object) -> bool:
+        if not isinstance(other, BSeries):
+            return NotImplemented
+        alike = self.catalog == other.catalog and self.empty == other.empty
+        return alike and self.array.tolist() == other.array.tolist()
+
+    def __hash__(self) -> int:
+        return hash((self.order, self.empty, tuple(self.array[:20].tolist())))
+
+    def __add__(self, other: Any) -> BSeries:
+        if isinstance(other, BSeries):
+            left, right = aligned(self, other)
+            return left._alike(left.array + right.array, left.empty + right.empty)
+        # The built-in sum starts from the number zero.
+        return self if isinstance(other, int) and other == 0 else NotImplemented
+
+    __radd__ = __add__
+
+    def __neg__(self) -> BSeries:
+        return self._alike(-self.array, -self.empty)
+
+    def __sub__(self, other: BSeries) -> BSeries:
+        return self + (-other) if isinstance(other, BSeries) else NotImplemented
+
+    def __mul__(self, scalar: Any) -> BSeries:
+        if isinstance(scalar, BSeries):
+            return NotImplemented
+        factor = exact(scalar)
+        if factor == 1:
+            return self
+        array, empty, factor = self._beside(factor)
+        return self._with(array * factor, empty * factor)
+
+    __rmul__ = __mul__
+
+    def __truediv__(self, scalar: Any) -> BSeries:
+        if isinstance(scalar, BSeries):
+            return NotImplemented
+        array, empty, divisor = self._beside(exact(scalar))
+        return self._with(array / divisor, empty / divisor)
+
+    def _beside(self, scalar: Any) -> tuple[np.ndarray, Any, Any]:
+        """Return the coefficients and a scalar so that both are mpq, or neither is."""
+        if self.is_rational and type(scalar) is gmpy2.mpq:
+            return self.array, self.empty, scalar
+        general = self.general()
+        return general.array, general.empty, plain(scalar)
+
+    def general(self) -> BSeries:
+        """Return the series with Fractions in place of mpq, which few other rings know."""
+        if not self.is_rational:
+            return self
+        series = object.__new__(BSeries)
+        for name in ("catalog", "order"):
+            object.__setattr__(series, name, getattr(self, name))
+        object.__setattr__(series, "array", _general(self.array))
+        object.__setattr__(series, "empty", plain(self.empty))
+        object.__setattr__(series, "is_rational", False)
+        return series
+
+    def _with(self, array: np.ndarray, empty: Any) -> BSeries:
+        return BSeries.of_array(self.catalog, array, empty)
+
+    def _alike(self, array: np.ndarray, empty: Any) -> BSeries:
+        """Return a series that is rational if this one is."""
+        return BSeries.of_array(self.catalog, array, empty, self.is_rational)
+
+    def b_plus(self, color: int | None = None) -> BSeries:
+        """Return h f(B(a, hf, y)): the coefficients τ = [τ₁, …, τₖ] ↦ a(τ₁) ⋯ a(τₖ).
+
+        Hairer, Lubich, Wanner, III.1, Lemma 1.9. This is the f that an update rule gets.
+
+        >>> identity = BSeries({}, order=2, empty=1)
+        >>> identity.b_plus() == BSeries({RootedTree(): 1}, order=2)
+        True
+
+        Args:
+            color: Take only this one of the fields. Without it, their sum.
+
+        Raises:
+            InvalidMethod: If a(∅) is not 1, for then f would not be evaluated near y.
+        """
+        if self.empty != 1:
+            raise InvalidMethod(
+                f"f takes theta plus multiples of h f(...), got {self.empty} theta + ..."
+            )
+        products = forest_products(self.catalog, self.array)
+        if color is not None:
+            products[self.catalog.color != color] = self.zero
+        return self._alike(products, 0 * self.empty)
+
+    def field(self, loss_or_field: Any) -> Any:
+        """Return f̃ = Σ_τ h^(|τ|-1)/σ(τ) b(τ) F(τ) for a given loss or vector field.
+
+        The argument does the work in its ``elementary_sum(series)``, because this layer does not
+        know what an expression is. From a Loss or VectorField comes a sympy column vector.
+
+        >>> class Growth:  # y' = y at y = 1, where F is 1 for tall trees and 0 for all others
+        ...     def elementary_sum(self, series):
+        ...         return sum(series[tree] for tree in series if tree.is_tall)
+        >>> from modeq.algebra.rule_series import modified_equation
+        >>> modified_equation(lambda y, f, h: y + h * f(y), order=2).field(Growth())
+        Fraction(5, 6)
+
+        Raises:
+            InvalidValue: If the series is that of a map.
+            InvalidLoss: If the argument is neither a Loss nor a VectorField.
+        """
+        self._field_array()
+        if not hasattr(loss_or_field, "elementary_sum"):
+            raise InvalidLoss(f"expected a Loss or a VectorField, got {loss_or_field!r}")
+        return loss_or_field.elementary_sum(self)
+
+    def is_gradient(self) -> Verdict:
+        """Tell whether the field is a gradient for every f that is one: b(u∘v) = b(v∘u).
+
+        >>> from modeq.algebra.rule_series import modified_equation
+        >>> print(modified_equation(lambda y, f, h: y + h * f(y), order=3).is_gradient())
+        fails at h^2: b([•,•]) = 1/6 and b([[•]]) = 1/3
+
+        Raises:
+            InvalidValue: If the series is that of a map; likewise for energy.
+        """
+        return structure.is_gradient(self.catalog, self._field_array())
+
+    def is_hamiltonian(self, *, partitioned: bool = False) -> Verdict:
+        """Tell whether the field is Hamiltonian for every f that is: b(u∘v) + b(v∘u) = 0.
+
+        For a map, tell whether it is symplectic: a(u∘v) + a(v∘u) = a(u) a(v).
+
+        Args:
+            partitioned: The two fields are the parts -∂H/∂q and ∂H/∂p of a Hamiltonian one.
+                Without it, each of the fields is Hamiltonian.
+
+        >>> bool(exact_flow(4).is_hamiltonian())
+        True
+
+        Raises:
+            InvalidValue: ``partitioned`` without there being two fields.
+        """
+        if partitioned and self.colors != 2:
+            raise InvalidValue(f"partitioned means two fields; the series has {self.colors}")
+        test = structure.is_symplectic if self.empty == 1 else structure.is_hamiltonian
+        return test(self.catalog, self.array, partitioned)
+
+    def is_energy_preserving(self) -> Verdict:
+        """Tell whether the field leaves H as it is, for every f = J∇H with constant J.
+
+        >>> from modeq.algebra.rule_series import modified_equation
+        >>> print(modified_equation(lambda y, f, h: y + h * f(y), order=3).is_energy_preserving())
+        fails at h^1: b/sigma([•]) = -1/2 is not 0
+
+        Raises:
+            InvalidValue: If the series is that of a map, or has several fields.
+        """
+        if self.colors > 1:
+            raise InvalidValue(f"energy is that of one field f = J∇H; the series has {self.colors}")
+        return structure.is_energy_preserving(self.catalog, self._field_array())
+
+    def is_symmetric(self) -> Verdict:
+        """Tell whether the method is its own adjoint, from the series of its field or map.
+
+        >>> print(exact_flow(3).is_symmetric())
+        holds through h^3
+        """
+        return structure.is_symmetric(self.catalog, self.array, self.empty)
+
+    def _field_array(self) -> np.ndarray:
+        if self.empty != 0:
+            raise InvalidValue(f"a field has coefficient 0 at the empty tree, not {self.empty}")
+        return self.array
+
+    def text(self, notation: str = "differentials") -> str:
+        """Return a table with a line for each power of h, in a notation of `algebra.notation`.
+
+        >>> print(exact_flow(2).text("gradient"))
+        1    y
+        h    -g
+        h^2  1/2 H g
+        h^3  -1/6 H^2 g - 1/6 T[g, g]
+        """
+        return "\n".join(series_rows(self, notation, self.order + 1))
+
+    def latex(self, notation: str = "differentials") -> str:
+        r"""Return the whole series as one formula, in a notation of `modeq.algebra.notation`.
+
+        >>> print(exact_flow(1).latex())
+        y + h f + \tfrac{1}{2} h^{2} f'f
+        """
+        return series_formula(self, notation, self.order + 1)
+
+    def __str__(self) -> str:
+        return self.text()
+
+    def __repr__(self) -> str:
+        shown = min(self.order + 1, _POWERS_IN_REPR)
+        rows = [f"<BSeries of order {self.order}", *series_rows(self, "differentials", shown)]
+        if shown <= self.order:
+            rows.append(f"...  {len(self)} trees up to h^{self.order + 1}, all in .text()")
+        return "\n".join(rows) + ">"
+
+    def _repr_latex_(self) -> str:
+        shown = min(self.order + 1, _POWERS_IN_REPR)
+        rest = r" + \cdots" if shown <= self.order else ""
+        return rf"$\displaystyle {series_formula(self, 'differentials', shown)}{rest}$"
+
+
+def exact_flow(order: int, colors: int = 1) -> BSeries:
+    """Return the series of the exact flow over one step, e(∅) = 1, e(τ) = 1/γ(τ).
+
+    See Hairer, Lubich, Wanner, III.1.2.
+
+    >>> print(exact_flow(2))
+    1    y
+    h    f
+    h^2  1/2 f'f
+    h^3  1/6 f'f'f + 1/6 f''(f,f)
+    """
+    trees = _trees(order, colors)
+    structure = Structure(trees)
+    densities = [structure.density(n).tolist() for n in range(1, trees.vertices + 1)]
+    values = [gmpy2.mpq(1, density) for order in densities for density in order]
+    return BSeries.of_array(trees, np.array(values, object), 1)
+
+
+def identity(order: int, colors: int = 1) -> BSeries:
+    """Return the series of the map that does nothing.
+
+    >>> print(identity(1))
+    1    y
+    h    0
+    h^2  0
+    """
+    return BSeries({}, order=order, empty=1, colors=colors)
+
+
+def _trees(order: Any, colors: Any) -> Catalog:
+    """Return the catalog of a series, once it is known to fit in memory."""
+    vertices, colors = check_order(order) + 1, check_order(colors, lowest=1)
+    check_memory(vertices, colors, BYTES_PER_COEFFICIENT * sum(tree_counts(vertices, colors)))
+    return catalog(vertices, colors)
+
+
+def aligned(*series: BSeries) -> list[BSeries]:
+    """Return the series, all cut at the lowest of their orders.
+
+    Raises:
+        InvalidValue: If they have different numbers of fields.
+    """
+    if len({one.colors for one in series}) > 1:
+        counts = " and ".join(str(one.colors) for one in series)
+        raise InvalidValue(f"the series have {counts} fields; they must have equally many")
+    order = min(one.order for one in series)
+    cut = [one if one.order == order else one.cut(order) for one in series]
+    return cut if all(one.is_rational for one in cut) else [one.general() for one in cut]
+
+
+def exact(coefficient: Any) -> Any:
+    """Return a rational number as an mpq, and a float as that of its shortest decimal."""
+    if isinstance(coefficient, float):
+        return gmpy2.mpq(repr(float(coefficient)))
+    if isinstance(coefficient, Rational):
+        return gmpy2.mpq(int(coefficient.numerator), int(coefficient.denominator))
+    return coefficient
+
+
+def plain(coefficient: Any) -> Any:
+    """Return an mpq as a Fraction, and anything else as it is."""
+    if isinstance(coefficient, gmpy2.mpq):
+        return Fraction(int(coefficient.numerator), int(coefficient.denominator))
+    return coefficient
+
+
+def _general(array: np.ndarray) -> np.ndarray:
+    result = np.empty(array.shape, object)
+    result[:] = [plain(entry) for entry in array]
+    return result
+
+
+def _restored(vertices: int, colors: int, entries: list, empty: Any) -> BSeries:
+    array = np.empty(len(entries), object)
+    array[:] = entries
+    return BSeries.of_array(catalog(vertices, colors), array, empty)
+
+
+def _not_in(tree: Any, trees: Catalog) -> str:
+    colors = "" if trees.colors == 1 else f" in the colors 0 to {trees.colors - 1}"
+    return f"{tree!r} is not a rooted tree of at most {trees.vertices} vertices{colors}"

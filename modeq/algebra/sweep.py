@@ -1,0 +1,212 @@
+"""One coefficient for each of all trees: the recurrence of a method swept over the catalog.
+
+The rows g(τ) = g(rest) U(child) are products of whole ranges of rows. Only rows that are parts of
+larger trees are kept: U of a tree that can be a child, g of one that can be a rest (few, because a
+rest has no child beyond the largest). Of trees with as many vertices as there are, or one fewer,
+coefficients are linear in U(child), and are found by matrix products without making any rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+
+from modeq.algebra.rows import Recurrence
+from modeq.algebra.table import Catalog, Range
+
+ROWS_AT_ONCE = 1 << 12
+COEFFICIENTS_AT_ONCE = 1 << 18
+
+
+class Block(NamedTuple):
+    """Coefficients of consecutive trees; ``part`` is None for those with one vertex."""
+
+    vertices: int
+    part: Range | None
+    values: np.ndarray
+
+
+class _Forms(NamedTuple):
+    """Linear forms of rows, one for each color of the root.
+
+    Attributes:
+        values: The forms, of shape (colors, stages, points).
+        used: The stages that any of them reads.
+    """
+
+    values: np.ndarray
+    used: Sequence[int]
+
+    @classmethod
+    def of(cls, values: np.ndarray) -> _Forms:
+        return cls(values, [s for s in range(values.shape[1]) if np.any(values[:, s] != 0)])
+
+
+def sweep(catalog: Catalog, recurrence: Recurrence) -> Iterator[Block]:
+    """Yield the coefficients that the recurrence reads off, in the order of the catalog."""
+    return _Sweep(catalog, recurrence).run()
+
+
+class _Sweep:
+    """The rows that are kept: by number of vertices, of shape (stages, trees, points)."""
+
+    def __init__(self, catalog: Catalog, recurrence: Recurrence):
+        self.catalog = catalog
+        self.recurrence = recurrence
+        arithmetic = recurrence.arithmetic
+        self.dtype, self.reduce = arithmetic.dtype, arithmetic.reduce
+        self.one = arithmetic.convert(1)
+        shape = (recurrence.stages, catalog.colors, recurrence.points)
+        self.g = {1: np.full(shape, self.one, self.dtype)}
+        self.color = {1: np.arange(catalog.colors)}
+        self.U = {1: self.advance(self.g[1], self.color[1])}
+        # What the trees [τ] with all vertices are for the τ with one vertex fewer, whose rows
+        # are not made: one column for each color of the root.
+        self.single: np.ndarray | None = None
+
+    def run(self) -> Iterator[Block]:
+        yield Block(1, None, self.apply(self.forms(1), self.g[1], self.color[1]))
+        for n in range(2, self.catalog.vertices + 1):
+            if n <= self.catalog.vertices - 2:
+                yield from self.with_rows(n)
+            else:
+                yield from self.without_rows(n)
+
+    def with_rows(self, n: int) -> Iterator[Block]:
+        """Make and keep the rows of the trees with n vertices."""
+        stages, points = self.recurrence.stages, self.recurrence.points
+        self.U[n] = np.empty((stages, self.catalog.counts[n], points), self.dtype)
+        self.g[n] = np.empty((stages, self.catalog.prefix(n), points), self.dtype)
+        self.color[n] = np.empty(self.catalog.counts[n], np.int8)
+        forms = self.forms(n)
+        for part in self.catalog.ranges(n, ROWS_AT_ONCE):
+            rows, color = self.rows(part)
+            self.keep(part, rows)
+            place = slice(part.start, part.start + len(part))
+            self.color[n][place] = color
+            self.U[n][:, place] = self.advance(rows, color)
+            yield Block(n, part, self.apply(forms, rows, color))
+
+    def keep(self, part: Range, rows: np.ndarray) -> None:
+        """Keep the rows of a range, or of the first trees in it, that are rests."""
+        kept = self.g[part.vertices]
+        count = max(0, min(len(part), kept.shape[1] - part.start))
+        kept[:, part.start : part.start + count] = rows[:, :count]
+
+    def without_rows(self, n: int) -> Iterator[Block]:
+        """Find coefficients as linear forms of the rows of the children."""
+        top = self.catalog.vertices
+        forms = [self.forms(n)]
+        if n < top:
+            self.keep_bushy(n)
+            colors = range(self.catalog.colors)
+            forms += [self.through_child(self.forms(top).values[color]) for color in colors]
+            self.single = np.empty((self.catalog.counts[n], self.catalog.colors), self.dtype)
+        for part in self.catalog.ranges(n, COEFFICIENTS_AT_ONCE):
+            if part.child_order not in self.U:
+                yield Block(n, part, self.single[part.children.start : part.children.stop].ravel())
+                continue
+            values = [self.contract(part, form) for form in forms]
+            if n < top:
+                self.single[part.start : part.start + len(part)] = np.stack(values[1:], axis=1)
+            yield Block(n, part, values[0])
+
+    def keep_bushy(self, n: int) -> None:
+        """Keep the rows of rests with one vertex fewer than all: those whose children are single.
+
+        These are the first trees; their last vertex is the only place left for one more.
+        """
+        stages, points = self.recurrence.stages, self.recurrence.points
+        self.g[n] = np.empty((stages, self.catalog.prefix(n), points), self.dtype)
+        self.color[n] = np.empty(self.catalog.prefix(n), np.int8)
+        for part in self.catalog.ranges(n, ROWS_AT_ONCE):
+            if part.start >= len(self.color[n]):
+                return
+            rows, color = self.rows(part)
+            self.keep(part, rows)
+            count = min(len(part), len(self.color[n]) - part.start)
+            self.color[n][part.start : part.start + count] = color[:count]
+
+    def forms(self, n: int) -> _Forms:
+        """Return the linear forms of the coefficients, by the color of the root."""
+        colors = range(self.catalog.colors)
+        return _Forms.of(np.stack([self.recurrence.readout(n, color) for color in colors]))
+
+    def through_child(self, form: np.ndarray) -> _Forms:
+        """Return the forms of g(τ) that give ``form`` of g([τ]) = U(τ), by the color of τ."""
+        stages, points = form.shape
+        zero = self.one - self.one
+        units = np.full((stages, stages * points, points), zero, self.dtype)
+        for i in range(stages * points):
+            units[i // points, i, i % points] = self.one
+        images = [self.recurrence.advance(units, color) for color in range(self.catalog.colors)]
+        whole = range(stages)
+        totals = [self.reduce(self.total(image, form, whole)) for image in images]
+        return _Forms.of(np.stack([total.reshape(stages, points) for total in totals]))
+
+    def rows(self, part: Range) -> tuple[np.ndarray, np.ndarray]:
+        """Return g(rest) U(child) for each tree of a range, and the colors of the roots."""
+        rests, children = self.g[part.rest_order], self.U[part.child_order]
+        chosen = slice(part.children.start, part.children.stop)
+        color = self.color[part.rest_order]
+        if isinstance(part.lengths, int):
+            products = children[:, chosen, None, :] * rests[:, None, : part.lengths]
+            shape = (rests.shape[0], len(part), rests.shape[2])
+            return self.reduce(products.reshape(shape)), np.tile(
+                color[: part.lengths], len(part.children)
+            )
+        result = np.empty((rests.shape[0], len(part), rests.shape[2]), self.dtype)
+        colors = np.empty(len(part), np.int8)
+        start = 0
+        for child, length in zip(part.children, part.lengths.tolist(), strict=True):
+            place = slice(start, start + length)
+            np.multiply(rests[:, :length], children[:, child, None], out=result[:, place])
+            colors[place] = color[:length]
+            start += length
+        return self.reduce(result), colors
+
+    def contract(self, part: Range, forms: _Forms) -> np.ndarray:
+        """Return the forms of the rows of a range, without making them."""
+        count = part.lengths if isinstance(part.lengths, int) else int(part.lengths.max())
+        rests = self.g[part.rest_order][:, :count]
+        color = self.color[part.rest_order][:count]
+        weighted = self.reduce(rests * forms.values[color].transpose(1, 0, 2))
+        children = self.U[part.child_order]
+        result = np.full(len(part), self.one - self.one, self.dtype)
+        if isinstance(part.lengths, int):
+            chosen = slice(part.children.start, part.children.stop)
+            for s in forms.used:
+                result += (children[s, chosen] @ weighted[s].T).ravel()
+            return self.reduce(result)
+        start = 0
+        for child, length in zip(part.children, part.lengths.tolist(), strict=True):
+            for s in forms.used:
+                result[start : start + length] += weighted[s, :length] @ children[s, child]
+            start += length
+        return self.reduce(result)
+
+    def advance(self, rows: np.ndarray, color: np.ndarray) -> np.ndarray:
+        """Return U for rows g of trees with these colors."""
+        if self.catalog.colors == 1:
+            return self.recurrence.advance(rows, 0)
+        result = np.empty_like(rows)
+        for c in range(self.catalog.colors):
+            result[:, color == c] = self.recurrence.advance(rows[:, color == c], c)
+        return result
+
+    def apply(self, forms: _Forms, rows: np.ndarray, color: np.ndarray) -> np.ndarray:
+        """Return the coefficients of trees with these rows and colors."""
+        if self.catalog.colors == 1:
+            return self.reduce(self.total(rows, forms.values[0], forms.used))
+        result = np.empty(rows.shape[1], self.dtype)
+        for c in range(self.catalog.colors):
+            result[color == c] = self.total(rows[:, color == c], forms.values[c], forms.used)
+        return self.reduce(result)
+
+    def total(self, rows: np.ndarray, form: np.ndarray, used: Sequence[int]) -> np.ndarray:
+        """Return Σ over stages and points of form times rows."""
+        if not used:
+            return np.full(rows.shape[1], self.one - self.one, self.dtype)
+        return sum(rows[s] @ form[s] for s in used)

@@ -1,0 +1,242 @@
+"""The coefficients of a modified equation for all trees at once, as arrays."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cached_property
+
+import gmpy2
+import numpy as np
+
+from modeq.algebra.numerators import field_numerators, primes_needed
+from modeq.algebra.rows import RungeKuttaTable
+from modeq.algebra.series import BSeries
+from modeq.algebra.table import Catalog, Range, Structure, catalog, check_memory, tree_counts
+from modeq.algebra.trees import RootedTree
+from modeq.errors import InvalidTree
+from modeq.shown import Shown
+
+Progress = Callable[[int, int], None]
+
+
+@dataclass(frozen=True)
+class TreeBlock:
+    """Consecutive trees with equally many vertices, and their coefficients b.
+
+    Attributes:
+        vertices: How many vertices each of the trees has.
+        start: The number of the first of the trees.
+        numerators: The numerators of b(τ), without 1/σ(τ): 64-bit integers where they fit, else
+            Python integers.
+        denominator: The common denominator of b(τ) for all trees with so many vertices.
+    """
+
+    vertices: int
+    start: int
+    numerators: np.ndarray
+    denominator: int
+    _part: Range | None
+    _structure: Structure
+
+    def __len__(self) -> int:
+        return len(self.numerators)
+
+    @cached_property
+    def rest(self) -> np.ndarray:
+        """The number of each tree without its largest child; -1 for single vertices."""
+        return self._parts[0]
+
+    @cached_property
+    def child(self) -> np.ndarray:
+        """The number of the largest child of each tree; -1 for single vertices."""
+        return self._parts[1]
+
+    @cached_property
+    def _parts(self) -> tuple[np.ndarray, np.ndarray]:
+        if self._part is None:
+            none = np.full(len(self), -1)
+            return none, none
+        starts = self._structure.catalog.starts
+        rest, child = self._part.parts()
+        return rest + starts[self._part.rest_order], child + starts[self._part.child_order]
+
+    @cached_property
+    def symmetry(self) -> np.ndarray:
+        """The symmetry σ of each tree."""
+        if self._part is None:
+            return self._structure.symmetry(1)
+        return self._structure.symmetry_of(self._part)
+
+    @cached_property
+    def density(self) -> np.ndarray:
+        """The density γ of each tree."""
+        if self._part is None:
+            return self._structure.density(1)
+        return self._structure.density_of(self._part)
+
+
+def tree_blocks(
+    table: RungeKuttaTable,
+    order: int,
+    *,
+    limit: int | None = None,
+    progress: Progress | None = None,
+) -> Iterator[TreeBlock]:
+    """Yield the coefficients of h f̃ in blocks, so that nobody has to hold them all.
+
+    Args:
+        table: The method, for one field or several.
+        order: The highest power of h in f̃; trees with up to ``order`` + 1 vertices take part.
+        limit: How many bytes may be used; all that the machine has, if not given.
+        progress: Is called with the number of trees that are done, and that of all.
+
+    Raises:
+        InvalidOrder: If the work would not fit in memory.
+
+    >>> [block.numerators.tolist() for block in tree_blocks(RungeKuttaTable([[[0]]], [[1]]), 2)]
+    [[1], [-1], [1], [2]]
+    """
+    check_memory(order + 1, len(table.b), sweep_bytes(table, order), limit)
+    trees = catalog(order + 1, len(table.b))
+    structure = Structure(trees)
+    done = 0
+    for block in field_numerators(trees, table):
+        n, part, values = block
+        start = trees.starts[n] + (part.start if part else 0)
+        yield TreeBlock(n, start, values, table.field_denominator(n), part, structure)
+        done += len(values)
+        if progress:
+            progress(done, len(trees))
+
+
+def sweep_bytes(table: RungeKuttaTable, order: int) -> int:
+    """Return about how many bytes the rows take that a sweep keeps."""
+    colors = len(table.b)
+    counts = tree_counts(order + 1, colors)
+    rows = sum(counts[: max(2, order)])
+    sweeps = 1 + primes_needed(table, order + 1)
+    top = counts[order] * colors
+    return 8 * sweeps * (rows * (order + 1) * len(table.b[0]) + top)
+
+
+class TreeTable(Shown):
+    """The coefficients b(τ) of a modified equation for all trees with up to order + 1 vertices.
+
+    Trees are numbered from 0, by the number of vertices first; see `modeq.algebra.table`. Arrays
+    are for the trees with n vertices; numbers in them are those of trees.
+
+    >>> table = tree_table_of(RungeKuttaTable([[[0]]], [[1]]), 3)
+    >>> table.coefficients(4)
+    (array([ 0, -1, -2, -3]), 12)
+    >>> table[RootedTree([RootedTree(), RootedTree()])]
+    Fraction(1, 6)
+
+    Attributes:
+        order: The highest power of h in f̃.
+    """
+
+    def __init__(self, trees: Catalog, numerators: list[np.ndarray], denominators: list[int]):
+        self.order = trees.vertices - 1
+        self._catalog = trees
+        self._structure = Structure(trees)
+        self._numerators = numerators
+        self._denominators = denominators
+
+    def __len__(self) -> int:
+        return len(self._catalog)
+
+    def __getitem__(self, tree: RootedTree) -> Fraction:
+        index = self.index(tree)
+        n = self._catalog.order_of(index)
+        numerator = self._numerators[n][index - self._catalog.starts[n]]
+        return Fraction(int(numerator), self._denominators[n])
+
+    def index(self, tree: RootedTree) -> int:
+        """Return the number of a tree.
+
+        Raises:
+            InvalidTree: If the table does not have the tree.
+        """
+        try:
+            return self._catalog.index(tree)
+        except (KeyError, AttributeError):
+            raise InvalidTree(
+                f"{tree!r} is not a rooted tree of at most {self.order + 1} vertices"
+            ) from None
+
+    def tree(self, index: int) -> RootedTree:
+        """Return tree number ``index``."""
+        if not 0 <= index < len(self):
+            raise InvalidTree(f"tree number {index}: the table has 0 to {len(self) - 1}")
+        return self._catalog.tree(index)
+
+    def count(self, n: int) -> int:
+        """Return how many trees with n vertices there are."""
+        return self._catalog.counts[n]
+
+    def start(self, n: int) -> int:
+        """Return the number of the first tree with n vertices."""
+        return self._catalog.starts[n]
+
+    def coefficients(self, n: int) -> tuple[np.ndarray, int]:
+        """Return the numerators of b(τ) for |τ| = n, without 1/σ(τ), and their denominator."""
+        return self._numerators[n], self._denominators[n]
+
+    def rest(self, n: int) -> np.ndarray:
+        """Return the number of each tree without its largest child; -1 for single vertices."""
+        return self._catalog.rest[self._own(n)]
+
+    def child(self, n: int) -> np.ndarray:
+        """Return the number of the largest child of each tree; -1 for single vertices."""
+        return self._catalog.child[self._own(n)]
+
+    def symmetry(self, n: int) -> np.ndarray:
+        """Return σ of each tree with n vertices."""
+        return self._structure.symmetry(n)
+
+    def density(self, n: int) -> np.ndarray:
+        """Return γ of each tree with n vertices."""
+        return self._structure.density(n)
+
+    def _own(self, n: int) -> slice:
+        return slice(self._catalog.starts[n], self._catalog.starts[n + 1])
+
+    def series(self) -> BSeries:
+        """Return the same coefficients as a mapping from trees."""
+        entries = [
+            gmpy2.mpq(numerator, denominator)
+            for numerators, denominator in zip(
+                self._numerators[1:], self._denominators[1:], strict=True
+            )
+            for numerator in numerators.tolist()
+        ]
+        return BSeries.of_array(self._catalog, np.array(entries, object), is_rational=True)
+
+    def __repr__(self) -> str:
+        return f"<TreeTable of order {self.order}: {len(self):,} trees>"
+
+
+def tree_table_of(
+    table: RungeKuttaTable,
+    order: int,
+    *,
+    limit: int | None = None,
+    progress: Progress | None = None,
+) -> TreeTable:
+    """Return the coefficients of all trees; the arguments are those of ``tree_blocks``."""
+    colors = len(table.b)
+    size = 8 * sum(tree_counts(order + 1, colors)) + sweep_bytes(table, order)
+    check_memory(order + 1, colors, size, limit)
+    trees = catalog(order + 1, colors)
+    numerators = [np.empty(0, np.int64)]
+    numerators += [np.empty(count, np.int64) for count in trees.counts[1:]]
+    for block in tree_blocks(table, order, limit=limit, progress=progress):
+        n = block.vertices
+        if block.numerators.dtype == object and numerators[n].dtype != object:
+            numerators[n] = numerators[n].astype(object)
+        first = block.start - trees.starts[n]
+        numerators[n][first : first + len(block)] = block.numerators
+    denominators = [1, *(table.field_denominator(n) for n in range(1, order + 2))]
+    return TreeTable(trees, numerators, denominators)

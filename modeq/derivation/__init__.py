@@ -1,0 +1,1 @@
+"""Modified equations of a given loss, exactly, over sympy."""

@@ -1,0 +1,162 @@
+"""Expressions that people hand in: read, made exact, and refused where they are not smooth."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import sympy
+
+from modeq.derivation.parse import parse_expression
+from modeq.errors import InvalidLoss, NotSmooth
+
+NOT_SMOOTH = (
+    sympy.Abs,
+    sympy.Max,
+    sympy.Min,
+    sympy.sign,
+    sympy.floor,
+    sympy.ceiling,
+    sympy.frac,
+    sympy.Mod,
+    sympy.Heaviside,
+    sympy.DiracDelta,
+    sympy.Piecewise,
+    sympy.re,
+    sympy.im,
+    sympy.arg,
+    sympy.conjugate,
+)
+
+
+def read_expression(thing: Any, given: Sequence[sympy.Symbol] | None = None) -> sympy.Expr:
+    """Return an exact, finite, smooth sympy expression from a text, a number or an expression."""
+    if isinstance(thing, str):
+        expression = parse_expression(thing, {x.name: x for x in given or ()})
+    else:
+        expression = _from_object(thing)
+    _refuse_unsuitable(expression)
+    return expression
+
+
+def _from_object(thing: Any) -> sympy.Expr:
+    try:
+        expression = sympy.sympify(thing, strict=True)
+    except (sympy.SympifyError, TypeError):
+        expression = None
+    if not isinstance(expression, sympy.Expr) or isinstance(expression, sympy.MatrixBase):
+        raise InvalidLoss(
+            f"a loss must be a text, a sympy expression or a number, not {thing!r} "
+            f"of type {type(thing).__name__}"
+        )
+    _refuse_not_finite(expression)
+    return expression.xreplace({x: _exact(x) for x in expression.atoms(sympy.Float)})
+
+
+def _exact(number: sympy.Float) -> sympy.Rational:
+    """Return the shortest decimal that rounds to a Float."""
+    text = repr(float(number)) if number._prec == 53 else str(number)
+    return sympy.Rational(text)
+
+
+def _refuse_not_finite(expression: sympy.Expr) -> None:
+    bad = (sympy.oo, -sympy.oo, sympy.zoo, sympy.nan)
+    found = [x for x in bad if expression.has(x)]
+    if found:
+        raise InvalidLoss(f"the expression contains {found[0]}; all its numbers must be finite")
+    if expression.has(sympy.I):
+        raise InvalidLoss(f"the expression {expression} is not real")
+
+
+def _refuse_unsuitable(expression: sympy.Expr) -> None:
+    _refuse_not_finite(expression)
+    for node in sympy.preorder_traversal(expression):
+        if isinstance(node, NOT_SMOOTH) or _is_root_of_even_power(node):
+            raise NotSmooth(
+                f"{node} is not smooth, so it has no counter terms; use a smooth stand-in, such as "
+                f"sqrt(u**2 + eps**2) for abs(u) or softplus(u) for max(u, 0)"
+            )
+
+
+def _is_root_of_even_power(node: sympy.Basic) -> bool:
+    """Tell whether a node is an odd power of |u|, written as a root of an even power of u.
+
+    >>> x, y = sympy.symbols("x y")
+    >>> [_is_root_of_even_power(sympy.sqrt(u)) for u in (x**2 * y, x**6, x**4, (1 + x**2) ** 2)]
+    [True, True, False, False]
+    """
+    if not node.is_Pow or not node.exp.is_Rational or node.exp.is_Integer:
+        return False
+    powers = [factor for factor in sympy.Mul.make_args(node.base) if factor.is_Pow]
+    odd = [p for p in powers if p.exp.is_Integer and p.exp.is_even and (p.exp * node.exp).is_odd]
+    return not all(_keeps_its_sign(power.base) for power in odd)
+
+
+def _keeps_its_sign(u: sympy.Expr) -> bool:
+    """Tell whether u is a number, or a polynomial that is seen to be positive or negative."""
+    if u.is_number:
+        return True
+    real = u.xreplace({x: sympy.Dummy(real=True) for x in u.free_symbols})
+    # Of other functions sympy may take minutes to find the sign.
+    return bool(real.is_polynomial() and (real.is_positive or real.is_negative))
+
+
+def natural_key(symbol: sympy.Symbol) -> list:
+    """Return a sorting key that puts x2 before x10."""
+    return [(0, int(s), s) if s.isdecimal() else (1, 0, s) for s in re.split(r"(\d+)", symbol.name)]
+
+
+def split_symbols(expressions: Iterable, given: tuple | None) -> tuple[tuple, tuple]:
+    """Return (variables, parameters); the variables are all symbols unless given.
+
+    Raises:
+        InvalidLoss: There is no variable, one is called h, or two symbols have one name.
+
+    >>> x, lam = sympy.symbols("x lam")
+    >>> split_symbols([lam * x**2], (x,))
+    ((x,), (lam,))
+    """
+    symbols = set().union(*(expression.free_symbols for expression in expressions))
+    variables = tuple(sorted(symbols, key=natural_key)) if given is None else given
+    if not variables:
+        raise InvalidLoss("there is no variable: the expression is a constant")
+    parameters = tuple(sorted(symbols - set(variables), key=natural_key))
+    _refuse_name_clashes((*variables, *parameters))
+    return variables, parameters
+
+
+def _refuse_name_clashes(symbols: Sequence[sympy.Symbol]) -> None:
+    names = [symbol.name for symbol in symbols]
+    if "h" in names:
+        raise InvalidLoss("the name h is the learning rate; give the variable or parameter another")
+    twice = sorted({name for name in names if names.count(name) > 1})
+    if twice:
+        raise InvalidLoss(f"two different symbols are called {twice[0]!r}; give each its own name")
+
+
+def exact_values(values: Mapping, parameters: Sequence[sympy.Symbol]) -> dict:
+    """Return {parameter: exact value} from a mapping whose keys are symbols or names.
+
+    >>> exact_values({"lam": 0.1}, sympy.symbols("lam,"))
+    {lam: 1/10}
+    """
+    known = {x.name: x for x in parameters}
+    replacement = {}
+    for key, value in values.items():
+        name = key.name if isinstance(key, sympy.Symbol) else str(key)
+        if name not in known:
+            raise InvalidLoss(
+                f"{name!r} is not a parameter; the parameters are: {names_of(parameters) or 'none'}"
+            )
+        replacement[known[name]] = read_expression(value)
+    return replacement
+
+
+def names_of(symbols: Iterable[sympy.Symbol]) -> str:
+    """Return the names of some symbols, for messages.
+
+    >>> names_of(sympy.symbols("x2 x10"))
+    'x2 x10'
+    """
+    return " ".join(symbol.name for symbol in symbols)

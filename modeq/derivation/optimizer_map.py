@@ -1,0 +1,249 @@
+"""One step of an optimizer with memory as expressions, and where its memory rests.
+
+The state is (θ, M), and one step is
+
+    θ⁺ = θ + h U(θ, M, h),        M⁺ = N(θ, M, h).
+
+At h = 0 the memory must contract to one point M₀(θ), which N must be affine about: N(θ, M, 0) =
+J M + c(θ). More generally the memory may be a cascade of blocks, each affine in itself, with c and
+all else a smooth function of the blocks before.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import lru_cache
+from itertools import product
+from typing import Any
+
+import numpy as np
+import sympy
+
+from modeq.derivation.evaluate import inverse_root
+from modeq.derivation.loss import H
+from modeq.errors import InvalidMethod, NotSmooth
+from modeq.methods.optimizer import Optimizer, State, memory_slots
+
+Components = tuple[sympy.Expr, ...]
+
+
+class OptimizerMap:
+    """One step of an optimizer on a field, as expressions in θ, the memory, and h.
+
+    Attributes:
+        variables: The symbols of θ.
+        h: The symbol of the learning rate.
+        memory: The symbols of the memory, slot by slot.
+        theta: The components of θ⁺.
+        following: The components of M⁺.
+        fixed: M₀ as expressions in θ.
+        jacobian: The matrix J. In a cascade its entries between blocks need not be constants.
+        blocks: The blocks of the cascade: their indices in the memory, and (I - J)⁻¹ of each.
+
+    Raises:
+        InvalidMethod: The update rule is not of the form above, or its memory does not contract.
+        NotSmooth: A root or a quotient in the rule has the base 0 wherever the memory rests.
+    """
+
+    def __init__(
+        self, method: Optimizer, components: Sequence[sympy.Expr], variables: Sequence[sympy.Symbol]
+    ):
+        self.method = method
+        self.h = H
+        self.variables = tuple(variables)
+        self._components = tuple(components)
+        slots = [[sympy.Dummy(f"{slot}_{x}") for x in variables] for slot in method.memory]
+        self.memory = tuple(symbol for slot in slots for symbol in slot)
+        self.theta, self.following = self._run(slots)
+        self._refuse_jumps()
+        self.jacobian = self._jacobian()
+        self.blocks = [self._block(indices) for indices in self._cascade()]
+        self.fixed = self._fixed_point()
+        self._refuse_corners()
+
+    def _run(self, slots: Sequence) -> tuple[Components, Components]:
+        """Return θ⁺ and M⁺ by running the rule over symbols."""
+        names = self.method.memory
+        memory = {name: _array(slot) for name, slot in zip(names, slots, strict=True)}
+        state = State(theta=_array(self.variables), **memory)
+        try:
+            following = self.method.step(state, self._gradient, H, sympy.sympify)
+            parts = [_entries(part, len(self.variables)) for part in memory_slots(following, names)]
+        except (TypeError, AttributeError, ValueError) as error:
+            if isinstance(error, InvalidMethod):
+                raise
+            raise InvalidMethod(
+                f"the rule of {self.method} cannot be run over symbols: {error}; it may use "
+                f"arithmetic, grad, and the functions of modeq.methods.functions"
+            ) from error
+        theta, *memory = parts
+        return tuple(theta), tuple(entry for part in memory for entry in part)
+
+    def _gradient(self, point: Any) -> np.ndarray:
+        values = dict(zip(self.variables, _entries(point, len(self.variables)), strict=True))
+        return _array([-f.xreplace(values) for f in self._components])
+
+    def at_rest(self, expression: sympy.Expr) -> sympy.Expr:
+        """Return an expression at h = 0 and on the slow manifold there."""
+        fixed = dict(zip(self.memory, self.fixed, strict=True))
+        value = expression.xreplace({H: sympy.S.Zero}).xreplace(fixed)
+        return value.replace(_is_root, lambda power: _factored(power.base) ** power.exp)
+
+    def _refuse_jumps(self) -> None:
+        for x, entry in zip(self.variables, self.theta, strict=True):
+            moved = sympy.simplify(entry.xreplace({H: sympy.S.Zero}) - x)
+            if moved != 0:
+                raise InvalidMethod(
+                    f"at h = 0 the rule of {self.method} moves {x} by {moved}; it must be a "
+                    f"multiple of h"
+                )
+
+    def _refuse_corners(self) -> None:
+        """Raise NotSmooth if a root or a quotient has the base 0 on all of the slow manifold."""
+        dimension = len(self.variables)
+        for i, entry in enumerate((*self.theta, *self.following)):
+            for node in sympy.preorder_traversal(entry):
+                if _is_root(node) and self.at_rest(node.base) == 0:
+                    x = self.variables[i % dimension]
+                    raise NotSmooth(
+                        f"the rule of {self.method} is not smooth for the coordinate {x}: it takes "
+                        f"a root of, or divides by, what is 0 there (as in the sign of 0); leave "
+                        f"out variables that the loss does not depend on"
+                    )
+
+    def _jacobian(self) -> sympy.Matrix:
+        """Return the derivatives of N by M at h = 0."""
+        memory = [entry.xreplace({H: sympy.S.Zero}) for entry in self.following]
+        size = len(memory)
+        entries = [sympy.simplify(entry.diff(y)) for entry in memory for y in self.memory]
+        return sympy.Matrix(size, size, entries)
+
+    def _varies(self, entry: sympy.Expr) -> bool:
+        return not entry.free_symbols.isdisjoint({*self.variables, *self.memory})
+
+    def _cascade(self) -> list[tuple[int, ...]]:
+        """Return the indices of the memory in groups, each of which needs only those before: all
+        in one group where J is a constant.
+        """
+        everything = tuple(range(len(self.memory)))
+        if not any(map(self._varies, self.jacobian)):
+            return [everything] if everything else []
+        needs = {i: {i, *(j for j in everything if self.jacobian[i, j] != 0)} for i in everything}
+        for k, i in product(everything, everything):
+            if k in needs[i]:
+                needs[i] |= needs[k]
+        groups = {tuple(j for j in everything if needs[j] == needs[i]) for i in everything}
+        return sorted(groups, key=lambda group: (len(needs[group[0]]), group))
+
+    def _block(self, indices: tuple[int, ...]) -> tuple[tuple[int, ...], sympy.Matrix]:
+        """Return a block of the memory with its (I - J)⁻¹, once it is known to contract."""
+        matrix = self.jacobian.extract(indices, indices)
+        for entry in filter(self._varies, matrix):
+            raise InvalidMethod(
+                f"the memory of {self.method} is not updated linearly: a derivative of "
+                f"{self.memory[indices[0]].name} is {entry}; at h = 0 it must be a constant"
+            )
+        _refuse_unless_contracting(matrix, self.method)
+        return indices, (sympy.eye(len(indices)) - matrix).inv()
+
+    def _fixed_point(self) -> Components:
+        fixed: dict[sympy.Symbol, sympy.Expr] = {H: sympy.S.Zero}
+        for indices, inverse in self.blocks:
+            symbols = [self.memory[i] for i in indices]
+            known = fixed | dict.fromkeys(symbols, sympy.S.Zero)
+            constant = sympy.Matrix([self.following[i].xreplace(known) for i in indices])
+            fixed |= zip(symbols, map(_factored, inverse * constant), strict=True)
+        return tuple(fixed[symbol] for symbol in self.memory)
+
+    @property
+    def expressions(self) -> tuple[sympy.Expr, ...]:
+        """What a ring must contain to hold the field: all functions as they are at h = 0."""
+        nodes = {
+            node
+            for entry in (*self.theta, *self.following)
+            for node in sympy.preorder_traversal(entry)
+            if node.is_Pow or node.is_Function
+        }
+        # The powers of a series start from that of its first coefficient, and from a root of it.
+        nodes |= {inverse_root(node)[0] for node in nodes if _is_root(node)}
+        at_rest = sorted(map(self.at_rest, nodes), key=sympy.default_sort_key)
+        return (*at_rest, *self.fixed, *(entry for _, inverse in self.blocks for entry in inverse))
+
+
+def _is_root(node: sympy.Basic) -> bool:
+    """Tell whether a node is a power that no polynomial contains."""
+    return node.is_Pow and not (node.exp.is_Integer and node.exp > 0)
+
+
+@lru_cache(10_000)
+def _factored(expression: sympy.Expr) -> sympy.Expr:
+    """Return the factors of a polynomial in variables and functions, so that equal bases of roots
+    look the same, whatever they were made from.
+    """
+    masks: dict[sympy.Expr, sympy.Dummy] = {}
+    polynomial = _masked(expression, masks)
+    return sympy.factor(polynomial).xreplace({mask: node for node, mask in masks.items()})
+
+
+def _masked(node: sympy.Expr, masks: dict[sympy.Expr, sympy.Dummy]) -> sympy.Expr:
+    """Return the polynomial with a symbol from ``masks`` for each function in it."""
+    if node.is_Add or node.is_Mul:
+        return node.func(*(_masked(part, masks) for part in node.args))
+    if node.is_Pow and not _is_root(node):
+        return _masked(node.base, masks) ** node.exp
+    if node.is_Atom:
+        return node
+    return masks.setdefault(node, sympy.Dummy())
+
+
+def _array(entries: Sequence) -> np.ndarray:
+    array = np.empty(len(entries), object)
+    array[:] = list(entries)
+    return array
+
+
+def _entries(part: Any, dimension: int) -> list[sympy.Expr]:
+    """Return the entries of a slot as exact expressions."""
+    array = np.asarray(part, object)
+    if array.shape != (dimension,):
+        raise InvalidMethod(
+            f"a slot of the state has the shape {array.shape}; it must be ({dimension},), one "
+            f"entry for each coordinate"
+        )
+    return [_exact(sympy.sympify(entry)) for entry in array.tolist()]
+
+
+def _exact(expression: sympy.Expr) -> sympy.Expr:
+    """Return an expression with floats as the shortest decimals that round to them."""
+    floats = expression.atoms(sympy.Float)
+    return expression.xreplace({x: sympy.Rational(repr(float(x))) for x in floats})
+
+
+def _refuse_unless_contracting(jacobian: sympy.Matrix, method: Optimizer) -> None:
+    """Raise InvalidMethod if an eigenvalue of J is known not to be inside the unit circle."""
+    if not len(jacobian):
+        return
+    if jacobian.free_symbols:
+        found = list(jacobian.diagonal()) if jacobian.is_diagonal() else list(jacobian.eigenvals())
+        wrong = [value for value in found if value.is_number and abs(value) >= 1]
+    else:
+        values = np.linalg.eigvals(np.array(jacobian.tolist(), float))
+        wrong = [value for value in values if abs(value) >= 1 - 1e-12]
+    if wrong:
+        raise InvalidMethod(
+            f"the memory of {method} does not contract: its update has the eigenvalue "
+            f"{_shown(wrong[0])}, which is not inside the unit circle"
+        )
+
+
+def _shown(value: Any) -> str:
+    number = complex(value)
+    return f"{number.real:.6g}" if number.imag == 0 else f"{number:.6g}"
+
+
+@lru_cache(maxsize=32)
+def optimizer_map(
+    method: Optimizer, components: tuple[sympy.Expr, ...], variables: tuple[sympy.Symbol, ...]
+) -> OptimizerMap:
+    """Return one step of an optimizer on a field, made once."""
+    return OptimizerMap(method, components, variables)

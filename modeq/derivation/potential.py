@@ -1,0 +1,144 @@
+"""The modified loss: a potential of the modified field, or of the map, where there is one.
+
+f̃ = -∇L̃ asks that every counter term be a gradient. For gradient descent that is so through h: the
+modified loss of order 1 is L + h/4 |∇L|² (Barrett and Dherin 2021). At h² it fails in general, and
+the curl that does not vanish is the witness.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from itertools import combinations
+
+import sympy
+
+from modeq.derivation.antiderivative import antiderivative
+from modeq.derivation.derive import ModifiedField, step_series
+from modeq.derivation.lie import VectorElement, jacobian_rows
+from modeq.derivation.loss import H
+from modeq.derivation.ring import DifferentialRing, Element
+from modeq.errors import NotAGradient, NotSmooth
+
+
+def modified_loss(modified: ModifiedField) -> sympy.Expr:
+    """Return L̃ with f̃ = -∇L̃.
+
+    Raises:
+        NotAGradient: With the first power of h whose counter term is not a gradient, and a witness.
+
+    >>> from modeq.derivation.derive import derive_field
+    >>> from modeq.derivation.loss import Loss
+    >>> from modeq.methods.named import GradientDescent
+    >>> modified_loss(derive_field(Loss("x**2*y/2"), 1, GradientDescent()))
+    h*(x**4/16 + x**2*y**2/4) + x**2*y/2
+    """
+    return _series_potential(modified, modified.elements)
+
+
+def map_loss(modified: ModifiedField) -> sympy.Expr:
+    """Return L̃ for which one step is θ - h ∇L̃: gradient descent on another loss.
+
+    With memory the step is that on the slow manifold. For heavy ball there is one to every order
+    that was tried, though its field is a gradient only through h.
+
+    Raises:
+        NotAGradient: With the first power of h whose term is not a gradient, and a witness.
+
+    >>> from modeq.derivation.derive import derive_field
+    >>> from modeq.derivation.loss import Loss
+    >>> from modeq.methods.named import HeavyBall
+    >>> map_loss(derive_field(Loss("x**2/2"), 2, HeavyBall(0.5)))
+    12*h**2*x**2 + 2*h*x**2 + x**2
+    """
+    steps = step_series(modified.loss, modified.order, modified.method, modified.ring)
+    zero = (modified.ring.zero,) * len(modified.variables)
+    return _series_potential(modified, [*steps, *[zero] * (modified.order + 1 - len(steps))])
+
+
+def _series_potential(modified: ModifiedField, vectors: Sequence[VectorElement]) -> sympy.Expr:
+    """Return Σ hʲ Pⱼ with ``vectors[j]`` = -∇Pⱼ."""
+    for power, elements in enumerate(vectors):
+        witness = curl_witness(modified.ring, elements)
+        if witness is not None:
+            raise NotAGradient(power, witness)
+    terms = [_potential(modified, elements) for elements in vectors]
+    return sympy.Add(*(H**power * term for power, term in enumerate(terms)))
+
+
+def curl_witness(ring: DifferentialRing, vector: VectorElement) -> tuple | None:
+    """Return (a, b, ∂f_a/∂b - ∂f_b/∂a) for a pair of variables where it is not zero, or None."""
+    rows = jacobian_rows(ring, vector)
+    for i, j in combinations(range(len(vector)), 2):
+        curl = rows[i][j] - rows[j][i]
+        if not ring.vanishes(curl):
+            return ring.variables[i], ring.variables[j], ring.to_sympy(ring.reduce(curl))
+    return None
+
+
+def _potential(modified: ModifiedField, vector: VectorElement) -> sympy.Expr:
+    """Return P with ``vector`` = -∇P: a multiple of L or of |∇L|², as it often is, or another."""
+    ring, loss = modified.ring, modified.loss
+    f = tuple(ring.reduce(ring.convert(component)) for component in loss.components)
+    if hasattr(loss, "expression"):
+        factor = _factor(ring, vector, f)
+        if factor is not None:
+            return ring.to_sympy(factor) * loss.expression
+    square = sum((entry * entry for entry in f), ring.zero)
+    slopes = tuple(ring.derivative(square, i) for i in range(len(ring.variables)))
+    factor = _factor(ring, vector, slopes)
+    if factor is not None:
+        return -ring.to_sympy(ring.reduce(factor * square))
+    return potential(ring, vector)
+
+
+def _factor(ring: DifferentialRing, vector: VectorElement, base: VectorElement) -> Element | None:
+    """Return the constant c with ``vector`` = c ``base``, if there is one.
+
+    >>> x, beta = sympy.symbols("x beta")
+    >>> ring = DifferentialRing((x,), (beta,), [], depth=0)
+    >>> _factor(ring, (ring.convert(beta * x),), (ring.convert(x),))
+    g1
+    """
+    for entry, part in zip(vector, base, strict=True):
+        if part != 0:
+            factor = divmod(entry, part)[0]
+            constant = all(ring.derivative(factor, i) == 0 for i in range(len(ring.variables)))
+            pairs = zip(vector, base, strict=True)
+            holds = constant and all(ring.vanishes(e - factor * b) for e, b in pairs)
+            return factor if holds else None
+    return None
+
+
+def potential(ring: DifferentialRing, vector: VectorElement) -> sympy.Expr:
+    """Return P with ``vector`` = -∇P, for a vector without curl.
+
+    >>> p, q = sympy.symbols("p q")
+    >>> ring = DifferentialRing((p, q), (), [sympy.sin(q)], depth=2)
+    >>> potential(ring, (ring.convert(-p), ring.convert(-sympy.sin(q))))
+    p**2/2 - cos(q)
+    """
+    gradient = tuple(-entry for entry in vector)
+    element = antiderivative(ring, gradient)
+    return _integrated(ring, gradient) if element is None else ring.to_sympy(element)
+
+
+def _integrated(ring: DifferentialRing, gradient: VectorElement) -> sympy.Expr:
+    """Return the potential of a gradient, by sympy: it contains functions that the ring has not."""
+    total = sympy.S.Zero
+    for x, element in zip(ring.variables, gradient, strict=True):
+        rest = ring.to_sympy(element) - total.diff(x)
+        total += sympy.integrate(_shortened(ring, rest), x)
+    return total
+
+
+def _shortened(ring: DifferentialRing, expression: sympy.Expr) -> sympy.Expr:
+    """Return an expression reduced by the relations of a ring, if it lies in the ring.
+
+    Without them, what should cancel, such as 1 - sin² - cos², would be integrated as it stands.
+    """
+    expression = sympy.expand(expression)
+    try:
+        element = ring.reduce(ring.convert(expression))
+    except (KeyError, NotSmooth):
+        return expression
+    return ring.to_sympy(element)

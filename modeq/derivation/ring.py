@@ -1,0 +1,251 @@
+"""The polynomial ring in which a field and its counter terms live, with its derivations.
+
+Variables, parameters and constants are generators, and so is every function that occurs, such as
+tanh(w*x + b): its partial derivatives are polynomials in the generators again. A ring element is a
+``flint.fmpq_mpoly``, so sums and products cost what the arithmetic costs.
+
+Relations between generators, such as sin² + cos² = 1 or u·(1/u) = 1, are used to keep elements
+short. No identity relies on them: the derivations commute without any relation.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from fractions import Fraction
+from functools import cached_property
+from math import lcm
+
+import sympy
+from flint import fmpq, fmpq_mpoly, fmpq_mpoly_ctx, fmpz_mpoly_ctx, fmpz_mpoly_vec
+
+from modeq.derivation.digits import real_context, to_digits
+from modeq.derivation.generators import collect_families, family_key
+from modeq.errors import NotSmooth
+
+Element = fmpq_mpoly
+
+BASIS_LIMITS = (25, 200, 4_000)
+"""Where the search for a Gröbner basis gives up: polynomials, terms in one, bits of a number."""
+
+
+class DifferentialRing:
+    """The ring ℚ[variables, parameters, functions] of some expressions, closed under ∂/∂θᵢ.
+
+    Args:
+        variables: The symbols θ₁, …, θ_d, which are differentiated by.
+        parameters: Symbols that are constants.
+        expressions: What the ring must contain.
+        depth: How many derivatives may be taken one after another; it matters only for functions
+            such as gamma whose derivatives need ever new functions.
+
+    Example:
+        >>> x = sympy.Symbol("x")
+        >>> ring = DifferentialRing((x,), (), [sympy.tanh(x)], depth=1)
+        >>> ring.to_sympy(ring.derivative(ring.convert(sympy.tanh(x)), 0))
+        1 - tanh(x)**2
+    """
+
+    def __init__(
+        self,
+        variables: Sequence[sympy.Symbol],
+        parameters: Sequence[sympy.Symbol],
+        expressions: Iterable[sympy.Expr],
+        depth: int,
+    ):
+        self.variables = tuple(variables)
+        self.parameters = tuple(parameters)
+        families = collect_families(self.variables, expressions, depth)
+        self.functions = tuple(g for family in families.values() for g in family.generators())
+        self.generators = (*self.variables, *self.parameters, *self.functions)
+        names = [f"g{i}" for i in range(len(self.generators))]
+        self._context = fmpq_mpoly_ctx.get(names, "degrevlex")
+        self._families = families
+        self._symbols = dict(zip(self.generators, self._context.gens(), strict=True))
+        self._converted: dict[sympy.Expr, Element] = {}
+        self.zero = self._context.constant(0)
+        self.one = self._context.constant(1)
+        self._relations: list[Element] = []
+        self._relations = self._basis([r for f in families.values() for r in f.relations(self)])
+        self._slopes = self._derivatives_of_functions()
+
+    def _derivatives_of_functions(self) -> dict[int, list[Element | None]]:
+        """Return {generator index: its partial derivatives}; None where the depth ended."""
+        index = {g: i for i, g in enumerate(self.generators)}
+        rows = (
+            item for family in self._families.values() for item in family.derivatives(self).items()
+        )
+        return {index[g]: row for g, row in rows if row is None or any(x != 0 for x in row)}
+
+    def _basis(self, relations: list[Element]) -> list[Element]:
+        """Return a Gröbner basis of the relations, which makes reduced elements unique, or the
+        relations as they are where that would take long.
+        """
+        if len(relations) < 2:
+            return relations
+        context = fmpz_mpoly_ctx.get(self._context.names(), "degrevlex")
+        whole = [context.from_dict(_without_denominators(r)) for r in relations]
+        basis, finished = fmpz_mpoly_vec(whole, context).buchberger_naive(limits=BASIS_LIMITS)
+        if not finished:
+            return relations
+        return [self._context.from_dict(r.to_dict()) for r in basis.autoreduction()]
+
+    @cached_property
+    def slope_degree(self) -> int:
+        """The largest degree of a derivative of a generator; 0 if there are only variables."""
+        slopes = (slope for row in self._slopes.values() if row for slope in row)
+        return max((int(s.total_degree()) for s in slopes if s != 0), default=0)
+
+    def generator(self, expression: sympy.Expr) -> Element:
+        """Return the element of a variable, parameter or function generator."""
+        return self._symbols[expression]
+
+    def constant(self, value: int | Fraction | sympy.Rational) -> Element:
+        """Return the constant element of an exact number."""
+        return self._context.constant(fmpq(int(value.numerator), int(value.denominator)))
+
+    def convert(self, expression: sympy.Expr) -> Element:
+        """Return the element of an expression made of what the ring was built for."""
+        if expression not in self._converted:
+            self._converted[expression] = self._convert(expression)
+        return self._converted[expression]
+
+    def _convert(self, expression: sympy.Expr) -> Element:
+        if expression.is_Rational:
+            return self.constant(expression)
+        if expression in self._symbols:
+            return self._symbols[expression]
+        if expression.is_Add:
+            return sum(map(self.convert, expression.args), self.zero)
+        if expression.is_Mul:
+            product = self.one
+            for factor in expression.args:
+                product = product * self.convert(factor)
+            return product
+        if expression.is_Pow and expression.exp.is_Integer and expression.exp > 0:
+            return self.convert(expression.base) ** int(expression.exp)
+        return self._families[family_key(expression)].element(self, expression)
+
+    def derivative(self, element: Element, i: int) -> Element:
+        """Return ∂/∂θᵢ of an element."""
+        result = element.derivative(i)
+        for index, row in self._slopes.items():
+            partial = element.derivative(index)
+            if partial != 0:
+                if row is None:
+                    raise NotSmooth(f"{self.generators[index]} was not differentiated often enough")
+                if row[i] != 0:
+                    result = result + partial * row[i]
+        return self.reduce(result)
+
+    def reduce(self, element: Element) -> Element:
+        """Return the element in shorter form, by the relations between the generators."""
+        previous = None
+        while self._relations and element != previous:
+            previous = element
+            for relation in self._relations:
+                element = divmod(element, relation)[1]
+        return element
+
+    def vanishes(self, element: Element) -> bool:
+        """Tell whether an element is zero as a function.
+
+        Nonzero polynomials in functions are evaluated at a point, to 60 digits: a value other than
+        zero proves that they do not vanish.
+        """
+        element = self.reduce(element)
+        if element == 0 or not self.functions:
+            return element == 0
+        return all(self._vanishes_at(element, seed) for seed in (2, 3))
+
+    def _vanishes_at(self, element: Element, seed: int) -> bool:
+        context = real_context(60)
+        symbols = (*self.variables, *self.parameters)
+        point = {x: sympy.sqrt(sympy.prime(seed + i)) / 2 for i, x in enumerate(symbols)}
+        values = [context.mpmathify(to_digits(g.subs(point), 60)) for g in self.generators]
+        terms = [
+            context.mpf(c.numerator) / c.denominator * context.fprod(map(context.power, values, e))
+            for e, c in self.terms(element)
+        ]
+        size = context.fsum(map(abs, terms))
+        return abs(context.fsum(terms)) < context.mpf(10) ** -40 * size
+
+    def to_sympy(self, element: Element, terms: int | None = None) -> sympy.Expr:
+        """Return an element as a sum of sympy monomials (the first ``terms`` of them)."""
+        if terms is None and self.has_fractions:
+            return sympy.Add(*self.collected_terms(element))
+        return sympy.Add(*self.sympy_terms(element, terms))
+
+    def sympy_terms(self, element: Element, terms: int | None = None) -> list[sympy.Expr]:
+        """Return the monomials of an element as sympy expressions, highest degree first."""
+        rows = zip(element.monoms()[:terms], element.coeffs()[:terms], strict=True)
+        return [
+            sympy.Mul(
+                sympy.Rational(int(c.p), int(c.q)),
+                *(g**e for g, e in zip(self.generators, map(int, exponents), strict=True) if e),
+            )
+            for exponents, c in rows
+        ]
+
+    @cached_property
+    def has_fractions(self) -> bool:
+        """Whether a function of parameters alone is a generator, such as 1/(1 - β)."""
+        return any(self._is_constant(g) and g.free_symbols for g in self.functions)
+
+    def _is_constant(self, generator: sympy.Expr) -> bool:
+        return generator.free_symbols.isdisjoint(self.variables)
+
+    def collected_terms(self, element: Element) -> list[sympy.Expr]:
+        """Return an element as monomials in variables and their functions, lowest degree first,
+        each with one coefficient in lowest terms.
+
+        >>> x, b = sympy.symbols("x beta")
+        >>> ring = DifferentialRing((x,), (b,), [x, 1 / (1 - b)], depth=1)
+        >>> ring.collected_terms(ring.convert(x / (1 - b) ** 2) - ring.convert(2 * x / (1 - b)))
+        [x*(2*beta - 1)/(1 - beta)**2]
+        """
+        constant = [self._is_constant(g) for g in self.generators]
+        groups: dict[tuple, list[tuple[tuple[int, ...], Fraction]]] = {}
+        for exponents, c in self.terms(element):
+            inner = tuple(e * k for e, k in zip(exponents, constant, strict=True))
+            outer = tuple(e - i for e, i in zip(exponents, inner, strict=True))
+            groups.setdefault(outer, []).append((inner, c))
+        ordered = sorted(groups.items(), key=lambda row: (sum(row[0]), [-e for e in row[0]]))
+        # One product: of two factors sympy would multiply a minus sign into the sum.
+        return [sympy.Mul(*self._fraction(i), self._monomial(o)) for o, i in ordered]
+
+    def _fraction(self, terms: list[tuple[tuple[int, ...], Fraction]]) -> tuple[sympy.Expr, ...]:
+        """Return sign, numerator, and 1/denominators whose product is a polynomial in constants."""
+        reciprocals = [g.is_Pow and g.exp.is_negative for g in self.generators]
+        largest = [max(column) for column in zip(*(e for e, _ in terms), strict=True)]
+        below = tuple(e * r for e, r in zip(largest, reciprocals, strict=True))
+        numerator = sympy.Add(
+            *(
+                sympy.Rational(c.numerator, c.denominator)
+                * self._monomial(tuple(e - k for e, k in zip(exponents, below, strict=True)))
+                for exponents, c in terms
+            )
+        )
+        sign = -1 if numerator.could_extract_minus_sign() else 1
+        return sympy.Integer(sign), sympy.factor(sign * numerator), self._monomial(below)
+
+    def _monomial(self, exponents: tuple[int, ...]) -> sympy.Expr:
+        return sympy.Mul(*(g**e for g, e in zip(self.generators, exponents, strict=True) if e))
+
+    def from_terms(self, terms: Iterable[tuple[Sequence[int], Fraction]]) -> Element:
+        """Return the element with these exponents and coefficients."""
+        return self._context.from_dict(
+            {tuple(e): fmpq(c.numerator, c.denominator) for e, c in terms}
+        )
+
+    def terms(self, element: Element) -> list[tuple[tuple[int, ...], Fraction]]:
+        """Return the exponents and coefficients of an element, highest degree first."""
+        return [
+            (tuple(map(int, e)), Fraction(int(c.p), int(c.q)))
+            for e, c in zip(element.monoms(), element.coeffs(), strict=True)
+        ]
+
+
+def _without_denominators(element: Element) -> dict:
+    """Return the terms of a multiple of an element whose coefficients are integers."""
+    common = lcm(*(int(c.q) for c in element.coeffs()))
+    return {e: int(c * common) for e, c in element.to_dict().items()}

@@ -1,0 +1,1 @@
+"""Fields as numbers, trajectories, and what they are compared with."""

@@ -1,0 +1,224 @@
+"""The modified field of any optimizer whose step can be called, and nothing else be known of.
+
+Along the iterates θ₀, θ₁, … of ``step``
+
+    h f̃(θ₀) = Σ_{s=0}^{n} v_s (θ_{s+1} - θ_s),        v = ``increment_weights(n)``,
+
+is right up to and including hⁿ⁺¹: the order n takes n + 1 steps. Points may be numbers, NumPy
+arrays, JAX arrays, PyTorch tensors, or lists, tuples and dicts of these: they are only added,
+subtracted and multiplied by floats. Differences of successive iterates are taken first, which
+rounds less than a weighted sum of iterates does.
+"""
+
+from __future__ import annotations
+
+import math
+import warnings
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+import numpy as np
+
+from modeq.algebra.logarithm import increment_weights
+from modeq.algebra.trees import check_order
+from modeq.errors import FlowError, InvalidMethod, InvalidPoint, RoundOffWarning
+from modeq.flows.numeric import check_step
+from modeq.flows.roundoff import SHARE, RoundOff, better_order, measured, perturbation
+from modeq.shown import Shown
+
+Point = TypeVar("Point")
+Step = Callable[[Point], Point]
+
+SAMPLE = 1_024
+"""About how many entries of the steps are kept for estimates of round-off."""
+
+
+def blackbox_field(step: Step, order: int, *, h: float = 1.0, check: bool = True) -> BlackboxField:
+    """Return the modified field of a one-step method, from n + 1 of its steps.
+
+        f̃(θ₀) = 1/h Σ_{s=0}^{n} v_s (θ_{s+1} - θ_s)
+
+    Args:
+        step: θ after one step of the learning rate h, as a new object.
+        order: The highest power n of h that is right.
+        h: The learning rate, which is the unit of time; without it, time counts steps.
+        check: Whether steps that are not finite, and orders at which rounding wins, are complained
+            of. That waits for the result of each step.
+
+    Raises:
+        InvalidOrder, InvalidStep: The order or the learning rate is none.
+
+    Returns:
+        ``field(theta)``, of the shape and the kind of θ.
+
+    Example:
+        >>> field = blackbox_field(lambda theta: theta - 0.125 * theta, order=1, h=0.125)
+        >>> field(np.array([1.0, 2.0]))  # -x - h x/2
+        array([-1.0625, -2.125 ])
+
+    References:
+        Derived here; see ``modeq.algebra.logarithm``.
+    """
+    return BlackboxField(step, order, h=h, check=check)
+
+
+class BlackboxField(Shown):
+    """A function ``field(theta)`` that calls a step n + 1 times; see above.
+
+    Attributes:
+        step: The step.
+        order: The highest power n of h that is right.
+        h: The learning rate.
+    """
+
+    def __init__(self, step: Step, order: int, *, h: float = 1.0, check: bool = True):
+        self.step = step
+        self.order = check_order(order)
+        self.h = check_step(h)
+        self._check = check
+        self._weights = [float(v) / self.h for v in increment_weights(self.order)]
+
+    def __call__(self, theta: Point) -> Point:
+        """Return the field at a point.
+
+        Raises:
+            InvalidPoint: The point is not finite.
+            FlowError: A step is not finite.
+            InvalidMethod: The step returns nothing, or the same object, changed.
+        """
+        is_checked = self._check and not any(map(_is_traced, _leaves(theta)))
+        if is_checked:
+            _refuse_infinite_start(theta)
+        total, samples, state = None, [_sample(theta)] if is_checked else [], theta
+        for number, weight in enumerate(self._weights, 1):
+            following = self._next(state, number, is_checked)
+            total = _map(_adder(weight), following, state, *(() if total is None else (total,)))
+            state = following
+            if is_checked:
+                samples.append(_sample(state))
+        if is_checked:
+            self._warn_of_round_off(samples, _epsilon(theta))
+        return total
+
+    def round_off(self, theta: Point, max_order: int = 12) -> RoundOff:
+        """Return what the fields of orders 0, …, ``max_order`` leave out, and what rounding adds.
+
+        It takes three runs of ``max_order`` + 2 steps, from points that are close.
+
+        >>> def step(theta):
+        ...     return theta - np.float32(0.01) * np.sin(theta)
+        >>> found = blackbox_field(step, 2, h=0.01).round_off(np.linspace(1, 2, 99, dtype="f"))
+        >>> found.best_order in (1, 2)
+        True
+        """
+        shift = perturbation(_epsilon(theta))
+        runs = [
+            self._slopes(_map(lambda leaf, s=s: leaf * (1 + s), theta), check_order(max_order) + 2)
+            for s in (0.0, shift, -shift)
+        ]
+        size = sum(math.prod(np.shape(leaf)) for leaf in _leaves(theta))
+        return measured(*runs, scale=(size / runs[0].shape[1]) ** 0.5)
+
+    def _slopes(self, theta: Point, steps: int) -> np.ndarray:
+        _refuse_infinite_start(theta)
+        samples = [_sample(theta)]
+        for number in range(1, steps + 1):
+            theta = self._next(theta, number, True)
+            samples.append(_sample(theta))
+        return np.diff(samples, axis=0) / self.h
+
+    def _next(self, state: Point, number: int, is_checked: bool) -> Point:
+        following = self.step(state)
+        if following is None or following is state:
+            raise InvalidMethod(
+                f"step returned {'None' if following is None else 'the point it was given'}; it "
+                f"must return the next point as a new object and leave its argument as it is"
+            )
+        if is_checked and not all(map(_is_finite, _leaves(following))):
+            raise FlowError(
+                f"step {number} of the {len(self._weights)} that order {self.order} takes is not "
+                f"finite; take a smaller learning rate or a lower order"
+            )
+        return following
+
+    def _warn_of_round_off(self, samples: list[np.ndarray], epsilon: float) -> None:
+        slopes = np.diff(samples, axis=0) / self.h
+        noise = SHARE * epsilon * float(np.linalg.norm(samples[0])) / self.h
+        better = better_order(slopes, noise)
+        if better is not None:
+            warnings.warn(
+                f"order {self.order} is too high: rounding adds more to it than order {better} "
+                f"leaves out; take order={better}",
+                RoundOffWarning,
+                stacklevel=3,
+            )
+
+
+def _adder(weight: float) -> Callable:
+    """Return a function that adds ``weight`` (following - state) to a total, if there is one."""
+
+    def add(following: Any, state: Any, *total: Any) -> Any:
+        term = weight * (following - state)
+        return total[0] + term if total else term
+
+    return add
+
+
+def _map(function: Callable, first: Any, *others: Any) -> Any:
+    """Return the function of the leaves of lists, tuples and dicts of the same structure."""
+    if isinstance(first, Mapping):
+        return {key: _map(function, first[key], *(o[key] for o in others)) for key in first}
+    if isinstance(first, list | tuple):
+        parts = [_map(function, *leaves) for leaves in zip(first, *others, strict=True)]
+        return type(first)(*parts) if hasattr(first, "_fields") else type(first)(parts)
+    return function(first, *others)
+
+
+def _leaves(point: Any) -> list[Any]:
+    if isinstance(point, Mapping):
+        point = list(point.values())
+    if isinstance(point, list | tuple):
+        return [leaf for part in point for leaf in _leaves(part)]
+    return [point]
+
+
+def _array(leaf: Any) -> np.ndarray:
+    """Return a leaf as a NumPy array; PyTorch has types and graphs that NumPy does not know."""
+    return np.asarray(leaf.detach().cpu().double() if hasattr(leaf, "detach") else leaf)
+
+
+def _sample(point: Any) -> np.ndarray:
+    """Return about ``SAMPLE`` entries of a point as doubles, or all if there are fewer."""
+    leaves = [leaf.reshape(-1) if hasattr(leaf, "reshape") else [leaf] for leaf in _leaves(point)]
+    stride = -(-sum(map(len, leaves)) // SAMPLE)
+    return np.concatenate([_array(leaf[::stride]).astype(float) for leaf in leaves])
+
+
+def _is_traced(leaf: Any) -> bool:
+    """Tell whether JAX does not know the value yet; JAX itself need not be there to ask."""
+    return any(base.__name__ == "Tracer" for base in type(leaf).__mro__)
+
+
+def _is_finite(leaf: Any) -> bool:
+    with np.errstate(invalid="ignore"):
+        difference = leaf - leaf
+    total = difference.sum() if hasattr(difference, "sum") else difference
+    return bool(total == 0)
+
+
+def _refuse_infinite_start(theta: Any) -> None:
+    if not all(map(_is_finite, _leaves(theta))):
+        raise InvalidPoint("the point has entries that are not finite; all of them must be")
+
+
+def _epsilon(theta: Any) -> float:
+    """Return the distance from 1 to the next number, in the least precise leaf."""
+    return max(_leaf_epsilon(leaf) for leaf in _leaves(theta))
+
+
+def _leaf_epsilon(leaf: Any) -> float:
+    one = 0 * (leaf.reshape(-1)[:1] if hasattr(leaf, "reshape") else leaf) + 1
+    size = 1.0
+    while bool(_array(one + size / 2 != one).all()):
+        size /= 2
+    return size

@@ -1,0 +1,163 @@
+"""The optimizer and its flows, side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from modeq.algebra.trees import check_order
+from modeq.derivation.derive import ModifiedField, derive_field
+from modeq.derivation.loss import Field, as_field
+from modeq.errors import FlowError, InvalidPoint, InvalidStep
+from modeq.flows.flow import check_steps, solve
+from modeq.flows.iterates import iterate
+from modeq.flows.numeric import check_step, memory_field
+from modeq.flows.values import with_values
+from modeq.methods.named import LinearMultistep, method_for
+from modeq.methods.optimizer import Optimizer
+from modeq.shown import Shown
+
+
+@dataclass(frozen=True)
+class Comparison(Shown):
+    """The optimizer and its flows, side by side.
+
+    Attributes:
+        t: Times 0, h, 2h, … of shape (steps + 1,).
+        iterates: The optimizer, of shape (steps + 1, d).
+        flows: {order: points of shape (steps + 1, d)}.
+        errors: {order: distances from the iterates, of shape (steps + 1,)}.
+        failures: {order: why that flow could not be followed}.
+    """
+
+    t: np.ndarray
+    iterates: np.ndarray
+    flows: dict[int, np.ndarray]
+    errors: dict[int, np.ndarray]
+    failures: dict[int, str] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        return error_table("order", self.errors, self.failures)
+
+
+ERROR_COLUMNS = ("first error", "largest error", "final error")
+
+
+def error_rows(errors: Mapping[Any, np.ndarray]) -> dict[Any, tuple[float, float, float]]:
+    """Return the first error after the start, the largest and the final one of each flow.
+
+    Errors that are nan are left out: there the flow need not be where the optimizer is.
+
+    >>> error_rows({0: np.array([0.0, np.nan, 2.0, np.nan, 1.0])})
+    {0: (2.0, 2.0, 1.0)}
+    """
+    rows = {}
+    for name, error in errors.items():
+        met = error[1:][~np.isnan(error[1:])]
+        rows[name] = tuple(map(float, (met[0], met.max(), met[-1]) if len(met) else (np.nan,) * 3))
+    return rows
+
+
+def error_table(heading: str, errors: Mapping[Any, np.ndarray], failures: Mapping[Any, str]) -> str:
+    """Return errors as lines of text, and what failed below them.
+
+    >>> print(error_table("order", {0: np.array([0.0, 0.5, 2.0])}, {1: "the flow blows up"}))
+    order   first error   largest error   final error
+        0     5.000e-01       2.000e+00     2.000e+00
+        1   the flow blows up
+    """
+    width = max(map(len, (heading, *map(str, (*errors, *failures)))))
+    lines = ["   ".join((heading.ljust(width), *ERROR_COLUMNS))]
+    for name, row in error_rows(errors).items():
+        cells = (f"{x:{len(c)}.3e}" for x, c in zip(row, ERROR_COLUMNS, strict=True))
+        lines.append("   ".join((_label(name, width), *cells)))
+    lines += [f"{_label(name, width)}   {message}" for name, message in failures.items()]
+    return "\n".join(lines)
+
+
+def _label(name: Any, width: int) -> str:
+    """Return names at the left, and numbers at the right."""
+    return name.ljust(width) if isinstance(name, str) else str(name).rjust(width)
+
+
+def compare(
+    loss: Any,
+    theta0: Any = None,
+    *,
+    h: float | None = None,
+    steps: int = 20,
+    orders: Sequence[int] = (0, 1, 2, 3),
+    method: Any = None,
+    parameters: Mapping | None = None,
+) -> Comparison:
+    """Run the optimizer and the flows of several orders, and measure how far apart they are.
+
+    ``compare_flows`` does so with the principal, composed and central flows as well.
+
+    For the losses of ``modeq.problems`` the start and the learning rate may be left out. Distances
+    are Euclidean. A flow that blows up is named in ``failures``; the others are still compared.
+
+    A method with memory starts on the flow of the highest order that can be followed: its first k
+    points are those at t = 0, h, …, (k-1)h; an optimizer given as a rule has the memory that it has
+    on its slow manifold. Started elsewhere, such as at rest, it follows another
+    solution of that flow.
+
+    >>> print(compare("x**2/2", [1.0], h=0.1, steps=10))
+    order   first error   largest error   final error
+        0     4.837e-03       1.920e-02     1.920e-02
+        1     3.245e-04       1.259e-03     1.259e-03
+        2     2.446e-05       9.479e-05     9.479e-05
+        3     1.964e-06       7.609e-06     7.609e-06
+    """
+    loss = as_field(loss)
+    method = method_for(loss, method)
+    theta0, h = start_and_step(loss, theta0, h)
+    h, steps = check_step(h), check_steps(steps)
+    orders = tuple(map(check_order, orders))
+    modified = derive_field(loss, max(orders, default=0), method)
+    flows, failures = {}, {}
+    for order in orders:
+        try:
+            flows[order] = solve(modified.truncated(order), theta0, h, steps, parameters).theta
+        except FlowError as error:
+            failures[order] = str(error)
+    start = _start_on_flow(modified, theta0, h, steps, parameters, flows)
+    iterates = iterate(
+        loss, theta0, h=h, steps=steps, method=method, parameters=parameters, start=start
+    )
+    errors = {order: np.linalg.norm(theta - iterates, axis=1) for order, theta in flows.items()}
+    return Comparison(h * np.arange(steps + 1), iterates, flows, errors, failures)
+
+
+def _start_on_flow(
+    modified: ModifiedField,
+    theta0: Any,
+    h: float,
+    steps: int,
+    parameters: Mapping | None,
+    flows: Mapping[int, np.ndarray],
+) -> Any:
+    """Return the first points, or the memory, of a method that has one, and None for others."""
+    if isinstance(modified.method, Optimizer):
+        own, method = with_values(modified.loss, modified.method, parameters)
+        field = memory_field(modified.loss, method, modified.order + 1, own)
+        values = field(np.asarray(theta0, float), h).reshape(len(method.memory), -1)
+        return dict(zip(method.memory, values, strict=True))
+    if not isinstance(modified.method, LinearMultistep) or not flows:
+        return None
+    points = modified.method.steps
+    return flows[max(flows)][:points] if points <= steps else None
+
+
+def start_and_step(loss: Field, theta0: Any, h: Any) -> tuple[Any, Any]:
+    """Return the start and the learning rate, taken from a problem where they are left out."""
+    theta0 = getattr(loss, "start", None) if theta0 is None else theta0
+    h = getattr(loss, "h", None) if h is None else h
+    if theta0 is None:
+        raise InvalidPoint(f"a start is missing: give one number for each of {loss.variables}")
+    if h is None:
+        raise InvalidStep("the learning rate h is missing: give a positive number")
+    return theta0, h

@@ -1,0 +1,146 @@
+"""The counter term after those that a flow keeps: what makes its error, to leading order.
+
+Of f_{n+1}, f_{n+2}, … the first one that does not vanish decides. For gradient descent it is
+f_{n+1}, but methods of high order and symmetric ones have gaps.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
+from typing import Any
+
+import mpmath
+import numpy as np
+import sympy
+
+from modeq.derivation.derive import derive_field, series_field
+from modeq.derivation.evaluate import SeriesField, constants_at
+from modeq.derivation.loss import Field, H
+from modeq.flows.flow import integrate
+from modeq.flows.numeric import NumericField, gradient_field, recorded
+from modeq.flows.program import Node, Tape
+from modeq.flows.values import with_values
+from modeq.methods.named import GradientDescent, Method
+
+DIGITS = 60
+LOOKAHEADS = (1, 4, 8)
+"""How many terms beyond hⁿ are looked at; more only where all of fewer vanish."""
+
+NEGLIGIBLE = 1e-40
+NEAR = 2.0**-20
+
+
+def field_and_next_term(
+    loss: Field,
+    order: int,
+    parameters: Mapping | None = None,
+    method: Method | None = None,
+    power: int | None = None,
+) -> tuple[NumericField, NumericField]:
+    """Return the field of a method cut at hⁿ, and f_j, as numeric functions.
+
+    Args:
+        loss: A loss or vector field.
+        order: The order n.
+        parameters: Values of the parameters of the loss and of the method.
+        method: The method; gradient descent without it.
+        power: The number j; n + 1 without it.
+
+    >>> from modeq.derivation.loss import Loss
+    >>> field, following = field_and_next_term(Loss("x**2/2"), 1)
+    >>> field([1.0], 0.1), following([1.0], 0.1).round(6)
+    (array([-1.05]), array([-0.333333]))
+    """
+    own, method = with_values(loss, method or GradientDescent(), parameters)
+    power = order + 1 if power is None else power
+    tape = Tape((*loss.variables, H), own)
+    total = series_field(method, _field_over(loss, tape.convert), power)
+    outputs = [_in_powers_of_h([series[j + 1] for j in range(order + 1)], tape) for series in total]
+    terms = [tape.node(series[power + 1]) for series in total]
+    return NumericField(tape, outputs, "program"), NumericField(tape, terms, "program")
+
+
+def _field_over(loss: Field, constant: Any) -> SeriesField:
+    parts = [part.components for part in loss.parts]
+    return SeriesField(loss.components, loss.variables, constant, parts)
+
+
+def _in_powers_of_h(coefficients: Sequence, tape: Tape) -> Node:
+    total = tape.node(0)
+    for coefficient in reversed(coefficients):
+        total = total * tape.convert(H) + tape.node(coefficient)
+    return total
+
+
+def term_sizes(
+    loss: Field, point: Sequence[float], order: int, values: Mapping, method: Method
+) -> list[mpmath.mpf]:
+    """Return |f|, |f₁|, …, |fₙ| at a point, from the method run in power series of numbers.
+
+    >>> from modeq.derivation.loss import Loss
+    >>> [float(size) for size in term_sizes(Loss("x**2/2"), [1.0], 1, {}, GradientDescent())]
+    [1.0, 0.5]
+    """
+    context = mpmath.MPContext()
+    context.dps = DIGITS
+    exact = map(sympy.Rational, map(Fraction, np.asarray(point, float).tolist()))
+    at = dict(zip(loss.variables, exact, strict=True)) | dict(values)
+    total = series_field(method, _field_over(loss, constants_at(at, context, DIGITS)), order)
+    rows = list(total.coefficient_vectors(order + 2))[1:]
+    return [context.norm([context.mpf(entry) for entry in row]) for row in rows]
+
+
+def next_power(
+    loss: Field, start: np.ndarray, order: int, values: Mapping, method: Method
+) -> int | None:
+    """Return the first j > n for which f_j does not vanish at a start and beside it, or None.
+
+    >>> from modeq.derivation.loss import Loss
+    >>> from modeq.methods.named import as_method
+    >>> next_power(Loss("x**3/3"), np.array([1.0]), 1, {}, as_method("rk4"))
+    4
+    """
+    slope = gradient_field(loss, values)(start, 0.0)
+    points = start, start + NEAR * slope / (1 + np.linalg.norm(slope))
+    for lookahead in LOOKAHEADS:
+        tables = [term_sizes(loss, point, order + lookahead, values, method) for point in points]
+        for j in range(order + 1, order + lookahead + 1):
+            if any(sizes[j] > NEGLIGIBLE for sizes in tables):
+                return j
+    return None
+
+
+def propagated(
+    loss: Field,
+    term: NumericField,
+    start: np.ndarray,
+    h: float,
+    steps: int,
+    parameters: Mapping | None = None,
+    method: Method | None = None,
+    offset: np.ndarray | None = None,
+) -> np.ndarray:
+    """Return Φ(t, 0) offset - ∫₀ᵗ Φ(t, s) term(θ(s)) ds at t = 0, h, …, with ∂ₜΦ = f₀'(θ) Φ.
+
+    f₀ is the field that the method follows at h → 0, which θ follows too. The result is the
+    solution of w' = f₀'(θ) w - term(θ) from w(0) = offset, which is followed together with θ.
+
+    >>> from modeq.derivation.loss import Loss
+    >>> loss = Loss("x**2/2")  # f' = -1 and f₁ = -x/2, so w = t exp(-t)/2
+    >>> w = propagated(loss, field_and_next_term(loss, 0)[1], np.array([1.0]), 0.5, 2)
+    >>> bool(abs(w[-1, 0] - np.exp(-1) / 2) < 1e-10)
+    True
+    """
+    own, method = with_values(loss, method or GradientDescent(), parameters)
+    d, leading = loss.dimension, derive_field(loss, 0, method).field
+    f = recorded(loss, leading, own)
+    jacobian = recorded(loss, [c.diff(x) for c in leading for x in loss.variables], own)
+
+    def rhs(state: np.ndarray) -> np.ndarray:
+        theta, w = state[:d], state[d:]
+        slope = jacobian(theta, 0.0).reshape(d, d) @ w
+        return np.concatenate([f(theta, 0.0), slope - term(theta, 0.0)])
+
+    first = np.zeros(d) if offset is None else offset
+    return integrate(rhs, np.concatenate([start, first]), h, steps).theta[:, d:]

@@ -1,0 +1,185 @@
+"""Many digits: iterates and flows beyond double precision.
+
+gmpy2 does the arithmetic, and mpmath does it for losses with functions that gmpy2 has not. Both
+keep their precision to themselves: nothing outside the ``with`` block changes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
+from fractions import Fraction
+from typing import Any
+
+import gmpy2
+import mpmath
+import sympy
+from sympy.printing.codeprinter import PrintMethodNotImplementedError
+
+from modeq.algebra.power_series import Vector
+from modeq.algebra.surds import Surd
+from modeq.derivation.digits import to_digits
+from modeq.errors import FlowError
+from modeq.flows.numeric import NumericField
+
+Number = Any
+
+GUARD_DIGITS = 5
+MAX_COLUMNS = 20
+PATIENCE = 4
+"""Over how many columns the change must fall a hundredfold; else the step is halved at once."""
+
+MIN_STEP_FRACTION = Fraction(1, 10_000)
+
+
+class Precision:
+    """Numbers with a given number of digits, and numeric fields over them.
+
+    Args:
+        digits: Decimal digits of the arithmetic.
+        fields: The fields that will be needed; they decide between gmpy2 and mpmath.
+
+    Example:
+        >>> with Precision(30) as precision:
+        ...     print(f"{precision.number(Fraction(1, 3)):.30f}")
+        0.333333333333333333333333333333
+    """
+
+    def __init__(self, digits: int, *fields: NumericField):
+        self.digits = digits
+        self._stack = contextlib.ExitStack()
+        self._mpmath = None if all(map(_in_gmpy2, fields)) else mpmath.MPContext()
+
+    def __enter__(self) -> Precision:
+        bits = int(self.digits * 3.33) + 8
+        if self._mpmath is None:
+            self._stack.enter_context(gmpy2.context(gmpy2.get_context(), precision=bits))
+        else:
+            self._mpmath.prec = bits
+        return self
+
+    def __exit__(self, *exception) -> None:
+        self._stack.close()
+
+    def number(self, value: Fraction | float | int | Surd | sympy.Expr) -> Number:
+        """Return an exact number or a float, rounded to this precision."""
+        if isinstance(value, Surd):
+            return value.over(self.number, lambda d: self._root(self.number(d)))
+        if isinstance(value, sympy.Expr):
+            text = str(to_digits(value, self.digits + GUARD_DIGITS))
+            return gmpy2.mpfr(text) if self._mpmath is None else self._mpmath.mpf(text)
+        fraction = Fraction(value)
+        if self._mpmath is None:
+            return gmpy2.mpfr(gmpy2.mpq(fraction.numerator, fraction.denominator))
+        return self._mpmath.mpf(fraction.numerator) / fraction.denominator
+
+    def _root(self, number: Number) -> Number:
+        return gmpy2.sqrt(number) if self._mpmath is None else self._mpmath.sqrt(number)
+
+    def vector(self, point: Sequence) -> Vector:
+        """Return a point as a vector of numbers."""
+        return Vector(map(self.number, point))
+
+    def field(self, field: NumericField, h: Number) -> Callable[[Vector], Vector]:
+        """Return a numeric field at a fixed h, as a function of points."""
+        if self._mpmath is None:
+            program = field.compile("gmpy2", {"gmpy2": gmpy2, "mpq": gmpy2.mpq})
+        else:
+            context = self._mpmath
+            names = {"mp": context, "mpq": lambda p, q: context.mpf(p) / q}
+            program = field.compile("mpmath", names)
+        return lambda theta: Vector(program(*theta, h))
+
+
+def _in_gmpy2(field: NumericField) -> bool:
+    try:
+        program = field.compile("gmpy2", {"gmpy2": gmpy2, "mpq": gmpy2.mpq})
+        program(*(gmpy2.mpfr(1),) * (field.dimension + 1))
+    except (PrintMethodNotImplementedError, AttributeError):
+        return False
+    except ArithmeticError:
+        return True
+    return True
+
+
+def is_finite(vector: Vector) -> bool:
+    """Tell whether all entries are finite real numbers."""
+    return all(abs(entry) < 10**300 and entry == entry for entry in vector)
+
+
+def norm(vector: Vector) -> Number:
+    """Return the largest absolute value of the entries."""
+    return max(map(abs, vector))
+
+
+def flow(rhs: Callable[[Vector], Vector], start: Vector, time: Number, tolerance: Number) -> Vector:
+    """Return the solution of θ' = rhs(θ) at ``time``, by extrapolating the midpoint rule.
+
+    Each step is Gragg's rule with 2, 4, 6, … substeps, extrapolated in the square of their size
+    until two columns agree to ``tolerance``; steps that do not get there are halved (Hairer,
+    Nørsett, Wanner, Solving Ordinary Differential Equations I, II.9).
+
+    Raises:
+        FlowError: The solution leaves the domain of the field, or blows up.
+
+    >>> with Precision(30) as p:
+    ...     y = flow(lambda y: -1 * y, p.vector([1]), p.number(1), p.number(1e-25))
+    ...     print(f"{y[0]:.24f}")  # exp(-1)
+    0.367879441171442321595524
+    """
+    done = 0 * time
+    step = time
+    state = start
+    while done < time:
+        step = min(step, time - done)
+        following, columns = _extrapolated_step(rhs, state, step, tolerance)
+        if following is None:
+            step = step / 2
+            if step < time * MIN_STEP_FRACTION.numerator / MIN_STEP_FRACTION.denominator:
+                raise FlowError(
+                    f"the flow cannot be followed beyond t = {float(done):.6g}, at "
+                    f"{[float(entry) for entry in state]}: it blows up or leaves the domain"
+                )
+            continue
+        state, done = following, done + step
+        if columns < MAX_COLUMNS // 2:
+            step = 2 * step
+    return state
+
+
+def _extrapolated_step(rhs, state, step, tolerance) -> tuple[Vector | None, int]:
+    """Return the state after a step, or None if the columns do not settle, and their number."""
+    row: list[Vector] = []
+    changes: list[Number] = []
+    for j, value in enumerate(_midpoint_values(rhs, state, step), 1):
+        if not is_finite(value):
+            return None, j
+        new = [value]
+        for k, previous in enumerate(row, 1):
+            ratio = Fraction(j, j - k) ** 2 - 1
+            gain = new[-1] - previous
+            new.append(new[-1] + (gain * ratio.denominator) * _inverse(ratio.numerator, step))
+        if row:
+            changes.append(norm(new[-1] - row[-1]))
+            if changes[-1] <= tolerance * (1 + norm(new[-1])):
+                return new[-1], j
+            if len(changes) > PATIENCE and changes[-1] > changes[-PATIENCE] / 100:
+                return None, j
+        row = new
+    return None, MAX_COLUMNS
+
+
+def _inverse(whole: int, like: Number) -> Number:
+    """Return 1/``whole`` in the arithmetic of ``like``."""
+    return (like * 0 + 1) / whole
+
+
+def _midpoint_values(rhs, state, step) -> Iterator[Vector]:
+    """Yield the results of Gragg's midpoint rule with 2, 4, 6, … substeps."""
+    slope = rhs(state)
+    for j in range(1, MAX_COLUMNS + 1):
+        substep = step / (2 * j)
+        before, now = state, state + substep * slope
+        for _ in range(2 * j - 1):
+            before, now = now, before + (2 * substep) * rhs(now)
+        yield now

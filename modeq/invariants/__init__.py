@@ -1,0 +1,1 @@
+"""What flows keep, and how fast the optimizer loses it."""

@@ -1,0 +1,1 @@
+"""Methods as update rules and tables."""

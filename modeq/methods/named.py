@@ -1,0 +1,195 @@
+"""Methods by name, and whatever else stands for a method.
+
+A method is data: a Runge-Kutta tableau, a multistep table, or an update rule of the user's own.
+One-step methods have a ``rule``, which the rest of modeq runs; methods with memory have a table.
+"""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from inspect import signature
+from typing import Any
+
+from modeq.algebra.entries import Entry
+from modeq.errors import InvalidMethod
+from modeq.methods import named_multistep, named_tableaux, partitioned_tables, splitting
+from modeq.methods.collocation import AverageVectorField
+from modeq.methods.multistep import HeavyBall, LinearMultistep, Nesterov
+from modeq.methods.named_tableaux import GradientDescent
+from modeq.methods.optimizer import Optimizer
+from modeq.methods.partitioned import AdditiveRungeKutta
+from modeq.methods.rules import Rule
+from modeq.methods.splitting import Splitting
+from modeq.methods.tableaux import RungeKutta, adjoint, composed, repeated
+from modeq.optimizers.named import NAMED_OPTIMIZERS, REFUSED
+from modeq.shown import Shown
+
+__all__ = [
+    "AverageVectorField",
+    "CustomMethod",
+    "GradientDescent",
+    "HeavyBall",
+    "LinearMultistep",
+    "Method",
+    "NAMED",
+    "NAMED_FOR_PARTS",
+    "Nesterov",
+    "RungeKutta",
+    "adjoint",
+    "as_method",
+    "composed",
+    "method_for",
+    "repeated",
+]
+
+
+@dataclass(frozen=True)
+class CustomMethod(Shown):
+    """A one-step method given by its update rule.
+
+    Args:
+        rule: A function ``rule(theta, f, h)`` that returns the next state, and uses only +,
+            multiplication by a scalar, and ``f(.)``.
+        name: What to call the method in print.
+
+    Example:
+        >>> half_steps = CustomMethod(lambda theta, f, h: theta + h * f(theta + h * f(theta)))
+        >>> half_steps.rule(1.0, lambda x: -x, 0.5)
+        0.75
+    """
+
+    rule: Rule
+    name: str = "custom method"
+
+    def rule_over(self, number: Callable[[Entry], Any]) -> Rule:
+        """Return the update rule as it is: it has no table whose entries could be converted."""
+        return self.rule
+
+    def __str__(self) -> str:
+        return self.name
+
+
+Method = (
+    RungeKutta
+    | LinearMultistep
+    | AverageVectorField
+    | AdditiveRungeKutta
+    | Splitting
+    | Optimizer
+    | CustomMethod
+)
+
+NAMED: Mapping[str, Callable[[], Method]] = {
+    **named_tableaux.NAMED,
+    "average-vector-field": AverageVectorField,
+    **named_multistep.NAMED,
+}
+"""What makes each of the methods that any field can have, by name."""
+
+NAMED_FOR_PARTS: Mapping[str, Callable[[], AdditiveRungeKutta | Splitting]] = {
+    **partitioned_tables.NAMED,
+    **splitting.NAMED,
+}
+"""The named methods for fields in parts."""
+
+
+def as_method(method: Any) -> Method:
+    """Return a method from a method, the name of one, or an update rule.
+
+    >>> print(as_method("rk4"), as_method("Gauss 2") == as_method("gauss2"))
+    rk4 True
+
+    Raises:
+        InvalidMethod: The name is unknown, or the object is none of these.
+    """
+    if isinstance(method, str):
+        return named_method(method)
+    if isinstance(method, Method):
+        return method
+    if callable(method):
+        return CustomMethod(method, getattr(method, "__name__", "custom method"))
+    raise InvalidMethod(
+        f"method is {method!r}; it must be a method such as GradientDescent(), one of the names "
+        f"{', '.join(NAMED)}, or an update rule (theta, f, h) -> theta"
+    )
+
+
+def method_for(field: Any, method: Any = None) -> Method:
+    """Return a method; without one, that which the field comes with, or else gradient descent.
+
+    >>> print(method_for("x**2"), method_for("x**2", "rk4"))
+    gradient descent rk4
+    """
+    if method is None:
+        method = getattr(field, "method", None)
+    return GradientDescent() if method is None else as_method(method)
+
+
+def named_method(name: str, parameters: Mapping[str, Any] | None = None) -> Method:
+    """Return the method of a name, with values for its parameters.
+
+    >>> named_method("heavy-ball", {"beta": 0.9}) == HeavyBall(0.9)
+    True
+
+    Raises:
+        InvalidMethod: The name, or that of a parameter, is unknown, or a parameter is missing.
+    """
+    make = _maker(name)
+    taken = parameter_names(name)
+    for key in parameters or {}:
+        if key not in taken:
+            near = difflib.get_close_matches(key, taken, n=1)
+            hint = f"did you mean {near[0]!r}? " if near else ""
+            known = ", ".join(taken) or "none"
+            raise InvalidMethod(f"{name} has no parameter {key!r}: {hint}it has {known}")
+    given = parameters or {}
+    for parameter in signature(make).parameters.values():
+        if parameter.default is parameter.empty and parameter.name not in given:
+            raise InvalidMethod(
+                f"the method {name!r} needs a value for {parameter.name}, a number such as 0.9 or "
+                f"a symbol"
+            )
+    return make(**given)
+
+
+def parameter_names(name: str) -> tuple[str, ...]:
+    """Return the names of the parameters of a named method.
+
+    >>> parameter_names("nesterov"), parameter_names("rk4")
+    (('beta', 'sequence'), ())
+    """
+    return tuple(signature(_maker(name)).parameters)
+
+
+def _maker(name: str) -> Callable[..., Method]:
+    """Return the function that makes the method of a name."""
+    known = {_key(other): (other, make) for other, make in _all_named().items()}
+    key = _key(name)
+    if key in known:
+        return known[key][1]
+    for other, reason in REFUSED.items():
+        if key == _key(other):
+            raise InvalidMethod(f"{name!r} has no modified equation: {reason}")
+    near = difflib.get_close_matches(key, known, n=1)
+    hint = f"did you mean {known[near[0]][0]!r}? " if near else ""
+    raise InvalidMethod(f"unknown method {name!r}: {hint}known are {', '.join(_all_named())}")
+
+
+def _all_named() -> Mapping[str, Callable[..., Method]]:
+    return {**NAMED, **NAMED_FOR_PARTS, **WITH_PARAMETERS}
+
+
+WITH_PARAMETERS: Mapping[str, Callable[..., LinearMultistep | Optimizer]] = {
+    "heavy-ball": HeavyBall,
+    "momentum": HeavyBall,
+    "nesterov": Nesterov,
+    **NAMED_OPTIMIZERS,
+}
+"""What makes the methods that have parameters, by name."""
+
+
+def _key(name: str) -> str:
+    """Return a name without the signs that people leave out or exchange."""
+    return name.strip().lower().translate(str.maketrans("", "", " -_"))

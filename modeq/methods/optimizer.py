@@ -1,0 +1,269 @@
+"""Optimizers as update rules with memory: a function of the state, the gradient and h.
+
+A rule gets the state (``state.theta`` and the memory, such as ``state.velocity``), the gradient as
+a function of a point, the learning rate, and the parameters. It returns ``state.replace(…)``. All
+slots are arrays with one entry for each coordinate, so a rule is written as it would be with NumPy,
+with the functions of `modeq.methods.functions` where NumPy has its own:
+
+    @optimizer(memory=["velocity"], beta=Fraction(9, 10))
+    def momentum(state, grad, h, parameters):
+        velocity = parameters.beta * state.velocity + grad(state.theta)
+        return state.replace(theta=state.theta - h * velocity, velocity=velocity)
+
+    momentum(beta=0.5)
+"""
+
+from __future__ import annotations
+
+import difflib
+import inspect
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import wraps
+from types import SimpleNamespace
+from typing import Any
+
+from modeq.algebra.entries import Entry, exact, is_expression, symbols_of, with_values
+from modeq.errors import InvalidMethod
+from modeq.shown import Shown
+
+UpdateRule = Callable[["State", Callable, Any, SimpleNamespace], "State"]
+
+REQUIRED = ...
+"""The default of a parameter that has none."""
+
+
+class State:
+    """The point and the memory of an optimizer.
+
+    >>> state = State(theta=1.0, velocity=0.0)
+    >>> state.replace(velocity=2.0).velocity
+    2.0
+    """
+
+    def __init__(self, **slots: Any):
+        self.__dict__.update(slots)
+
+    def replace(self, **changes: Any) -> State:
+        """Return the state with new values in some slots.
+
+        Raises:
+            InvalidMethod: A name is not that of a slot.
+        """
+        for name in changes:
+            if name not in self.__dict__:
+                raise InvalidMethod(f"the state has no {name!r}; it has {', '.join(self.__dict__)}")
+        return State(**{**self.__dict__, **changes})
+
+
+@dataclass(frozen=True)
+class Interval:
+    """Where the values of a parameter must lie: from ``low`` to ``high``, ends out unless closed.
+
+    >>> print(Interval(0, 1, closed_low=True))
+    in [0, 1)
+    """
+
+    low: float
+    high: float = float("inf")
+    closed_low: bool = False
+    closed_high: bool = False
+
+    def __contains__(self, value: Any) -> bool:
+        above = value >= self.low if self.closed_low else value > self.low
+        return above and (value <= self.high if self.closed_high else value < self.high)
+
+    def __str__(self) -> str:
+        if self.high == float("inf"):
+            return f"{'>=' if self.closed_low else '>'} {self.low}"
+        left, right = "[" if self.closed_low else "(", "]" if self.closed_high else ")"
+        return f"in {left}{self.low}, {self.high}{right}"
+
+
+FRACTION_OF_ONE = Interval(0, 1, closed_low=True)
+POSITIVE = Interval(0)
+NOT_NEGATIVE = Interval(0, closed_low=True)
+
+
+@dataclass(frozen=True)
+class Optimizer(Shown):
+    """An update rule with memory and values for its parameters; made by ``optimizer``.
+
+    Attributes:
+        rule: The update rule (state, grad, h, parameters) -> state.
+        memory: The names of the slots beside theta.
+        parameters: Pairs of a name and a value: exact numbers, or sympy expressions.
+        name: What to call the optimizer in print.
+        options: Pairs of a name and a value that is no number, such as a choice between two forms.
+            The rule finds them among the parameters.
+    """
+
+    rule: UpdateRule
+    memory: tuple[str, ...]
+    parameters: tuple[tuple[str, Entry], ...] = ()
+    name: str = field(default="optimizer", compare=False)
+    options: tuple[tuple[str, Any], ...] = ()
+
+    @property
+    def entries(self) -> tuple[Entry, ...]:
+        """The values of the parameters."""
+        return tuple(value for _, value in self.parameters)
+
+    @property
+    def symbols(self) -> frozenset:
+        """The symbols in the parameters."""
+        return symbols_of(self.entries)
+
+    def subs(self, values: Mapping) -> Optimizer:
+        """Return the same optimizer with symbols replaced by values."""
+        parameters = tuple((name, with_values(v, values, name)) for name, v in self.parameters)
+        return replace(self, parameters=parameters)
+
+    def step(self, state: State, grad: Callable, h: Any, number: Callable) -> State:
+        """Return the next state, with the parameters converted by ``number``.
+
+        Raises:
+            InvalidMethod: The rule returns something else than the next state.
+
+        >>> descent = optimizer()(lambda state, grad, h, p: state.replace(
+        ...     theta=state.theta - h * grad(state.theta)))()
+        >>> descent.step(State(theta=1.0), lambda theta: theta, 0.5, float).theta
+        0.5
+        """
+        numbers = {name: number(value) for name, value in self.parameters}
+        values = SimpleNamespace(**numbers, **dict(self.options))
+        following = self.rule(state, grad, h, values)
+        if not isinstance(following, State):
+            raise InvalidMethod(
+                f"the rule of {self.name} returned {following!r}; it must return "
+                f"state.replace(theta=..., ...)"
+            )
+        return following
+
+    def __str__(self) -> str:
+        return self.name
+
+
+def optimizer(
+    memory: Iterable[str] = (),
+    *,
+    name: str | None = None,
+    ranges: Mapping[str, Interval] | None = None,
+    **defaults: Any,
+) -> Callable[[UpdateRule], Callable[..., Optimizer]]:
+    """Make a function of the parameters, which returns an Optimizer, from an update rule.
+
+    Args:
+        memory: The names of the slots of the state beside theta. They start from zero.
+        name: What to call the optimizer in print; without it the name of the rule.
+        ranges: Where the values of parameters must lie. Symbols are taken to lie there.
+        defaults: The parameters, with their defaults; ``...`` for those that must be given.
+
+    Example:
+        >>> @optimizer(memory=["velocity"], ranges={"beta": FRACTION_OF_ONE}, beta=...)
+        ... def momentum(state, grad, h, parameters):
+        ...     velocity = parameters.beta * state.velocity + grad(state.theta)
+        ...     return state.replace(theta=state.theta - h * velocity, velocity=velocity)
+        >>> momentum(beta=0.5).entries
+        (Fraction(1, 2),)
+
+    Raises (the function that is returned):
+        InvalidMethod: A parameter is unknown, missing, no number, or out of range.
+    """
+    slots = (memory,) if isinstance(memory, str) else tuple(memory)
+
+    def decorate(rule: UpdateRule) -> Callable[..., Optimizer]:
+        shown = name or getattr(rule, "__name__", "optimizer").replace("_", " ")
+
+        def make(**given: Any) -> Optimizer:
+            _refuse_unknown(given, defaults, shown)
+            values = {**defaults, **given}
+            parameters = tuple(
+                (key, checked(value, key, (ranges or {}).get(key), shown))
+                for key, value in values.items()
+            )
+            return Optimizer(rule, slots, parameters, shown)
+
+        make.__name__ = getattr(rule, "__name__", "optimizer")
+        make.__doc__ = rule.__doc__
+        return make
+
+    return decorate
+
+
+def _refuse_unknown(given: Mapping, known: Mapping, shown: str) -> None:
+    for key in given:
+        if key not in known:
+            near = difflib.get_close_matches(key, known, n=1)
+            hint = f"did you mean {near[0]!r}? " if near else ""
+            names = ", ".join(known) or "none"
+            raise InvalidMethod(f"{shown} has no parameter {key!r}: {hint}it has {names}")
+
+
+def checked(value: Any, name: str, interval: Interval | None, owner: str) -> Entry:
+    """Return a parameter as an exact number, if it is one in its range.
+
+    >>> checked(0.5, "beta", FRACTION_OF_ONE, "momentum")
+    Fraction(1, 2)
+    """
+    if value is REQUIRED:
+        raise InvalidMethod(f"{owner} needs a value for {name}")
+    entry = exact(value, f"{name} of {owner}")
+    if interval is not None and not is_expression(entry) and entry not in interval:
+        raise InvalidMethod(f"{name} of {owner} is {value!r}; it must be {interval}")
+    return entry
+
+
+def checks_names(make: Callable[..., Any]) -> Callable[..., Any]:
+    """Let a function of named parameters refuse unknown names with the nearest that it knows.
+
+    >>> @checks_names
+    ... def Momentum(beta=0.9): ...
+    >>> Momentum(betta=0.9)
+    Traceback (most recent call last):
+    modeq.errors.InvalidMethod: Momentum has no parameter 'betta': did you mean 'beta'? it has beta
+    """
+    known = inspect.signature(make).parameters
+
+    @wraps(make)
+    def checking(*given: Any, **named: Any) -> Any:
+        _refuse_unknown(named, known, make.__name__)
+        return make(*given, **named)
+
+    return checking
+
+
+def with_parameters(
+    rule: UpdateRule,
+    memory: Iterable[str],
+    name: str,
+    ranges: Mapping[str, Interval],
+    options: Mapping[str, Any] | None = None,
+    **values: Any,
+) -> Optimizer:
+    """Return the optimizer of a rule with these values of its parameters, once they are checked.
+
+    Raises:
+        InvalidMethod: A value is no number or out of its range, or an option is neither True nor
+            False nor a whole number.
+
+    >>> with_parameters(lambda *_: None, [], "descent", {"rate": POSITIVE}, rate=-1)
+    Traceback (most recent call last):
+    modeq.errors.InvalidMethod: rate of descent is -1; it must be > 0
+    """
+    parameters = tuple(
+        (key, checked(value, key, ranges.get(key), name)) for key, value in values.items()
+    )
+    for key, value in (options or {}).items():
+        if not isinstance(value, int):
+            raise InvalidMethod(f"{key} of {name} is {value!r}; it must be True or False")
+    return Optimizer(rule, tuple(memory), parameters, name, tuple((options or {}).items()))
+
+
+def memory_slots(state: State, names: Sequence[str]) -> list[Any]:
+    """Return theta and the memory, in order.
+
+    >>> memory_slots(State(v=2, theta=1), ["v"])
+    [1, 2]
+    """
+    return [getattr(state, slot) for slot in ("theta", *names)]

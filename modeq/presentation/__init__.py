@@ -1,0 +1,1 @@
+"""Text, LaTeX, files and pictures."""

@@ -1,0 +1,299 @@
+r"""Modified fields as LaTeX, aligned by powers of h, with long sums broken over lines.
+
+Where to break is decided by counting what is printed, not the characters of the source. The names
+of symbols are the user's, theta_1 as \theta_{1}; whatever TeX could take for a command is escaped.
+"""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections import deque
+from collections.abc import Callable, Iterable
+from functools import cache
+
+import sympy
+from sympy.core.alphabets import greeks
+from sympy.printing.conventions import split_super_sub
+from sympy.printing.latex import LatexPrinter, translate
+
+from modeq.derivation.derive import ModifiedField
+from modeq.derivation.loss import H
+from modeq.errors import InvalidValue
+from modeq.presentation.text import (
+    MAX_TERMS,
+    Terms,
+    grouped_terms,
+    in_lines,
+    signed_pieces,
+    unsigned_start,
+)
+
+WIDTH = 72
+"""Printed signs in a line, which fit on a page with narrow margins."""
+
+Show = Callable[[sympy.Expr], str]
+
+ENVIRONMENTS = ("aligned", "align*")
+
+_INDENT = 6.0
+_PLAIN_NAME = re.compile(r"[A-Za-z]+[A-Za-z0-9]*(?:__?[A-Za-z0-9]+)*")
+_GREEK = {
+    unicodedata.lookup(f"GREEK {case} LETTER {name.upper().replace('MBD', 'MD')}"): spelled
+    for name in greeks
+    for case, spelled in (("SMALL", name), ("CAPITAL", name.capitalize()))
+}
+_LONE_GREEK = re.compile(r"(?<![^\W\d_])[Α-Ωα-ω](?![^\W\d_])")
+_ESCAPES = {
+    "\\": r"\backslash ",
+    "~": r"{\sim}",
+    "^": r"{\wedge}",
+    "'": r"{}^{\prime}",
+    '"': r"{}^{\prime\prime}",
+    " ": r"\ ",
+    **{c: f"\\{c}" for c in "{}$&#%_"},
+}
+_ACCENTS = {
+    "GRAVE ACCENT": "grave",
+    "ACUTE ACCENT": "acute",
+    "CIRCUMFLEX ACCENT": "hat",
+    "TILDE": "tilde",
+    "MACRON": "bar",
+    "DIAERESIS": "ddot",
+    "DOT ABOVE": "dot",
+    "CARON": "check",
+    "BREVE": "breve",
+}
+
+
+def latex(
+    modified: ModifiedField,
+    *,
+    max_terms: int = MAX_TERMS,
+    width: float = WIDTH,
+    environment: str = "aligned",
+) -> str:
+    r"""Return a modified field as LaTeX (amsmath), one block of lines for each variable.
+
+    Args:
+        modified: The field.
+        max_terms: How many monomials of each component and power of h are printed; how many are
+            left out is printed, too.
+        width: How many printed signs fit in a line.
+        environment: "aligned", to be put into mathematics, or "align*", which stands by itself and
+            may be broken over pages.
+
+    Raises:
+        InvalidValue: The environment is neither of these.
+
+    >>> from modeq.derivation.derive import derive_field
+    >>> from modeq.derivation.loss import Loss
+    >>> from modeq.methods.named import GradientDescent
+    >>> print(latex(derive_field(Loss("x**3/3 + x**2/2"), 1, GradientDescent())))
+    \begin{aligned}
+    \dot{x} &= -x - x^{2} \\
+    &\quad + h \left(-\frac{x}{2} - \frac{3 x^{2}}{2} - x^{3}\right)
+    \end{aligned}
+    """
+    if environment not in ENVIRONMENTS:
+        raise InvalidValue(f"environment is {environment!r}; it must be 'aligned' or 'align*'")
+    show = cache(expression_printer((*modified.variables, *modified.parameters)).doprint)
+    rows = []
+    for component in range(len(modified.variables)):
+        rows += _rows(modified, component, show, max_terms, width)
+    body = " \\\\\n".join(rows)
+    return f"\\begin{{{environment}}}\n{body}\n\\end{{{environment}}}"
+
+
+def repr_latex(modified: ModifiedField, *, max_terms: int = MAX_TERMS) -> str:
+    r"""Return a modified field as notebooks show it.
+
+    >>> from modeq.derivation.derive import derive_field
+    >>> from modeq.derivation.loss import Loss
+    >>> from modeq.methods.named import GradientDescent
+    >>> print(repr_latex(derive_field(Loss("x**2/2"), 0, GradientDescent())))
+    $\displaystyle \begin{aligned}
+    \dot{x} &= -x
+    \end{aligned}$
+    """
+    return f"$\\displaystyle {latex(modified, max_terms=max_terms)}$"
+
+
+def expression_printer(symbols: Iterable[sympy.Symbol]) -> LatexPrinter:
+    """Return sympy's printer, with names for the symbols that cannot break TeX."""
+    names = {x: symbol_latex(x.name) for x in symbols}
+    return LatexPrinter({"symbol_names": names, "inv_trig_style": "full"})
+
+
+def _rows(
+    modified: ModifiedField, component: int, show: Show, max_terms: int, width: float
+) -> list[str]:
+    """Return the lines of one variable, each with its mark of alignment."""
+    label = symbol_latex(modified.variables[component].name, r"\dot")
+    room = width - printed_width(label) - _INDENT
+    rows = []
+    for terms in grouped_terms(modified, component, max_terms):
+        first, *others = _broken(terms, show, room)
+        rows += [rf"&\quad {first}", *(rf"&\qquad\quad {line}" for line in others)]
+    first = unsigned_start(rows[0].removeprefix(r"&\quad ")) if rows else "0"
+    return [f"{label} &= {first}", *rows[1:]]
+
+
+def _broken(terms: Terms, show: Show, room: float) -> list[str]:
+    r"""Return a group in lines; the pair \left( \right) cannot span lines, \Bigl( \Bigr) can."""
+    factor, rest = show(H**terms.power), rest_in_latex(terms.omitted)
+    for left, right in (r"\left(", r"\right)"), (r"\Bigl(", r"\Bigr)"):
+        pieces = signed_pieces(terms, show, f"{factor} {left}", right, rest)
+        lines = in_lines(pieces, room, printed_width)
+        if len(lines) == 1:
+            break
+    return lines
+
+
+def rest_in_latex(omitted: int) -> str:
+    r"""Return the announcement of monomials left out, or nothing.
+
+    >>> print(rest_in_latex(11875))
+    + \cdots \text{ and $11{,}875$ more terms}
+    """
+    if not omitted:
+        return ""
+    count = f"{omitted:,}".replace(",", "{,}")
+    return rf"+ \cdots \text{{ and ${count}$ more term{'s' * (omitted > 1)}}}"
+
+
+def symbol_latex(name: str, accent: str = "") -> str:
+    r"""Return a symbol's name as LaTeX, the accent over its base.
+
+    Greek names become letters and what follows an underscore, or digits at the end, a subscript,
+    as in sympy. Names of several letters are upright. Other characters are escaped.
+
+    >>> for name in ("theta_1", "w11", "lam", "50%", "x'"):
+    ...     print(symbol_latex(name), end="   ")
+    \theta_{1}   w_{11}   \mathrm{lam}   \mathrm{50\%}   \mathrm{x{}^{\prime}}
+    >>> print(symbol_latex("theta_1", r"\dot"))
+    \dot{\theta}_{1}
+    """
+    spelled = _LONE_GREEK.sub(lambda match: _GREEK.get(match[0], match[0]), name)
+    if _PLAIN_NAME.fullmatch(spelled):
+        base, above, below = split_super_sub(spelled)
+    else:
+        base, above, below = name, [], []
+    result = _part(base)
+    if accent:
+        result = f"{accent}{{{result}}}"
+    for mark, parts in (("^", above), ("_", below)):
+        if parts:
+            result += f"{mark}{{{' '.join(map(_part, parts))}}}"
+    return result
+
+
+def _part(part: str) -> str:
+    """Return one part of a name, such as the base or a subscript."""
+    spelled = _GREEK.get(part, part)
+    if not (spelled.isascii() and spelled.isalnum()):
+        return rf"\mathrm{{{''.join(map(_character, part))}}}"
+    translated = translate(spelled)
+    several_letters = translated.isalnum() and len(translated) > 1 and not translated.isdecimal()
+    return rf"\mathrm{{{translated}}}" if several_letters else translated
+
+
+def _character(character: str) -> str:
+    """Return one character as upright mathematics, whatever it means to TeX."""
+    if character in _ESCAPES:
+        return _ESCAPES[character]
+    if character in _GREEK:
+        return f"{translate(_GREEK[character])} "
+    if character.isascii() and character.isprintable():
+        return character
+    base, *marks = unicodedata.normalize("NFD", character)
+    accents = [_ACCENTS.get(unicodedata.name(m, "").removeprefix("COMBINING ")) for m in marks]
+    if base.isascii() and base.isalpha() and len(accents) == 1 and accents[0]:
+        return rf"\{accents[0]}{{{base}}}"
+    return f"[U+{ord(character):04X}]"
+
+
+_TOKEN = re.compile(r"\\[A-Za-z]+\*?|\\.|.", re.DOTALL)
+_INVISIBLE = {r"\left", r"\right", r"\Bigl", r"\Bigr", r"\mathrm", r"\operatorname", r"\text"}
+_INVISIBLE |= {r"\dot", r"\ddot", r"\hat", r"\bar", r"\tilde", r"\mathring", "}", " ", "$"}
+_SPACES = {r"\quad": 2.0, r"\qquad": 4.0, "+": 2.5, "-": 2.5, "=": 2.5, r"\cdots": 3.0}
+_WORDS = {r"\sin", r"\cos", r"\tan", r"\sinh", r"\cosh", r"\tanh", r"\log"}
+_WORDS |= {r"\arcsin", r"\arccos", r"\arctan"}
+_SCRIPT = 0.7
+
+
+def printed_width(source: str) -> float:
+    r"""Return about how wide a formula is when printed, in letters.
+
+    >>> printed_width(r"\theta x"), printed_width(r"\frac{abc}{2}"), printed_width(r"x^{10}")
+    (2.0, 3.0, 2.4)
+    """
+    return _width_of_group(deque(_TOKEN.findall(source)))
+
+
+def _width_of_group(tokens: deque[str]) -> float:
+    total = 0.0
+    while tokens and tokens[0] != "}":
+        total += _width_of_next(tokens)
+    if tokens:
+        tokens.popleft()
+    return total
+
+
+def _width_of_next(tokens: deque[str]) -> float:
+    token = tokens.popleft() if tokens else " "
+    if token == "{":
+        return _width_of_group(tokens)
+    if token in ("^", "_"):
+        return _SCRIPT * _width_of_next(tokens)
+    if token == r"\frac":
+        return max(_width_of_next(tokens), _width_of_next(tokens))
+    if token in _INVISIBLE:
+        return 0.0
+    return float(len(token) - 1) if token in _WORDS else _SPACES.get(token, 1.0)
+
+
+_TEXT_ESCAPES = {
+    "\\": r"\textbackslash{}",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "<": r"\textless{}",
+    ">": r"\textgreater{}",
+    **{c: f"\\{c}" for c in "{}$&#%_"},
+}
+
+
+def escaped(words: str) -> str:
+    r"""Return words as LaTeX text.
+
+    >>> print(escaped("50% of x_1"))
+    50\% of x\_1
+    """
+    return "".join(
+        _TEXT_ESCAPES.get(c, c if " " <= c <= "~" else f"${_character(c)}$") for c in words
+    )
+
+
+_PREAMBLE = r"""\documentclass{article}
+\usepackage[a4paper,margin=2cm]{geometry}
+\usepackage{amsmath}
+\allowdisplaybreaks
+\begin{document}
+"""
+
+
+def document(bodies: Iterable[tuple[str, str]]) -> str:
+    r"""Return a complete article, with one section for each pair of a title and a formula.
+
+    A formula in the environment align* stands by itself, and pages may break inside it; any other
+    is put into \[ \].
+
+    >>> print(document([("A & B", "x = 1")]).splitlines()[-5])
+    \section*{A \& B}
+    """
+    sections = [f"\\section*{{{escaped(title)}}}\n{_displayed(body)}\n" for title, body in bodies]
+    return _PREAMBLE + "".join(sections) + "\\end{document}\n"
+
+
+def _displayed(body: str) -> str:
+    return body if body.startswith(r"\begin{align*}") else f"\\[\n{body}\n\\]"

@@ -1,0 +1,201 @@
+"""One picture that shows how well the flows follow the optimizer.
+
+Matplotlib is imported when a picture is made, not before, and never through pyplot: nothing global
+is read or changed, and the same data give the same bytes.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import math
+import os
+import threading
+import warnings
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any
+
+from modeq.derivation.loss import Field, Loss
+from modeq.equation import ModifiedEquation
+from modeq.errors import FlowError, InvalidValue
+from modeq.files import write_atomically
+from modeq.flows.comparison import Comparison, compare
+from modeq.flows.order_report import OrderReport
+from modeq.presentation.panels import draw_errors, draw_trajectories, shortened
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+    from matplotlib.figure import Figure
+
+FORMATS = {".png": "png", ".svg": "svg", ".pdf": "pdf"}
+_METADATA = {
+    "png": {"Software": None},
+    "svg": {"Date": None, "Creator": None},
+    "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
+}
+
+_TITLE = 90
+_LEGEND_COLUMNS = 7
+
+
+def check_figure(
+    comparison: Comparison,
+    reports: OrderReport | Sequence[OrderReport],
+    *,
+    loss: Field | None = None,
+) -> Figure:
+    """Return a picture of the trajectories, and of the errors against h with the expected slopes.
+
+    Args:
+        comparison: The optimizer and its flows, which are drawn on the left: in the plane over
+            contour lines of the loss, or coordinates against time.
+        reports: Order checks, one or several, which are drawn on the right: the error after one
+            step and the error at a fixed time.
+        loss: The loss, for contour lines and names.
+
+    >>> from modeq.equation import derive
+    >>> figure = check_figure(
+    ...     compare("x**4/4", [1.0], h=0.1, orders=(0, 1)),
+    ...     [derive("x**4/4", order=n).check([1.0], h=0.1) for n in (0, 1)],
+    ... )
+    >>> [axes.get_ylabel() for axes in figure.axes]
+    ['coordinate 1', 'flow minus optimizer', '']
+    """
+    reports = (reports,) if isinstance(reports, OrderReport) else tuple(reports)
+    with own_style():
+        figure = _empty_figure()
+        paths, one_step, fixed_time = figure.subplots(1, 3, width_ratios=(1.25, 1, 1))
+        draw_trajectories(paths, comparison, loss)
+        draw_errors(one_step, reports, "local")
+        draw_errors(fixed_time, reports, "global")
+        one_step.set(title="error after one step", ylabel="flow minus optimizer")
+        fixed_time.set_title(f"error at the fixed time t = {reports[0].time:.4g}")
+        _add_title(figure, comparison, reports, loss)
+        _add_legend(figure, paths)
+        _fix_layout(figure)
+    return figure
+
+
+def figure_with_lower_orders(
+    equation: ModifiedEquation, report: OrderReport, theta0: Any, *, h: Any, steps: int = 20
+) -> Figure:
+    """Return the picture of a check and of the same check at all lower orders.
+
+    Of a lower order that blows up there are no errors, and the legend says so.
+
+    Args:
+        equation: The equation that was checked.
+        report: Its check.
+        theta0: The start of the check.
+        h: The learning rate of the trajectories.
+        steps: How long the trajectories are.
+    """
+    loss, orders = equation.loss, range(equation.order + 1)
+    comparison = compare(loss, theta0, h=h, steps=steps, orders=orders, method=equation.method)
+    lower = lower_reports(equation, theta0, h, round(report.time / report.h[0]))
+    return check_figure(comparison, [*lower, report], loss=loss)
+
+
+def lower_reports(
+    equation: ModifiedEquation, theta0: Any, h: Any, steps: int
+) -> Iterator[OrderReport]:
+    """Yield the checks of all lower orders, but of those that blow up."""
+    for order in range(equation.order):
+        with contextlib.suppress(FlowError):
+            yield equation.truncated(order).check(theta0, h=h, steps=steps)
+
+
+def save(figure: Figure, path: str | os.PathLike) -> None:
+    """Write a picture as png, svg or pdf, by the suffix of the path.
+
+    Two runs write the same bytes: there are no dates in them, and no versions.
+
+    Raises:
+        InvalidValue: The suffix is not known.
+        CannotWrite: The file could not be written.
+    """
+    write_atomically(path, rendered(figure, picture_format(path)))
+
+
+def rendered(figure: Figure, kind: str) -> bytes:
+    """Return a picture as the content of a file: png, svg or pdf, the same bytes each time."""
+    import matplotlib
+
+    data = io.BytesIO()
+    with own_style(), matplotlib.rc_context({"svg.hashsalt": "modeq"}):
+        figure.savefig(data, format=kind, metadata=_METADATA[kind])
+    return data.getvalue()
+
+
+def picture_format(path: str | os.PathLike) -> str:
+    """Return the format that the suffix of a path stands for.
+
+    >>> picture_format("out.PNG")
+    'png'
+    """
+    suffix = os.path.splitext(os.fsdecode(path))[1]
+    if suffix.lower() not in FORMATS:
+        raise InvalidValue(
+            f"the suffix of {os.fsdecode(path)!r} is {suffix!r}; "
+            f"a picture is written as {', '.join(FORMATS)}"
+        )
+    return FORMATS[suffix.lower()]
+
+
+def _empty_figure() -> Figure:
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(14, 5.6), layout="constrained")
+    figure.get_layout_engine().set(w_pad=0.1, h_pad=0.08)
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def _fix_layout(figure: Figure) -> None:
+    """Do the layout once, for it moves a little each time, and pictures would differ."""
+    figure.get_layout_engine().execute(figure)
+    figure.set_layout_engine("none")
+
+
+_DRAWING = threading.RLock()
+"""Only one thread draws at a time: the style and the warnings are those of the whole process."""
+
+
+@contextlib.contextmanager
+def own_style() -> Iterator[None]:
+    """Draw without the user's settings, and without a warning for each letter no font has."""
+    import matplotlib.style
+
+    with _DRAWING, matplotlib.style.context("default"), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing from")
+        yield
+
+
+def _add_title(
+    figure: Figure, comparison: Comparison, reports: Sequence[OrderReport], loss: Field | None
+) -> None:
+    title = f"{reports[0].method} and its flows, h = {comparison.t[1]:.6g}"
+    figure.suptitle(shortened(f"{_loss_name(loss)}{title}", _TITLE), parse_math=False, fontsize=14)
+
+
+def _add_legend(figure: Figure, paths: Axes) -> None:
+    from matplotlib.lines import Line2D
+
+    gray = {"color": "0.4"}
+    drawn = paths.get_legend_handles_labels()[0]
+    handles = [
+        *sorted(drawn, key=lambda handle: handle.get_label() != "optimizer"),
+        Line2D([], [], marker="o", ls="none", label="measured error", **gray),
+        Line2D([], [], ls="--", label="expected slope", **gray),
+    ]
+    columns = math.ceil(len(handles) / math.ceil(len(handles) / _LEGEND_COLUMNS))
+    figure.legend(handles=handles, loc="outside lower center", ncols=columns, frameon=False)
+
+
+def _loss_name(loss: Field | None) -> str:
+    if loss is None:
+        return ""
+    letter = "L" if isinstance(loss, Loss) else "f"
+    formula = f"{letter} = {shortened(', '.join(map(str, loss.expressions)), 60)}"
+    return f"{getattr(loss, 'name', formula)}: "

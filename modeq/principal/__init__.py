@@ -1,0 +1,1 @@
+"""The principal flow, what lies beyond it, stability, and learning rates."""

@@ -1,0 +1,208 @@
+"""Documents as data: sections of words, formulas, tables, pictures and code, without a format.
+
+A document is built once; ``page`` writes it as HTML, ``document_markdown`` as Markdown and
+``document_latex`` as LaTeX. Formulas are LaTeX, whatever the format.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from modeq.algebra.trees import RootedTree
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+class Math(str):
+    r"""A formula inside a line of words, as LaTeX without dollars.
+
+    >>> words = ("up to ", Math("h^{2}"))
+    """
+
+    __slots__ = ()
+
+
+class Typed(str):
+    """Words that are typed into a computer, such as the name of a function."""
+
+    __slots__ = ()
+
+
+Words = str | Math | Typed | tuple["str | Math | Typed", ...]
+Cell = Words | RootedTree
+
+
+@dataclass(frozen=True)
+class Text:
+    """A paragraph."""
+
+    words: Words
+
+
+@dataclass(frozen=True)
+class Formula:
+    """A formula that stands by itself."""
+
+    latex: str
+
+
+@dataclass(frozen=True)
+class Table:
+    """A table.
+
+    Attributes:
+        head: The words above the columns; none for a table without a head.
+        rows: The cells of each row.
+        caption: What it shows.
+        numeric: Whether all columns but the first are numbers, which are set to the right.
+    """
+
+    head: tuple[Words, ...]
+    rows: tuple[tuple[Cell, ...], ...]
+    caption: Words = ""
+    numeric: bool = False
+
+
+@dataclass(frozen=True)
+class Picture:
+    """A picture, drawn when it is written.
+
+    Attributes:
+        name: A short name, which becomes a part of file names.
+        description: What can be seen, for people who cannot see it.
+        draw: Returns the figure.
+    """
+
+    name: str
+    description: str
+    draw: Callable[[], Figure]
+
+
+@dataclass(frozen=True)
+class Pictures:
+    """Pictures that stand side by side where there is room."""
+
+    pictures: tuple[Picture, ...]
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """A small drawing as an SVG element, in the color of the text; other formats have its text."""
+
+    svg: str
+    text: str
+
+
+@dataclass(frozen=True)
+class Code:
+    """Code.
+
+    Attributes:
+        text: The code.
+        language: "python", "sh" or "text".
+    """
+
+    text: str
+    language: str = "python"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What came out of a test.
+
+    Attributes:
+        passed: Whether it held.
+        words: The same in words.
+    """
+
+    passed: bool
+    words: Words
+
+
+@dataclass(frozen=True)
+class Missing:
+    """A part that cannot be had, and why."""
+
+    reason: str
+
+
+Block = Text | Formula | Table | Picture | Pictures | Drawing | Code | Finding | Missing
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of a document.
+
+    Attributes:
+        name: A short name of letters and dashes, for links.
+        title: Its title.
+        blocks: What is in it.
+    """
+
+    name: str
+    title: str
+    blocks: tuple[Block, ...]
+
+
+@dataclass(frozen=True)
+class Fact:
+    """One line of a summary.
+
+    Attributes:
+        label: What it is about.
+        value: What is known.
+        state: "good", "bad", or "" where there is nothing to judge.
+        section: The name of the section that says more, or "".
+    """
+
+    label: str
+    value: Words
+    state: str = ""
+    section: str = ""
+
+
+@dataclass(frozen=True)
+class Document:
+    """A whole document.
+
+    Attributes:
+        title: Its title.
+        subtitle: A line beneath it.
+        summary: What a reader in a hurry should know.
+        sections: Its parts, in order.
+    """
+
+    title: str
+    subtitle: Words
+    summary: tuple[Fact, ...]
+    sections: tuple[Section, ...]
+
+    def section(self, name: str) -> Section:
+        """Return the section of a name."""
+        return next(section for section in self.sections if section.name == name)
+
+    def pictures(self) -> Iterator[Picture]:
+        """Yield all pictures, in order."""
+        for section in self.sections:
+            yield from pictures_of(section.blocks)
+
+
+def pictures_of(blocks: Sequence[Block]) -> Iterator[Picture]:
+    """Yield the pictures among blocks, in order."""
+    for block in blocks:
+        if isinstance(block, Picture):
+            yield block
+        elif isinstance(block, Pictures):
+            yield from block.pictures
+
+
+def parts_of_words(words: Any) -> tuple[str, ...]:
+    """Return words as a tuple of strings, formulas and typed words.
+
+    >>> parts_of_words("one"), parts_of_words(("L is ", Math("x")))
+    (('one',), ('L is ', 'x'))
+    """
+    return (words,) if isinstance(words, str) else tuple(words)

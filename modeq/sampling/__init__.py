@@ -1,0 +1,1 @@
+"""Minibatches, tasks, players and noise: steps on several losses."""

@@ -1,0 +1,1 @@
+"""Networks small enough for formulas."""

@@ -1,0 +1,188 @@
+"""Gradient flow of a network with ReLU units: smooth on each piece, and followed across kinks.
+
+On a piece the flow is that of its smooth loss. Where the input of a unit comes to zero, the flow
+goes on with that unit on the other side if it leads away from the kink there as well. If it leads
+back, the flow would slide along the kink, which no piece describes: that is an error.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from modeq.errors import FlowError
+from modeq.flows.flow import ABSOLUTE_TOLERANCE, RELATIVE_TOLERANCE, check_steps
+from modeq.flows.numeric import as_points, check_step
+from modeq.small_networks.homogeneous_networks import HomogeneousNetwork
+from modeq.small_networks.kinks import Pattern
+
+MAX_PIECES = 1_000
+PROBE = 1e-7
+"""How far beyond a kink, in units of time, the direction of the flow is looked at."""
+
+AT_ZERO = 1e-9
+"""Inputs of units up to this come to zero at the same time."""
+
+
+@dataclass(frozen=True)
+class PiecewiseFlow:
+    """Gradient flow of a network, across its pieces.
+
+    Attributes:
+        t: Times, of shape (steps + 1,).
+        theta: Points, of shape (steps + 1, d).
+        crossings: Pairs of a time and the unit (layer, unit, data point) that changed sides.
+    """
+
+    t: np.ndarray
+    theta: np.ndarray
+    crossings: tuple[tuple[float, tuple[int, int, int]], ...]
+
+
+def piecewise_flow(
+    network: HomogeneousNetwork, theta0: Any, *, h: float, steps: int
+) -> PiecewiseFlow:
+    """Return gradient flow at t = 0, h, …, steps·h.
+
+    Raises:
+        NotSmooth: The start is on a kink.
+        FlowError: The flow slides along a kink, or blows up.
+
+    >>> network = HomogeneousNetwork([1, 1, 1], [[1]], [2])
+    >>> flow = piecewise_flow(network, [1.0, 1.0], h=5.0, steps=2)
+    >>> flow.theta[-1].round(4).tolist(), flow.crossings
+    ([1.4142, 1.4142], ())
+    """
+    h, steps = check_step(h), check_steps(steps)
+    t = h * np.arange(steps + 1)
+    walk = _Walk(network, as_points(theta0, network.size), t)
+    walk.run()
+    return PiecewiseFlow(t, np.array(walk.points), tuple(walk.crossings))
+
+
+def arrival(network: HomogeneousNetwork, theta0: Any, target: float, latest: float) -> float | None:
+    """Return when gradient flow brings the loss down to a target, or None if it is not by a time.
+
+    >>> network = HomogeneousNetwork([1, 1], [[1]], [1])  # one layer: w' = 1 - w
+    >>> round(arrival(network, [0.0], 0.005, 10.0), 6)  # log(10)
+    2.302585
+    """
+    start = as_points(theta0, network.size)
+    if network.value(start) <= target:
+        return 0.0
+    walk = _Walk(network, start, np.array([0.0, latest]), target)
+    walk.run()
+    return walk.arrived
+
+
+class _Walk:
+    """The pieces that a flow goes through, one after another."""
+
+    def __init__(
+        self,
+        network: HomogeneousNetwork,
+        start: np.ndarray,
+        t: np.ndarray,
+        target: float | None = None,
+    ):
+        self.network, self.theta, self.t, self.target = network, start, t, target
+        self.pattern = network.pattern(start)
+        self.time, self.points = 0.0, [start]
+        self.crossings: list[tuple[float, tuple[int, int, int]]] = []
+        self.arrived: float | None = None
+
+    def run(self) -> None:
+        """Follow the flow to the last time, or to the target."""
+        for _ in range(MAX_PIECES):
+            if self._piece():
+                return
+        raise FlowError(f"the flow went through {MAX_PIECES} pieces until t = {self.time:.6g}")
+
+    def _piece(self) -> bool:
+        """Follow the flow on one piece; return whether that was the last one."""
+        from scipy.integrate import solve_ivp
+
+        later = self.t[self.t > self.time]
+        solution = solve_ivp(
+            lambda _, theta: -self.network.gradient(theta, self.pattern),
+            (self.time, self.t[-1]),
+            self.theta,
+            method="DOP853",
+            t_eval=later,
+            rtol=RELATIVE_TOLERANCE,
+            atol=ABSOLUTE_TOLERANCE,
+            events=self._events(),
+        )
+        if not solution.success:
+            raise FlowError(f"the flow blows up soon after t = {self.time:.6g}")
+        # Without a point in the piece SciPy returns an empty list.
+        self.points += list(np.reshape(solution.y, (len(self.theta), -1)).T)
+        if self.target is not None and len(solution.t_events[1]):
+            self.arrived = float(solution.t_events[1][0])
+            return True
+        if not len(solution.t_events[0]):
+            return True
+        self.time, self.theta = float(solution.t_events[0][0]), solution.y_events[0][0]
+        self._cross()
+        return False
+
+    def _events(self) -> Sequence:
+        def margin(_: float, theta: np.ndarray) -> float:
+            return self._margins(theta).min(initial=np.inf)
+
+        def excess(_: float, theta: np.ndarray) -> float:
+            return self.network.value(theta) - self.target
+
+        events = [margin] if self.target is None else [margin, excess]
+        for event in events:
+            event.terminal, event.direction = True, -1
+        return events
+
+    def _margins(self, theta: np.ndarray) -> np.ndarray:
+        """Return the inputs of all units with the sign that makes them positive on the piece."""
+        rows = zip(
+            self.pattern,
+            self.network.preactivations(theta, self.pattern),
+            self.network.dead_units(self.pattern),
+            strict=True,
+        )
+        margins = [
+            np.where(dead, np.inf, np.where(np.array(layer), z, -z)).ravel()
+            for layer, z, dead in rows
+        ]
+        return np.concatenate(margins) if margins else np.empty(0)
+
+    def _cross(self) -> None:
+        """Put the units whose input came to zero on the other side, if the flow goes on there."""
+        here = self._margins(self.theta)
+        gone = self._margins(self.theta - PROBE * self.network.gradient(self.theta, self.pattern))
+        crossed = np.flatnonzero((np.abs(here) <= AT_ZERO) & (gone < here))
+        pattern, units = _flipped(self.pattern, crossed)
+        speed = -self.network.gradient(self.theta, pattern)
+        self.pattern = pattern
+        if np.any(self._margins(self.theta + PROBE * speed)[crossed] <= 0):
+            j, u, i = units[0]
+            raise FlowError(
+                f"at t = {self.time:.6g} the flow slides along the kink of unit {u} of layer {j} "
+                f"at point {i}: it leads back from both sides, and no piece describes it"
+            )
+        self.crossings += [(self.time, unit) for unit in units]
+
+
+def _flipped(
+    pattern: Pattern, indices: Sequence[int]
+) -> tuple[Pattern, list[tuple[int, int, int]]]:
+    """Return a pattern with some units on the other side, and those as (layer, unit, point)."""
+    layers, units = [np.array(layer) for layer in pattern], []
+    for index in indices:
+        for j, layer in enumerate(layers):
+            if index < layer.size:
+                i, u = divmod(int(index), layer.shape[1])
+                layer[i, u] = not layer[i, u]
+                units.append((j + 1, u + 1, i + 1))
+                break
+            index -= layer.size
+    return tuple(tuple(map(tuple, layer.tolist())) for layer in layers), units
