@@ -80,3 +80,11 @@ def test_the_error_survives_a_journey():
         modeq.derive("x**2*y + y**3", 2).modified_loss()
     copy = pickle.loads(pickle.dumps(raised.value))
     assert (copy.order, str(copy)) == (raised.value.order, str(raised.value))
+
+
+def test_a_potential_without_a_closed_form_stays_an_integral():
+    equation = modeq.derive("x**4/4 + exp(x) + x*sin(x)", 1, modeq.Adam(0.5, 0.75, epsilon=0.1))
+    loss = equation.modified_loss()
+    assert loss.has(sympy.Integral)
+    slope = -loss.diff(sympy.Symbol("x"))
+    assert sympy.expand(slope - equation.field[0]) == 0

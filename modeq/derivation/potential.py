@@ -19,6 +19,9 @@ from modeq.derivation.loss import H
 from modeq.derivation.ring import DifferentialRing, Element
 from modeq.errors import NotAGradient, NotSmooth
 
+MAX_OPERATIONS = 40
+"""Integrands with more operations stay integrals, if the ring has no potential for them."""
+
 
 def modified_loss(modified: ModifiedField) -> sympy.Expr:
     """Return L̃ with f̃ = -∇L̃.
@@ -126,8 +129,10 @@ def _integrated(ring: DifferentialRing, gradient: VectorElement) -> sympy.Expr:
     """Return the potential of a gradient, by sympy: it contains functions that the ring has not."""
     total = sympy.S.Zero
     for x, element in zip(ring.variables, gradient, strict=True):
-        rest = ring.to_sympy(element) - total.diff(x)
-        total += sympy.integrate(_shortened(ring, rest), x)
+        rest = _shortened(ring, ring.to_sympy(element) - total.diff(x))
+        # sympy looks for closed forms of long integrands without end.
+        is_long = sympy.count_ops(rest) > MAX_OPERATIONS
+        total += sympy.Integral(rest, x) if is_long else sympy.integrate(rest, x)
     return total
 
 
