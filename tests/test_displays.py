@@ -62,6 +62,7 @@ EXAMPLES = {
     "Generator": lambda: modeq.sgd_generator(["x**2", "(x - 1)**2"], order=1),
     "DiffusionVerdict": lambda: modeq.sgd_generator(["x**2", "(x - 1)**2"], order=1).is_diffusion,
     "LabelNoise": lambda: modeq.label_noise(["x*y"], [1], 1),
+    "HomogeneousNetwork": lambda: modeq.HomogeneousNetwork([1, 1, 1], [[1]], [2]),
     "Report": lambda: modeq.report("x**2", order=0),
 }
 CLASSES = sorted(

@@ -216,7 +216,7 @@ def test_a_table_that_does_not_fit_is_refused_before_it_is_begun(make, monkeypat
         raise AssertionError("the sweep was begun")
 
     # The package has a function of the same name as the module.
-    monkeypatch.setattr(import_module("modeq.tree_table"), "field_numerators", begun)
+    monkeypatch.setattr(import_module("modeq.algebra.tree_table"), "field_numerators", begun)
     with pytest.raises(InvalidOrder) as caught:
         make(EULER, 15, limit=1000)
     message = str(caught.value)

@@ -11,6 +11,7 @@ A formula is read in three passes, and each one trusts only the one before it:
 
 import ast
 import re
+import threading
 from collections.abc import Callable, Iterable, Mapping
 
 import sympy
@@ -20,6 +21,9 @@ from modeq.derivation.arithmetic import added, applied, multiplied, raised, unsi
 from modeq.derivation.magnitude import Meter
 from modeq.derivation.scan import ARITIES, LIMITS, NOT_SMOOTH, Limits, Scan, fault_of_name
 from modeq.errors import InvalidLoss, InvalidValue, ParseError
+
+_ONE_AT_A_TIME = threading.Lock()
+"""In Python 3.11 threads that make syntax trees at once can get in each other's way."""
 
 __all__ = ["LIMITS", "Limits", "parse_expression", "parse_names", "symbol"]
 
@@ -147,7 +151,8 @@ class _Builder:
         source = "(" + re.sub(r"\s", " ", self.scan.text[start:end]) + ")"
         self.columns = [start - 1 + i for i, c in enumerate(source) for _ in c.encode()]
         try:
-            return ast.parse(source, mode="eval").body
+            with _ONE_AT_A_TIME:
+                return ast.parse(source, mode="eval").body
         except (SyntaxError, ValueError, RecursionError, MemoryError):
             reason = "the formula is too long in one place; write it in smaller parts"
             self.scan.fail(reason, start)

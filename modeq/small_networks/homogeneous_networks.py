@@ -36,6 +36,7 @@ from modeq.derivation.loss import Loss
 from modeq.errors import InvalidPoint, InvalidValue, NotSmooth
 from modeq.flows.numeric import as_points, recorded
 from modeq.invariants.layers import Layers
+from modeq.shown import Shown
 from modeq.small_networks.kinks import Crossing, Kink, Pattern
 
 SLOPES = {"relu": sympy.Integer(0), "leaky-relu": sympy.Rational(1, 10)}
@@ -67,7 +68,7 @@ class Piece(Loss):
         return recorded(self, list(self.hessian), None)
 
 
-class HomogeneousNetwork(Layers):
+class HomogeneousNetwork(Layers, Shown):
     """The mean loss of a deep network with ReLU or leaky ReLU units over data, piece by piece.
 
     Args:
@@ -104,6 +105,10 @@ class HomogeneousNetwork(Layers):
         self._x = np.array(self.inputs, dtype=float)
         self._y = np.array(self.targets, dtype=float)
         self._pieces: dict[Pattern, Piece] = {}
+
+    def __repr__(self) -> str:
+        widths = "-".join(map(str, self.widths))
+        return f"<{self.activation} network {widths}, {self.kind} loss, {len(self.inputs)} points>"
 
     def preactivations(self, theta: Any, pattern: Pattern | None = None) -> list[np.ndarray]:
         """Return the inputs of the units of each hidden layer, of shape (points, units), at a point
