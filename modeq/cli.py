@@ -20,7 +20,6 @@ import click
 
 import modeq
 from modeq import files, problems
-from modeq.algebra.notation import field_names, signed_formula
 from modeq.algebra.table import tree_counts
 from modeq.errors import (
     CannotWrite,
@@ -30,7 +29,7 @@ from modeq.errors import (
     ModeqWarning,
     ParseError,
 )
-from modeq.presentation import arguments, plots
+from modeq.presentation import arguments, plots, tree_rows
 from modeq.presentation.text import MAX_TERMS, visible
 from modeq.reports import report as reports
 from modeq.waiting import waiting
@@ -371,17 +370,20 @@ def _trees(method, settings, order, notation, latex, draw, structure, output, li
         series = modeq.modified_equation(method, order, limit=limit)
         rows = []
         for tree in series:
-            rows.append(_row(tree, series, notation, latex))
+            rows.append(tree_rows.tree_row(tree, series, notation, latex))
             progress(len(rows), len(series))
     if output is not None:
         _write_trees(series, output)
     if latex:
-        _print(_array([[r"|\tau|", r"\sigma", "b", r"\pm b/\sigma", r"F(\tau)"], *rows]))
+        _print(
+            tree_rows.latex_array([[r"|\tau|", r"\sigma", "b", r"\pm b/\sigma", r"F(\tau)"], *rows])
+        )
         return
     heading = f"{method}: h f~ = sum of coefficient * h^vertices * F(tree)"
     head = ["vertices", "sigma", "b", "coefficient", "F(tree)", "tree"]
+    properties = tree_rows.structure_lines(series) if structure else []
     drawings = [modeq.tree_text(tree) if draw else "" for tree in series]
-    _print("\n".join([heading, _drawn_table(head, rows, drawings), *_structure(series, structure)]))
+    _print("\n".join([heading, tree_rows.with_drawings(head, rows, drawings), *properties]))
 
 
 def _refuse_long_table(order: int, colors: int, limit: int | None) -> None:
@@ -390,14 +392,6 @@ def _refuse_long_table(order: int, colors: int, limit: int | None) -> None:
     count = sum(tree_counts(order + 1, colors))
     if count > limit:
         raise ExceedsLimit(f"order={order} means", count, "trees", limit)
-
-
-def _row(tree: modeq.RootedTree, series: modeq.BSeries, notation: str, latex: bool) -> list[str]:
-    fields = field_names(series.colors) if series.colors > 1 else None
-    sign, formula = signed_formula(tree, notation=notation, latex=latex, fields=fields)
-    b = series[tree]
-    cells = [str(tree.order), str(tree.symmetry), str(b), str(sign * b / tree.symmetry), formula]
-    return cells if latex else [*cells, str(tree)]
 
 
 def _write_trees(series: modeq.BSeries, output: str) -> None:
@@ -409,51 +403,6 @@ def _write_trees(series: modeq.BSeries, output: str) -> None:
         return
     plots.picture_format(output)
     plots.save(modeq.plot_trees(series), output)
-
-
-def _structure(series: modeq.BSeries, wanted: bool) -> list[str]:
-    """Return a line for each property that a modified field may have."""
-    if not wanted:
-        return []
-    verdicts = {
-        "gradient": series.is_gradient(),
-        "Hamiltonian": series.is_hamiltonian(),
-        "symmetric": series.is_symmetric(),
-    }
-    if series.colors == 1:
-        verdicts["energy-preserving"] = series.is_energy_preserving()
-    return ["", *(f"{name:18} {verdict}" for name, verdict in verdicts.items())]
-
-
-def _drawn_table(head: list[str], rows: list[list[str]], drawings: list[str]) -> str:
-    """Return a table with a drawing of several lines beside each row that has one."""
-    first, *lines = _table([head, *rows]).splitlines()
-    width = max(map(len, lines)) + 4
-    drawn = [first]
-    for line, drawing in zip(lines, drawings, strict=True):
-        parts = drawing.splitlines()[::-1]
-        drawn.append(f"{line:{width}}{parts[0]}" if parts else line)
-        drawn[-1:] = [*(" " * width + part for part in reversed(parts[1:])), drawn[-1]]
-    return "\n".join(drawn)
-
-
-def _table(rows: Sequence[Sequence[str]]) -> str:
-    """Return rows in columns.
-
-    >>> print(_table([["b", "tree"], ["-1/2", "[•]"]]))
-    b     tree
-    -1/2  [•]
-    """
-    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
-    padded = ([cell.ljust(w) for cell, w in zip(row, widths, strict=True)] for row in rows)
-    return "\n".join("  ".join(row).rstrip() for row in padded)
-
-
-def _array(rows: Sequence[Sequence[str]]) -> str:
-    """Return rows as a LaTeX array; the last column is set to the left."""
-    lines = [" & ".join(row) + r" \\" for row in rows]
-    columns = "r" * (len(rows[0]) - 1) + "l"
-    return "\n".join([rf"\begin{{array}}{{{columns}}}", *lines, r"\end{array}"])
 
 
 @_commands.command("problems")
