@@ -3,7 +3,6 @@
 import contextlib
 import os
 import pty
-import resource
 import select
 import shutil
 import signal
@@ -74,15 +73,19 @@ def test_a_path_that_is_a_directory_gets_one_line(tmp_path, place):
     assert not list(tmp_path.iterdir())
 
 
+FILL = """
+import os, resource, signal, sys
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (16, 16))
+os.execv(sys.argv[1], sys.argv[1:])
+"""
+"""Runs a command for which every disk is full after 16 bytes."""
+
+
 def test_a_full_disk_leaves_the_old_file_and_nothing_else(tmp_path):
     path = tmp_path / "a.txt"
     path.write_text("old")
-
-    def fill():
-        signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-        resource.setrlimit(resource.RLIMIT_FSIZE, (16, 16))
-
-    done = run(*DERIVE, "-o", str(path), preexec_fn=fill)
+    done = run(*DERIVE, "-o", str(path), before=[sys.executable, "-c", FILL])
     assert_one_line(done, f"cannot write '{path}': ")
     assert path.read_text() == "old"
     assert os.listdir(tmp_path) == ["a.txt"]
