@@ -233,7 +233,7 @@ def test_a_root_of_the_square_of_a_positive_polynomial_is_smooth():
 
 
 def test_the_gradient_of_a_short_text_takes_no_time():
-    start = time.perf_counter()
+    start = time.process_time()
     gradient = Loss("(v1*tanh(b1**100 - w12 - w2))**2/2 + (v1*tanh(b1) - 1)**2/2").gradient
-    assert time.perf_counter() - start < 2
+    assert time.process_time() - start < 2
     assert len(gradient) == 4

@@ -185,3 +185,8 @@ def test_the_derivative_of_an_integral_is_the_slope_times_the_inner_derivative(s
 
 def test_a_series_prints_its_first_six_coefficients():
     assert repr(PowerSeries([1, Fraction(1, 2)])) == "PowerSeries(1, 1/2, 0, 0, 0, 0, ...)"
+
+
+def test_a_series_has_no_negative_powers():
+    with pytest.raises(IndexError, match=r"no coefficient of h\*\*-1"):
+        PowerSeries([1, 2])[-1]

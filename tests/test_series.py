@@ -334,7 +334,7 @@ def test_notebooks_show_the_beginning_of_a_long_formula():
 
 
 def test_euler_to_order_eight_takes_less_than_a_second():
-    start = time.perf_counter()
+    start = time.process_time()
     b = modified_equation(euler, order=8)
-    assert time.perf_counter() - start < 1
+    assert time.process_time() - start < 1
     assert len(b) == 486

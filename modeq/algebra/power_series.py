@@ -111,6 +111,8 @@ class PowerSeries:
         self.rule = rule
 
     def __getitem__(self, k: int) -> Coefficient:
+        if k < 0:
+            raise IndexError(f"a power series has no coefficient of h**{k}")
         known = self._known
         while len(known) <= k:
             if self.rule is None:

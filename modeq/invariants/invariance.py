@@ -17,6 +17,7 @@ from typing import Any
 
 import sympy
 
+from modeq.derivation.digits import to_digits
 from modeq.derivation.expressions import names_of
 from modeq.derivation.loss import Field, Loss, as_field
 from modeq.derivation.parse import parse_names
@@ -44,9 +45,8 @@ class Witness:
 
     def __str__(self) -> str:
         where = ", ".join(f"{x} = {value}" for x, value in self.point.items())
-        return (
-            f"at {where} the loss changes along the symmetry at the rate {self.slope.n(6)}, not 0"
-        )
+        rate = to_digits(self.slope, 6)
+        return f"at {where} the loss changes along the symmetry at the rate {rate}, not 0"
 
 
 @dataclass(frozen=True)
@@ -169,7 +169,7 @@ def _witness(slope: sympy.Expr, loss: Loss) -> Witness | None:
             }
             value, inside = slope.subs(point), loss.expression.subs(point)
             real = all(e.is_finite and e.is_real for e in (value, inside))
-            if real and abs(value.n(30)) > sympy.Rational(1, 10**15):
+            if real and abs(to_digits(value, 30)) > sympy.Rational(1, 10**15):
                 return Witness(point, value)
     return None
 
