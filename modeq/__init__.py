@@ -14,73 +14,7 @@ optimizer itself.
 """
 
 import importlib
-
-from modeq import errors, problems
-from modeq.algebra.conditions import OrderCondition, order_conditions
-from modeq.algebra.drawing import tree_latex, tree_svg, tree_text
-from modeq.algebra.laws import compose, inverse, power, scaled, substitute
-from modeq.algebra.series import BSeries, exact_flow
-from modeq.algebra.structure import Verdict
-from modeq.algebra.tree_table import TreeTable
-from modeq.algebra.trees import RootedTree, rooted_trees
-from modeq.derivation.certify import Certificate
-from modeq.derivation.loss import Loss, SplitField, VectorField
-from modeq.derivation.schedules import scheduled
-from modeq.derivation.universal import (
-    adjoint,
-    method_series,
-    modified_equation,
-    modifying_integrator,
-    order_of_accuracy,
-)
-from modeq.equation import ModifiedEquation, derive, from_json
-from modeq.flows.comparison import Comparison, compare
-from modeq.flows.flow import Trajectory
-from modeq.flows.iterates import iterate
-from modeq.flows.numeric import NumericField
-from modeq.flows.order_report import OrderReport
-from modeq.methods.named import (
-    AverageVectorField,
-    CustomMethod,
-    GradientDescent,
-    HeavyBall,
-    LinearMultistep,
-    Nesterov,
-    RungeKutta,
-    composed,
-    repeated,
-)
-from modeq.methods.optimizer import Optimizer, State, optimizer
-from modeq.methods.partitioned import AdditiveRungeKutta
-from modeq.methods.partitioned_tables import (
-    AlternatingUpdates,
-    ImexArs222,
-    ImexEuler,
-    ImexMidpoint,
-    SimultaneousUpdates,
-    StoermerVerlet,
-    SymplecticEuler,
-)
-from modeq.methods.splitting import LieTrotter, Splitting, Strang
-from modeq.optimizers import (
-    SAM,
-    SGD,
-    Adam,
-    AdamW,
-    EMAMomentum,
-    Extragradient,
-    Lion,
-    Lookahead,
-    NormalizedGradientDescent,
-    OptimisticGradient,
-    QHMomentum,
-    RMSProp,
-    StochasticCoordinateDescent,
-    UnnormalizedSAM,
-)
-from modeq.presentation.tables import tree_blocks, tree_table
-from modeq.principal.drift import dal, drift, run_dal, run_drift
-from modeq.reports import displays as displays
+from typing import Any
 
 __version__ = "0.1.0"
 
@@ -260,12 +194,65 @@ _LATER = {
         "Truncation",
         "optimal_truncation",
     ),
+    "algebra.conditions": (
+        "OrderCondition",
+        "order_conditions",
+    ),
+    "algebra.drawing": (
+        "tree_latex",
+        "tree_svg",
+        "tree_text",
+    ),
+    "algebra.laws": (
+        "compose",
+        "inverse",
+        "power",
+        "scaled",
+        "substitute",
+    ),
+    "algebra.series": (
+        "BSeries",
+        "exact_flow",
+    ),
+    "algebra.structure": ("Verdict",),
+    "algebra.tree_table": ("TreeTable",),
+    "algebra.trees": (
+        "RootedTree",
+        "rooted_trees",
+    ),
     "derivation.bias_correction": ("adam_counter_term",),
+    "derivation.certify": ("Certificate",),
+    "derivation.loss": (
+        "Loss",
+        "SplitField",
+        "VectorField",
+    ),
+    "derivation.schedules": ("scheduled",),
+    "derivation.universal": (
+        "adjoint",
+        "method_series",
+        "modified_equation",
+        "modifying_integrator",
+        "order_of_accuracy",
+    ),
+    "equation": (
+        "ModifiedEquation",
+        "derive",
+        "from_json",
+    ),
     "flows.blackbox": (
         "BlackboxField",
         "blackbox_field",
     ),
+    "flows.comparison": (
+        "Comparison",
+        "compare",
+    ),
     "flows.error_table": ("DiscretizationError",),
+    "flows.flow": ("Trajectory",),
+    "flows.iterates": ("iterate",),
+    "flows.numeric": ("NumericField",),
+    "flows.order_report": ("OrderReport",),
     "flows.roundoff": ("RoundOff",),
     "invariants.conservation": (
         "ConservedQuantity",
@@ -283,6 +270,57 @@ _LATER = {
         "SequentialUpdates",
         "ShuffledEpoch",
     ),
+    "methods.named": (
+        "AverageVectorField",
+        "CustomMethod",
+        "GradientDescent",
+        "HeavyBall",
+        "LinearMultistep",
+        "Nesterov",
+        "RungeKutta",
+        "composed",
+        "repeated",
+    ),
+    "methods.optimizer": (
+        "Optimizer",
+        "State",
+        "optimizer",
+    ),
+    "methods.partitioned": ("AdditiveRungeKutta",),
+    "methods.partitioned_tables": (
+        "AlternatingUpdates",
+        "ImexArs222",
+        "ImexEuler",
+        "ImexMidpoint",
+        "SimultaneousUpdates",
+        "StoermerVerlet",
+        "SymplecticEuler",
+    ),
+    "methods.splitting": (
+        "LieTrotter",
+        "Splitting",
+        "Strang",
+    ),
+    "optimizers": (
+        "Adam",
+        "AdamW",
+        "EMAMomentum",
+        "Extragradient",
+        "Lion",
+        "Lookahead",
+        "NormalizedGradientDescent",
+        "OptimisticGradient",
+        "QHMomentum",
+        "RMSProp",
+        "SAM",
+        "SGD",
+        "StochasticCoordinateDescent",
+        "UnnormalizedSAM",
+    ),
+    "presentation.tables": (
+        "tree_blocks",
+        "tree_table",
+    ),
     "presentation.tree_plots": (
         "plot_trees",
         "series_table",
@@ -290,6 +328,12 @@ _LATER = {
     "principal.central": (
         "CentralTrajectory",
         "central_flow",
+    ),
+    "principal.drift": (
+        "dal",
+        "drift",
+        "run_dal",
+        "run_drift",
     ),
     "principal.flow_comparison": (
         "FlowComparison",
@@ -352,16 +396,25 @@ _LATER = {
     "small_networks.linear_networks": ("LinearNetwork",),
     "small_networks.piecewise_flows": ("piecewise_flow",),
 }
-"""The modules that are imported when one of their names is first asked for, so that importing modeq
-takes no longer than people notice.
+"""Where each name is. A module is imported when one of its names is first asked for, so that the
+command line can answer, or be interrupted, at once, and nobody waits for what they do not use.
 """
 
+_MODULES = ("errors", "problems")
+"""The modules that are public as a whole."""
 
-def __getattr__(name: str) -> object:
-    """Return a name of a module that is imported only now."""
+
+def __getattr__(name: str) -> Any:
+    """Return a name of a module that is imported only now, a public module, or a room."""
     for module, names in _LATER.items():
         if name in names:
             return getattr(importlib.import_module(f"{__name__}.{module}"), name)
+    if name in _MODULES:
+        return importlib.import_module(f"{__name__}.{name}")
+    if name in {module.partition(".")[0] for module in _LATER}:
+        for module in _LATER:
+            importlib.import_module(f"{__name__}.{module}")
+        return importlib.import_module(f"{__name__}.{name}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 
 

@@ -6,6 +6,7 @@ Each verb is one call into the room where the work is done.
 from __future__ import annotations
 
 import contextlib
+import sys
 from collections.abc import Iterable, Mapping
 from typing import Any
 
@@ -20,7 +21,8 @@ from modeq.derivation.lie import Progress, no_progress
 from modeq.derivation.loss import Field, Loss, as_field
 from modeq.errors import InvalidMethod
 from modeq.flows import comparison, flow, slopes
-from modeq.flows.numeric import NumericField, numeric_field
+from modeq.flows.forms import numeric_field
+from modeq.flows.numeric import NumericField
 from modeq.flows.order_report import OrderReport
 from modeq.methods.named import method_for
 from modeq.presentation import latex, markdown, serialize, source, text
@@ -76,7 +78,8 @@ class ModifiedEquation(ModifiedField):
         own = {symbol: value for symbol, value in values.items() if symbol in symbols}
         rest = {symbol: v for symbol, v in values.items() if symbol in self.loss.parameters}
         method = self.method.subs(own) if own else self.method
-        return derive(self.loss.subs(rest), self.order, method)
+        # What was allowed to be derived once is not estimated again.
+        return derive(self.loss.subs(rest), self.order, method, limit=sys.maxsize)
 
     def universal(self) -> BSeries:
         """Return the same equation without coordinates: the coefficients over rooted trees.

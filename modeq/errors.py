@@ -39,6 +39,15 @@ def _pointer(text: str, position: int, width: int = 72) -> str:
     return f"    {shown}\n    {' ' * (position - start)}^"
 
 
+def visible(line: str) -> str:
+    r"""Return a line with escapes in place of characters that do not print.
+
+    >>> print(visible("a\x1b[2J\nb"))
+    a\x1b[2J\nb
+    """
+    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)
+
+
 class InvalidLoss(InvalidValue):
     """A loss or vector field is not one that has counter terms."""
 
@@ -114,10 +123,11 @@ class NotAGradient(ModeqError):
         self.order = order
         self.witness = witness
         first, second, curl = witness
+        term = f"the counter term of h**{order}" if order else "the field itself"
         super().__init__(
-            f"there is no modified loss at order {order}: the counter term of h**{order} is not a "
-            f"gradient, because d f[{first}]/d{second} - d f[{second}]/d{first} = {curl}, not 0; "
-            f"ask for the modified loss of order {order - 1} or lower"
+            f"there is no modified loss at order {order}: {term} is not a gradient, because "
+            f"d f[{first}]/d{second} - d f[{second}]/d{first} = {curl}, not 0"
+            + (f"; ask for the modified loss of order {order - 1} or lower" if order else "")
         )
 
     def __reduce__(self):

@@ -5,15 +5,16 @@ Every problem is a ``Loss`` and can be used wherever one can.
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Sequence
 from fractions import Fraction
 from typing import Any
 
 import sympy
 
+from modeq.derivation.expressions import listed, read_expression
 from modeq.derivation.loss import Loss
 from modeq.errors import InvalidLoss
+from modeq.methods.checks import hint, whole
 
 
 class Problem(Loss):
@@ -45,11 +46,18 @@ class Problem(Loss):
 def quadratic(eigenvalues: Sequence = (1, Fraction(1, 10))) -> Problem:
     """Return ½ Σ λᵢ xᵢ², on which all flows are linear and only tall trees count.
 
+    Args:
+        eigenvalues: The λᵢ: numbers, texts or expressions.
+
+    Raises:
+        InvalidLoss: There are none, or one is not finite and real.
+
     >>> quadratic((2, 1)).expression
     x1**2 + x2**2/2
     """
-    x = sympy.symbols(f"x1:{len(eigenvalues) + 1}")
-    terms = [sympy.sympify(lam) * xi**2 / 2 for lam, xi in zip(eigenvalues, x, strict=True)]
+    lambdas = [read_expression(lam) for lam in listed(eigenvalues, "the eigenvalues")]
+    x = sympy.symbols(f"x1:{len(lambdas) + 1}")
+    terms = [lam * xi**2 / 2 for lam, xi in zip(lambdas, x, strict=True)]
     return Problem(
         "quadratic",
         "A quadratic bowl: every flow is linear, and gradient descent multiplies by 1 - h lambda.",
@@ -61,7 +69,7 @@ def quadratic(eigenvalues: Sequence = (1, Fraction(1, 10))) -> Problem:
 
 
 def rosenbrock(a: Any = 1, b: Any = 100) -> Problem:
-    """Return the banana valley (a - x)² + b (y - x²)².
+    """Return the banana valley (a - x)² + b (y - x²)², with a and b numbers or expressions.
 
     >>> rosenbrock().gradient.T
     Matrix([[-400*x*(-x**2 + y) + 2*x - 2, -200*x**2 + 200*y]])
@@ -70,7 +78,7 @@ def rosenbrock(a: Any = 1, b: Any = 100) -> Problem:
     return Problem(
         "rosenbrock",
         "A curved valley, steep across and flat along: the classical test of optimizers.",
-        (sympy.sympify(a) - x) ** 2 + sympy.sympify(b) * (y - x**2) ** 2,
+        (read_expression(a) - x) ** 2 + read_expression(b) * (y - x**2) ** 2,
         (x, y),
         (-1, 1),
         5e-4,
@@ -78,7 +86,11 @@ def rosenbrock(a: Any = 1, b: Any = 100) -> Problem:
 
 
 def double_well() -> Problem:
-    """Return (x² - 1)²/4, with two minima and a hill between them."""
+    """Return (x² - 1)²/4, with two minima and a hill between them.
+
+    >>> double_well().expression
+    (x**2 - 1)**2/4
+    """
     return Problem(
         "double-well",
         "Two minima at -1 and 1, and a maximum at 0 between them.",
@@ -90,7 +102,11 @@ def double_well() -> Problem:
 
 
 def cubic() -> Problem:
-    """Return x³/3; with y = -x its gradient flow is y' = y², which blows up in finite time."""
+    """Return x³/3; with y = -x its gradient flow is y' = y², which blows up in finite time.
+
+    >>> cubic().components
+    (-x**2,)
+    """
     return Problem(
         "cubic",
         "The flow is y' = y**2 for y = -x: it blows up in finite time, gradient descent does not.",
@@ -102,7 +118,11 @@ def cubic() -> Problem:
 
 
 def saddle() -> Problem:
-    """Return (x² - y²)/2, a saddle that the flow leaves along y."""
+    """Return (x² - y²)/2, a saddle that the flow leaves along y.
+
+    >>> saddle().components
+    (-x, y)
+    """
     return Problem(
         "saddle",
         "A saddle: attracted along x, repelled along y.",
@@ -114,7 +134,11 @@ def saddle() -> Problem:
 
 
 def cosine() -> Problem:
-    """Return cos x, a periodic landscape."""
+    """Return cos x, a periodic landscape.
+
+    >>> cosine().start, cosine().h
+    ((1.0,), 0.2)
+    """
     return Problem(
         "cosine",
         "A periodic landscape with curvature of both signs.",
@@ -126,7 +150,11 @@ def cosine() -> Problem:
 
 
 def two_layer() -> Problem:
-    """Return (xy - 1)²/2, a linear network with two scalar layers."""
+    """Return (xy - 1)²/2, a linear network with two scalar layers.
+
+    >>> two_layer().expression
+    (x*y - 1)**2/2
+    """
     return Problem(
         "two-layer",
         "A linear network with two scalar layers, fitted to one data point.",
@@ -138,7 +166,15 @@ def two_layer() -> Problem:
 
 
 def tanh_network(units: int = 2) -> Problem:
-    """Return the square loss of Σ vᵢ tanh(wᵢ x + bᵢ) on two data points, with 3 weights a unit."""
+    """Return the square loss of Σ vᵢ tanh(wᵢ x + bᵢ) on two data points, with 3 weights a unit.
+
+    Raises:
+        InvalidLoss: ``units`` is not an integer >= 1.
+
+    >>> tanh_network(1).variables
+    (w1, b1, v1)
+    """
+    units = whole(units, "units", error=InvalidLoss)
     w, b, v = (sympy.symbols(f"{letter}1:{units + 1}") for letter in "wbv")
 
     def network(x: sympy.Expr) -> sympy.Expr:
@@ -156,7 +192,11 @@ def tanh_network(units: int = 2) -> Problem:
 
 
 def logistic_regression() -> Problem:
-    """Return the logistic loss of two weights on four data points."""
+    """Return the logistic loss of two weights on four data points.
+
+    >>> logistic_regression().variables
+    (w, b)
+    """
     w, b = sympy.symbols("w b")
     points = [(-2, -1), (-1, 1), (1, -1), (3, 1)]
     terms = [sympy.log(1 + sympy.exp(-label * (w * x + b))) for x, label in points]
@@ -171,7 +211,11 @@ def logistic_regression() -> Problem:
 
 
 def exponential() -> Problem:
-    """Return exp x, whose counter terms are all multiples of powers of exp x."""
+    """Return exp x, whose counter terms are all multiples of powers of exp x.
+
+    >>> exponential().components
+    (-exp(x),)
+    """
     return Problem(
         "exponential",
         "A convex loss without a minimum, whose counter terms are powers of itself.",
@@ -183,7 +227,11 @@ def exponential() -> Problem:
 
 
 def softplus() -> Problem:
-    """Return log(1 + exp x), the smooth ramp."""
+    """Return log(1 + exp x), the smooth ramp.
+
+    >>> softplus().expression
+    log(exp(x) + 1)
+    """
     return Problem(
         "softplus",
         "A smooth ramp: flat to the left, of slope one to the right.",
@@ -219,9 +267,7 @@ def named(name: str) -> Problem:
     Raises:
         InvalidLoss: There is no such problem.
     """
-    key = name.strip().lower().replace("_", "-")
+    key = str(name).strip().lower().replace("_", "-")
     if key in ALL:
         return ALL[key]()
-    near = difflib.get_close_matches(key, ALL, n=1)
-    hint = f"did you mean {near[0]!r}? " if near else ""
-    raise InvalidLoss(f"unknown problem {name!r}: {hint}known are {', '.join(ALL)}")
+    raise InvalidLoss(f"unknown problem {name!r}: {hint(key, ALL)}known are {', '.join(ALL)}")

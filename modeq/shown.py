@@ -1,12 +1,15 @@
-"""Results that notebooks show with tables, formulas and pictures.
+"""Results that notebooks show with tables, formulas and pictures."""
 
-A class says here only that it is one of them. How each is shown is for the presentation layer to
-say: ``displays`` gives ``Shown`` the method that notebooks look for.
-"""
+from __future__ import annotations
+
+import importlib
 
 
 class Shown:
     """A result that notebooks show as more than its text.
+
+    How each is shown is for the presentation to say, which stands far below: it is imported when
+    the first result is shown.
 
     >>> class Answer(Shown):
     ...     def __str__(self): return "42"
@@ -15,3 +18,6 @@ class Shown:
     """
 
     __slots__ = ()
+
+    def _repr_html_(self) -> str:
+        return importlib.import_module("modeq.reports.displays").html(self)

@@ -15,17 +15,23 @@ _WIDTH = 80
 
 
 @contextmanager
-def waiting(message: str, unit: str = "", least: int = 0) -> Iterator[Callback]:
+def waiting(
+    message: str, unit: str = "", least: int = 0, progress: Callback | None = None
+) -> Iterator[Callback]:
     """Give a function (done, total) that shows how much is done; the bar goes away at the end.
 
     Args:
         message: What is going on.
         unit: What is counted.
         least: A total below which no bar is worth its place; 0 shows one before there is a total.
+        progress: A function of the caller, which is given in place of the bar.
 
     >>> with waiting("deriving") as show:  # not on a terminal
     ...     show(1, 2)
     """
+    if progress is not None:
+        yield progress
+        return
     bar = _Bar(message, unit, least)
     try:
         if not least:

@@ -15,6 +15,7 @@ from matplotlib.figure import Figure
 import modeq
 from modeq import problems
 from modeq.cli import main
+from modeq.commands.program import COMMANDS, program
 from modeq.errors import InvalidValue
 from modeq.presentation import plots
 from modeq.presentation.arguments import read_number
@@ -170,7 +171,7 @@ def test_check_takes_a_method_parameters_and_variables(good):
 
 
 def test_a_check_that_fails_exits_with_one_and_prints_the_table(good, monkeypatch):
-    monkeypatch.setattr(modeq.flows.order_report, "TOLERANCE", 0.0)
+    monkeypatch.setattr(modeq.flows.order_report, "SLOPE_TOLERANCE", 0.0)
     monkeypatch.setattr(modeq.flows.slopes, "MAX_HALVINGS", 4)
     output = good(*CHECK, code=1)
     assert "FAILED" in output
@@ -265,6 +266,12 @@ def test_each_help_text_has_an_example_and_no_line_is_long(good, words, monkeypa
     assert "Example" in output
     assert f"  {' '.join(('modeq', *words))} " in output or words == ("problems",)
     assert 60 < max(map(len, output.splitlines())) <= 92
+
+
+@pytest.mark.parametrize("name", COMMANDS)
+def test_the_list_of_commands_says_what_the_first_sentence_of_each_help_text_says(good, name):
+    assert program.get_command(None, name).help.startswith(f"{COMMANDS[name]}\n")
+    assert f"  {name} " in good("--help")
 
 
 def test_without_a_command_there_is_the_help_text(good):

@@ -19,7 +19,8 @@ DERIVE = ["derive", "x**2*y + exp(y)", "--order", "2"]
 LONG = ["derive", "log(x**2 + exp(y*z) + sin(x*y*z)*cosh(x))", "--order", "12", "--force"]
 """Words that take minutes."""
 
-DRIVER = "import sys; sys.argv[0] = 'modeq'; import modeq.cli; print('ready', flush=True); "
+DRIVER = "import sys; sys.argv[0] = 'modeq'; import modeq.cli; from modeq import *; "
+DRIVER += "from modeq.commands import check, derive, trees; print('ready', flush=True); "
 DRIVER += "sys.exit(modeq.cli.main())"
 STARTED = [sys.executable, "-c", DRIVER]
 """The same program, which says when all is imported."""
@@ -105,6 +106,16 @@ def test_a_full_disk_behind_standard_output_gets_one_line(words):
 @pytest.mark.skipif(not os.path.exists("/dev/full"), reason="the system has no full device")
 def test_a_full_device_as_a_file_gets_one_line():
     assert_one_line(run(*DERIVE, "-o", "/dev/full"), "cannot write '/dev/full': the disk is full")
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="the system has no full device")
+def test_the_exit_code_tells_of_bad_input_where_messages_cannot_be_written():
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run(
+            [*MODEQ, "derive", "x^2", "--order", "1"],
+            stdout=subprocess.PIPE, stderr=full, timeout=120, check=False,
+        )  # fmt: skip
+    assert (done.returncode, done.stdout) == (2, b"")
 
 
 # pipes
@@ -241,6 +252,38 @@ def test_control_c_ends_at_once_with_130_and_leaves_nothing(words, tmp_path, mon
     assert not list(tmp_path.iterdir())
 
 
+INSTALLED = """
+import signal, sys
+from modeq.cli import main
+class Watch:
+    def find_spec(self, name, *rest):
+        if name == sys.argv[1]:
+            signal.raise_signal(signal.SIGINT)
+sys.meta_path.insert(0, Watch())
+sys.exit(main(sys.argv[2:]))
+"""
+"""The installed program, with Control-C as soon as it imports what its first word names."""
+
+
+@pytest.mark.parametrize("library", ["click", "numpy", "sympy"])
+def test_control_c_while_the_program_is_imported_makes_no_traceback(library):
+    done = subprocess.run(
+        [sys.executable, "-c", INSTALLED, library, *DERIVE],
+        capture_output=True, timeout=120, check=False,
+    )  # fmt: skip
+    assert (done.returncode, done.stdout, done.stderr.strip()) == (130, b"", b"")
+
+
+@pytest.mark.parametrize("words", [["--help"], ["--version"], ["derivee"]])
+def test_what_needs_no_mathematics_imports_none(words):
+    ask = f"import sys; from modeq.cli import main; main({words}); "
+    ask += "print('modules', *sys.modules)"
+    done = subprocess.run([sys.executable, "-c", ask], capture_output=True, timeout=120, check=True)
+    imported = done.stdout.decode().rpartition("modules")[2].split()
+    assert "modeq.commands.program" in imported
+    assert not {"sympy", "numpy", "flint", "scipy", "modeq.equation"} & {*imported}
+
+
 # limits
 
 
@@ -266,7 +309,7 @@ def test_more_trees_than_anybody_reads_are_told_before_they_are_added_up():
 def test_bytes_beyond_the_memory_are_told_in_the_same_way(monkeypatch, capsys):
     from modeq.cli import main
 
-    monkeypatch.setattr(modeq.algebra.table, "physical_memory", lambda: 10)
+    monkeypatch.setattr(modeq.algebra.counts, "physical_memory", lambda: 10)
     assert main(["trees", "--order", "3"]) == 2
     assert "bytes; 10 are allowed: take a lower order, or go on with --force" in (
         capsys.readouterr().err

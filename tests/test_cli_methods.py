@@ -103,6 +103,11 @@ def test_parameters_of_a_method_are_set_by_name(good, words, method):
     assert str(modeq.modified_equation(method, 2)[modeq.RootedTree()]) in output
 
 
+def test_a_parameter_that_counts_steps_is_set_by_name(good):
+    output = good("derive", "x**3/3", "--order", "1", "--method", "lookahead", "--set", "steps=3")
+    assert output == modeq.derive("x**3/3", 1, modeq.Lookahead(3)).text() + "\n"
+
+
 def test_a_parameter_of_a_method_may_be_a_symbol(good):
     output = good("derive", "x**2/2", "--order", "0", "--method", "heavy-ball", "--set", "beta=b")
     assert "x' = -x/(1 - b)" in output

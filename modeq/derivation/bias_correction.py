@@ -15,7 +15,7 @@ from typing import Any
 
 import sympy
 
-from modeq.derivation.expressions import read_expression
+from modeq.derivation.expressions import constant
 from modeq.derivation.loss import as_field
 from modeq.errors import InvalidMethod
 from modeq.optimizers import Adam
@@ -50,6 +50,7 @@ def adam_counter_term(
 
     Raises:
         InvalidMethod: A parameter is out of its range, or n is a number but not 1, 2, ….
+        InvalidLoss: A parameter depends on the variables.
 
     Example:
         >>> first = adam_counter_term("x**2/2", 1, "9/10", "99/100", epsilon=1)
@@ -60,11 +61,12 @@ def adam_counter_term(
         Cattaneo, Klusowski, Shigida, On the implicit bias of Adam (2024), Theorem 3.1. Derived
         here from the lags.
     """
-    beta1, beta2, epsilon, n = map(read_expression, (beta1, beta2, epsilon, step))
+    field = as_field(loss)
+    given = {"beta1": beta1, "beta2": beta2, "epsilon": epsilon, "step": step}
+    beta1, beta2, epsilon, n = (constant(v, field.variables, name) for name, v in given.items())
     Adam(beta1, beta2, epsilon=epsilon)
     if n.is_number and not (n.is_Integer and n >= 1):
         raise InvalidMethod(f"step is {step!r}; it must be 1, 2, ..., or a symbol")
-    field = as_field(loss)
     x = sympy.Matrix(field.variables)
     g = -sympy.Matrix(field.components)
     v = sympy.Dummy("v")

@@ -16,7 +16,6 @@ method, up to and including h^{n+1}, which leaves nothing open.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from math import factorial
@@ -24,9 +23,10 @@ from typing import Any
 
 import sympy
 
-from modeq.derivation.derive import ModifiedField, RingField, step_series
+from modeq.derivation.derive import RingField, step_series
 from modeq.derivation.evaluate import STEP, SeriesEvaluator
-from modeq.derivation.lie import VectorElement, jacobian_rows, lie_powers
+from modeq.derivation.lie import VectorElement, jacobian_rows, lie_powers, linear_combination
+from modeq.derivation.modified_field import ModifiedField
 from modeq.derivation.optimizer_map import optimizer_map
 from modeq.derivation.ring import DifferentialRing, Element
 from modeq.derivation.slow_manifold import slow_manifold
@@ -148,13 +148,13 @@ def _satisfies_through(modified: ModifiedField) -> int:
     slopes = []
     for weight, row in zip(method.beta, method.points, strict=True):
         point = [
-            _mixed(ring, [_number(ring, c) for c in row], column)
+            linear_combination(ring, [_number(ring, c) for c in row], column)
             for column in zip(*orbit, strict=True)
         ]
         along = [AlongStep(ring, ring.convert(c), point) for c in modified.loss.components]
         slopes.append((_number(ring, weight), along))
     for m in range(1, modified.order + 2):
-        left = _mixed(ring, alpha, [series[m] for series in orbit])
+        left = linear_combination(ring, alpha, [series[m] for series in orbit])
         for c in range(len(ring.variables)):
             right = sum((w * along[c].coefficient(m - 1) for w, along in slopes), ring.zero)
             if not ring.vanishes(left[c] - right):
@@ -195,16 +195,10 @@ def _flow_series(modified: ModifiedField, j: int) -> list[VectorElement]:
     series = [(ring.zero,) * len(ring.variables)]
     for m in range(1, modified.order + 2):
         weights = [ring.constant(Fraction(j**i, factorial(i))) for i in range(1, m + 1)]
-        series.append(_mixed(ring, weights, [powers(i, m - i) for i in range(1, m + 1)]))
+        series.append(
+            linear_combination(ring, weights, [powers(i, m - i) for i in range(1, m + 1)])
+        )
     return series
-
-
-def _mixed(ring: DifferentialRing, weights: Sequence, vectors: Sequence) -> VectorElement:
-    """Return Σ wᵢ vᵢ."""
-    return tuple(
-        ring.reduce(sum((w * e for w, e in zip(weights, column, strict=True)), ring.zero))
-        for column in zip(*vectors, strict=True)
-    )
 
 
 def _number(ring: DifferentialRing, entry: Any) -> Element:

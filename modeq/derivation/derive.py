@@ -3,20 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass, replace
 from fractions import Fraction
-from functools import cached_property
-from typing import Self
 
 import sympy
 
+from modeq.algebra.checks import check_order
 from modeq.algebra.logarithm import logarithm
 from modeq.algebra.power_series import Coefficient, Vector
-from modeq.algebra.trees import check_order
 from modeq.derivation.evaluate import STEP, SeriesField
-from modeq.derivation.expressions import natural_key
 from modeq.derivation.lie import Progress, VectorElement, lie_recursion, no_progress
-from modeq.derivation.loss import Field, H
+from modeq.derivation.loss import Field
+from modeq.derivation.modified_field import ModifiedField, all_parameters
 from modeq.derivation.optimizer_map import optimizer_map
 from modeq.derivation.ring import DifferentialRing, Element
 from modeq.derivation.slow_manifold import slow_manifold
@@ -29,70 +26,6 @@ from modeq.methods.rules import Rule
 
 EXTRA_DEPTH = 4
 """Derivatives beyond the order that proofs, potentials and the next counter terms take."""
-
-
-@dataclass(frozen=True, eq=False)
-class ModifiedField:
-    """The field f̃ = f + h f₁ + … + hⁿ fₙ that a method follows, as elements of a ring.
-
-    Attributes:
-        loss: The loss or vector field.
-        method: The method.
-        order: The highest power n of h.
-        ring: The ring that the elements belong to.
-        elements: The vectors f, f₁, …, fₙ of ring elements.
-    """
-
-    loss: Field
-    method: Method
-    order: int
-    ring: DifferentialRing
-    elements: tuple[VectorElement, ...]
-
-    @property
-    def h(self) -> sympy.Symbol:
-        """The learning rate, a positive symbol."""
-        return H
-
-    @property
-    def variables(self) -> tuple[sympy.Symbol, ...]:
-        """The variables θ."""
-        return self.loss.variables
-
-    @property
-    def parameters(self) -> tuple[sympy.Symbol, ...]:
-        """The symbols of the loss and of the method that are neither variables nor h."""
-        return all_parameters(self.loss, self.method)
-
-    @cached_property
-    def counter_terms(self) -> tuple[sympy.ImmutableMatrix, ...]:
-        """The columns f₁, …, fₙ: the coefficients of h, h², …, hⁿ."""
-        return tuple(self._column(elements) for elements in self.elements[1:])
-
-    @cached_property
-    def field(self) -> sympy.ImmutableMatrix:
-        """The column f + h f₁ + … + hⁿ fₙ."""
-        total = self._column(self.elements[0])
-        for power, term in enumerate(self.counter_terms, 1):
-            total += H**power * term
-        return total
-
-    def truncated(self, order: int) -> Self:
-        """Return the field with counter terms up to a lower order only."""
-        order = min(check_order(order), self.order)
-        return replace(self, order=order, elements=self.elements[: order + 1])
-
-    def __eq__(self, other) -> bool:
-        return isinstance(other, ModifiedField) and all(
-            getattr(self, name) == getattr(other, name)
-            for name in ("loss", "method", "order", "elements")
-        )
-
-    def __hash__(self) -> int:
-        return hash((self.loss, self.order))
-
-    def _column(self, elements: VectorElement) -> sympy.ImmutableMatrix:
-        return sympy.ImmutableMatrix([self.ring.to_sympy(element) for element in elements])
 
 
 def derive_field(
@@ -140,29 +73,6 @@ def leading_field(loss: Field, method: Method, ring: DifferentialRing) -> Vector
         speed = ring.convert(sympy.sympify(sum(method.beta)))
         speed = speed * ring.convert(sympy.sympify(1 / method.slope))
     return tuple(ring.reduce(speed * ring.convert(component)) for component in loss.components)
-
-
-def all_parameters(loss: Field, method: Method) -> tuple[sympy.Symbol, ...]:
-    """Return the parameters of a loss, and then the symbols of a method in natural order.
-
-    Raises:
-        InvalidMethod: A symbol of the method has the name of a variable or of the learning rate, or
-            that of a parameter without being the same symbol.
-
-    >>> from modeq.methods.named import HeavyBall
-    >>> from modeq.derivation.loss import Loss
-    >>> all_parameters(Loss("lam*x**2", "x"), HeavyBall(sympy.Symbol("beta")))
-    (lam, beta)
-    """
-    new = sorted(getattr(method, "symbols", frozenset()) - {*loss.parameters}, key=natural_key)
-    taken = {x.name for x in (*loss.variables, *loss.parameters, H)}
-    for symbol in new:
-        if symbol.name in taken:
-            raise InvalidMethod(
-                f"the symbol {symbol} of {method} has the name of a variable, of a parameter of "
-                f"the loss with other assumptions, or of the learning rate; give it another name"
-            )
-    return (*loss.parameters, *new)
 
 
 def _recursion_is_faster(method: Method, ring: DifferentialRing) -> bool:

@@ -16,10 +16,13 @@ from modeq.algebra.power_series import (
     Coefficient,
     PowerSeries,
     Vector,
-    integral,
+    added,
+    integral_coefficient,
     is_absent,
+    plus,
     reciprocal,
     scaled,
+    times,
 )
 from modeq.derivation.digits import to_digits
 from modeq.errors import InvalidPoint
@@ -105,12 +108,10 @@ class SeriesEvaluator:
             inverse = inverse * one_root
 
         def coefficient(k: int) -> Coefficient:
-            total = 0
-            for j in range(1, k + 1):
-                if not (is_absent(base[j]) or is_absent(y[k - j])):
-                    weight = exponent * j - (k - j)
-                    total = total + scaled(base[j] * y[k - j], weight)
-            return total if is_absent(total) else scaled(inverse * total, Fraction(1, k))
+            total = added(
+                scaled(times(base[j], y[k - j]), exponent * j - (k - j)) for j in range(1, k + 1)
+            )
+            return scaled(times(inverse, total), Fraction(1, k))
 
         y = PowerSeries([self._constant(expression)], coefficient)
         return y
@@ -131,8 +132,9 @@ class SeriesEvaluator:
         """Return y with y' = Σ slope · inner' over ``slopes``; a slope may contain y itself."""
 
         def coefficient(k: int) -> Coefficient:
-            parts = [integral(self(slope), inner, 0)[k] for slope, inner in slopes.items()]
-            return sum(parts[1:], parts[0])
+            return added(
+                integral_coefficient(self(slope), inner, k) for slope, inner in slopes.items()
+            )
 
         return PowerSeries([self._constant(expression)], coefficient)
 
@@ -175,15 +177,7 @@ def inverse_root(expression: sympy.Expr) -> tuple[sympy.Expr, int]:
 
 
 def _sum(terms: Sequence[PowerSeries]) -> PowerSeries:
-    def coefficient(k: int) -> Coefficient:
-        total = 0
-        for term in terms:
-            value = term[k]
-            if not is_absent(value):
-                total = value if is_absent(total) else total + value
-        return total
-
-    return PowerSeries(rule=coefficient)
+    return PowerSeries(rule=lambda k: added(term[k] for term in terms))
 
 
 class SeriesField:
@@ -268,9 +262,7 @@ def _at(series: PowerSeries, factor: Coefficient) -> PowerSeries:
         for j in range(k + 1):
             inner = series[j]
             value = 0 if is_absent(inner) else inner[k - j]
-            if not is_absent(value):
-                value = scaled(value, power)
-                total = value if is_absent(total) else total + value
+            total = plus(total, scaled(value, power))
             power = power * factor
         return total
 

@@ -31,7 +31,22 @@ NOT_SMOOTH = (
 
 
 def read_expression(thing: Any, given: Sequence[sympy.Symbol] | None = None) -> sympy.Expr:
-    """Return an exact, finite, smooth sympy expression from a text, a number or an expression."""
+    """Return an exact, finite, smooth sympy expression from a text, a number or an expression.
+
+    Args:
+        thing: A text (parsed by an allow-list, never evaluated), a number or a sympy expression.
+            Floats stand for their shortest decimal.
+        given: Symbols for some of the names in a text; other names become symbols without
+            assumptions.
+
+    Raises:
+        InvalidLoss: It is something else, or not finite and real.
+        NotSmooth: A function such as abs occurs in it.
+        ParseError: The text is not a formula of smooth functions.
+
+    >>> read_expression("x/4"), read_expression(0.1 * sympy.Symbol("x"))
+    (x/4, x/10)
+    """
     if isinstance(thing, str):
         expression = parse_expression(thing, {x.name: x for x in given or ()})
     else:
@@ -47,15 +62,23 @@ def _from_object(thing: Any) -> sympy.Expr:
         expression = None
     if not isinstance(expression, sympy.Expr) or isinstance(expression, sympy.MatrixBase):
         raise InvalidLoss(
-            f"a loss must be a text, a sympy expression or a number, not {thing!r} "
+            f"a formula must be a text, a sympy expression or a number, not {thing!r} "
             f"of type {type(thing).__name__}"
         )
     _refuse_not_finite(expression)
-    return expression.xreplace({x: _exact(x) for x in expression.atoms(sympy.Float)})
+    return without_floats(expression)
 
 
-def _exact(number: sympy.Float) -> sympy.Rational:
-    """Return the shortest decimal that rounds to a Float."""
+def without_floats(expression: sympy.Expr) -> sympy.Expr:
+    """Return an expression with each Float as the shortest decimal that rounds to it.
+
+    >>> without_floats(0.1 * sympy.Symbol("x"))
+    x/10
+    """
+    return expression.xreplace({x: _shortest_decimal(x) for x in expression.atoms(sympy.Float)})
+
+
+def _shortest_decimal(number: sympy.Float) -> sympy.Rational:
     text = repr(float(number)) if number._prec == 53 else str(number)
     return sympy.Rational(text)
 
@@ -111,7 +134,8 @@ def split_symbols(expressions: Iterable, given: tuple | None) -> tuple[tuple, tu
     """Return (variables, parameters); the variables are all symbols unless given.
 
     Raises:
-        InvalidLoss: There is no variable, one is called h, or two symbols have one name.
+        InvalidLoss: There is no variable, one is called h, two symbols have one name, or a symbol
+            does not stand for a real number.
 
     >>> x, lam = sympy.symbols("x lam")
     >>> split_symbols([lam * x**2], (x,))
@@ -122,11 +146,14 @@ def split_symbols(expressions: Iterable, given: tuple | None) -> tuple[tuple, tu
     if not variables:
         raise InvalidLoss("there is no variable: the expression is a constant")
     parameters = tuple(sorted(symbols - set(variables), key=natural_key))
-    _refuse_name_clashes((*variables, *parameters))
+    _refuse_unsuitable_symbols((*variables, *parameters))
     return variables, parameters
 
 
-def _refuse_name_clashes(symbols: Sequence[sympy.Symbol]) -> None:
+def _refuse_unsuitable_symbols(symbols: Sequence[sympy.Symbol]) -> None:
+    for symbol in symbols:
+        if symbol.is_extended_real is False or not symbol.is_commutative:
+            raise InvalidLoss(f"the symbol {symbol} does not stand for a real number")
     names = [symbol.name for symbol in symbols]
     if "h" in names:
         raise InvalidLoss("the name h is the learning rate; give the variable or parameter another")
@@ -135,12 +162,53 @@ def _refuse_name_clashes(symbols: Sequence[sympy.Symbol]) -> None:
         raise InvalidLoss(f"two different symbols are called {twice[0]!r}; give each its own name")
 
 
+def constant(thing: Any, variables: Iterable[sympy.Symbol], name: str) -> sympy.Expr:
+    """Return an expression, if it does not depend on some variables.
+
+    Args:
+        thing: What ``read_expression`` reads.
+        variables: The variables; a symbol with the name of one counts as that.
+        name: What to call the expression in the error.
+
+    Raises:
+        InvalidLoss: It depends on one of them.
+
+    >>> constant("beta/2", sympy.symbols("x y"), "the rate")
+    beta/2
+    """
+    value = read_expression(thing)
+    taken = {x.name for x in variables}
+    found = sorted({x for x in value.free_symbols if x.name in taken}, key=natural_key)
+    if found:
+        raise InvalidLoss(f"{name} is {value}, which depends on the variables {names_of(found)}")
+    return value
+
+
+def listed(things: Any, name: str) -> list:
+    """Return several things as a list, but not a text as its letters.
+
+    >>> listed(("x**2", "x**4"), "losses")
+    ['x**2', 'x**4']
+
+    Raises:
+        InvalidLoss: It is a text, or nothing that holds several things.
+    """
+    if isinstance(things, str) or not isinstance(things, Iterable):
+        raise InvalidLoss(f"{name} are {things!r}; they must be a list")
+    return list(things)
+
+
 def exact_values(values: Mapping, parameters: Sequence[sympy.Symbol]) -> dict:
     """Return {parameter: exact value} from a mapping whose keys are symbols or names.
+
+    Raises:
+        InvalidLoss: A key is no parameter, or a value is not finite and real.
 
     >>> exact_values({"lam": 0.1}, sympy.symbols("lam,"))
     {lam: 1/10}
     """
+    if not isinstance(values, Mapping):
+        raise InvalidLoss(f"the values are {values!r}; they must be a mapping, such as {{'a': 1}}")
     known = {x.name: x for x in parameters}
     replacement = {}
     for key, value in values.items():

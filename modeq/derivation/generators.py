@@ -34,7 +34,7 @@ def collect_families(variables: Sequence, expressions: Iterable, depth: int) -> 
             if key not in families:
                 families[key] = key[0](key[1], variables)
                 new.append(families[key])
-                arguments += [part for part in node.args if isinstance(part, sympy.Expr)]
+                arguments += _arguments(node)
             families[key].add(node)
         if not new:
             return families
@@ -49,6 +49,12 @@ def collect_families(variables: Sequence, expressions: Iterable, depth: int) -> 
         family.is_frontier = True
     _warn_open({type(family.expression).__name__ for family in new})
     return families
+
+
+def _arguments(node: sympy.Expr) -> list[sympy.Expr]:
+    """Return the arguments of a function, but nothing under a sum or an integral sign."""
+    parts = [part for part in node.args if isinstance(part, sympy.Expr)]
+    return [part for part in parts if part.free_symbols <= node.free_symbols]
 
 
 def _warn_open(names: set[str]) -> None:

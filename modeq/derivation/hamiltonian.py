@@ -12,10 +12,10 @@ from typing import Any
 
 import sympy
 
-from modeq.derivation.derive import ModifiedField
-from modeq.derivation.expressions import names_of
+from modeq.derivation.expressions import listed, names_of
 from modeq.derivation.lie import VectorElement
 from modeq.derivation.loss import H
+from modeq.derivation.modified_field import ModifiedField
 from modeq.derivation.parse import parse_names
 from modeq.derivation.potential import curl_witness, potential
 from modeq.errors import InvalidLoss, NotHamiltonian
@@ -67,7 +67,7 @@ def _pairs(pairs: Any, variables: tuple[sympy.Symbol, ...]) -> list[Pair]:
     if pairs is None:
         names = [(name, f"q{name[1:]}") for name in index if name.startswith("p")]
     else:
-        names = [tuple(x.name for x in parse_names(pair)) for pair in pairs]
+        names = [tuple(x.name for x in parse_names(pair)) for pair in listed(pairs, "the pairs")]
     used = [name for pair in names for name in pair]
     if any(len(pair) != 2 for pair in names) or sorted(used) != sorted(index):
         raise InvalidLoss(

@@ -81,6 +81,35 @@ def jacobian_rows(ring: DifferentialRing, vector: VectorElement) -> list[VectorE
     return [tuple(ring.derivative(component, i) for i in indices) for component in vector]
 
 
+def linear_combination(
+    ring: DifferentialRing, weights: Sequence[Element], vectors: Sequence[VectorElement]
+) -> VectorElement:
+    """Return Σ wᵢ vᵢ.
+
+    >>> import sympy
+    >>> x = sympy.Symbol("x")
+    >>> ring = DifferentialRing((x,), (), [x], depth=1)
+    >>> linear_combination(ring, [ring.constant(2), ring.constant(3)], [(ring.one,), (ring.one,)])
+    (5,)
+    """
+    return tuple(
+        ring.reduce(sum((w * e for w, e in zip(weights, column, strict=True)), ring.zero))
+        for column in zip(*vectors, strict=True)
+    )
+
+
+def along(ring: DifferentialRing, f: VectorElement, u: VectorElement) -> VectorElement:
+    """Return f'u.
+
+    >>> import sympy
+    >>> x = sympy.Symbol("x")
+    >>> ring = DifferentialRing((x,), (), [x], depth=1)
+    >>> along(ring, (ring.convert(x**2),), (ring.constant(3),))
+    (6*g0,)
+    """
+    return _sum_of_products(ring, [(jacobian_rows(ring, f), u)])
+
+
 def _sum_of_products(ring: DifferentialRing, pairs: list) -> VectorElement:
     """Return Σ J v over pairs (J, v) of a matrix and a vector."""
     return tuple(

@@ -15,9 +15,17 @@ import sympy
 
 from modeq.derivation import differentials
 from modeq.derivation.arithmetic import derivative
-from modeq.derivation.expressions import exact_values, names_of, read_expression, split_symbols
+from modeq.derivation.expressions import (
+    constant,
+    exact_values,
+    listed,
+    names_of,
+    read_expression,
+    split_symbols,
+)
 from modeq.derivation.parse import parse_names
 from modeq.errors import InvalidLoss, InvalidOrder
+from modeq.methods.checks import whole
 
 H = sympy.Symbol("h", positive=True)
 """The learning rate, as a symbol."""
@@ -127,9 +135,10 @@ class VectorField(Field):
     """
 
     def __init__(self, components: Iterable, variables: Any = None):
-        if isinstance(components, str | sympy.Basic):
+        if isinstance(components, str | sympy.Expr):
             components = [components]
         given = None if variables is None else parse_names(variables)
+        components = listed(components, "the components of the field")
         self.components = tuple(read_expression(component, given) for component in components)
         self.expressions = self.components
         self.variables, self.parameters = split_symbols(self.components, given)
@@ -208,8 +217,7 @@ class Loss(Field):
         >>> Loss("x**3*y").derivatives(2)
         [[6*x*y, 3*x**2], [3*x**2, 0]]
         """
-        if isinstance(order, bool) or not isinstance(order, int) or order < 1:
-            raise InvalidOrder(f"the order of the derivatives is {order!r}; it must be 1, 2, ...")
+        order = whole(order, "the order of the derivatives", error=InvalidOrder)
         entries = sympy.ImmutableDenseNDimArray(self.gradient).reshape(self.dimension)
         for _ in range(order - 1):
             entries = sympy.derive_by_array(entries, self.variables)
@@ -233,10 +241,11 @@ class SplitField(Field):
     split by ``field.split("p", "q")``, and so is a loss for alternating minimization.
 
     Args:
-        parts: Losses or vector fields in the same variables, at least two. A text is a loss.
+        parts: A list of losses or vector fields in the same variables, at least two. A text or an
+            expression in it is a loss.
 
     Raises:
-        InvalidLoss: There are fewer than two parts, or their variables differ.
+        InvalidLoss: It is no list, there are fewer than two parts, or their variables differ.
 
     Example:
         >>> x, lam = sympy.symbols("x lam")
@@ -246,7 +255,7 @@ class SplitField(Field):
     """
 
     def __init__(self, parts: Iterable):
-        self.parts = tuple(_as_part(part) for part in parts)
+        self.parts = tuple(_as_part(part) for part in listed(parts, "the parts of the field"))
         if len(self.parts) < 2:
             raise InvalidLoss(f"the field has {len(self.parts)} parts; it must have at least two")
         self.variables = self.parts[0].variables
@@ -265,11 +274,15 @@ class SplitField(Field):
 
     def subs(self, values: Mapping) -> SplitField:
         """Return the same parts with parameters (symbols or names) replaced by exact values."""
+        return SplitField(self._with_values(self.parts, values))
+
+    def _with_values(self, fields: Iterable[Field], values: Mapping) -> list:
+        """Return fields, each with the values of those parameters that it has."""
         new = exact_values(values, self.parameters)
-        return SplitField(
-            part.subs({x: value for x, value in new.items() if x in part.parameters})
-            for part in self.parts
-        )
+        return [
+            field.subs({x: value for x, value in new.items() if x in field.parameters})
+            for field in fields
+        ]
 
     def scaled(self, *rates: Any) -> SplitField:
         """Return the field with part c multiplied by rate c: players with rates of their own.
@@ -277,13 +290,16 @@ class SplitField(Field):
         Args:
             rates: One number, text or expression for each part; symbols in it are parameters.
 
+        Raises:
+            InvalidLoss: There are not as many rates as parts, or one depends on a variable.
+
         >>> game = VectorField(["-y", "x"], variables="x y").split("x", "y")
         >>> game.scaled("alpha", 2).components
         (-alpha*y, 2*x)
         """
         if len(rates) != len(self.parts):
             raise InvalidLoss(f"{len(rates)} rates are given for {len(self.parts)} parts")
-        factors = map(read_expression, rates)
+        factors = [constant(rate, self.variables, "a rate") for rate in rates]
         return SplitField(
             VectorField([factor * f for f in part.components], self.variables)
             for factor, part in zip(factors, self.parts, strict=True)
@@ -332,3 +348,42 @@ def as_field(thing: Any) -> Field:
     Loss('x**2', 'x')
     """
     return thing if isinstance(thing, Field) else Loss(thing)
+
+
+def as_loss(thing: Any, reason: str) -> Loss:
+    """Return a loss as it is, and read a text or expression as one; refuse vector fields.
+
+    Args:
+        thing: What stands for a loss.
+        reason: Why it must be a loss, for the error.
+
+    >>> as_loss("x**2", "the Hessian is that of a loss")
+    Loss('x**2', 'x')
+    """
+    field = as_field(thing)
+    if not isinstance(field, Loss):
+        raise InvalidLoss(f"{field!r} is a vector field; {reason}")
+    return field
+
+
+def as_losses(things: Any, variables: Any = None) -> tuple[Loss, ...]:
+    """Return losses as they are, and read texts and expressions as losses.
+
+    Args:
+        things: A list of losses, texts or expressions.
+        variables: The variables of those that are texts or expressions.
+
+    Raises:
+        InvalidLoss: It is no list, or an entry is no loss.
+
+    >>> as_losses(["x**2", Loss("y**2")], variables="x y")
+    (Loss('x**2', 'x y'), Loss('y**2', 'y'))
+    """
+    losses = [
+        thing if isinstance(thing, Field) else Loss(thing, variables)
+        for thing in listed(things, "the losses")
+    ]
+    for loss in losses:
+        if not isinstance(loss, Loss):
+            raise InvalidLoss(f"{loss!r} is no loss; a field in parts is given as SplitField")
+    return tuple(losses)

@@ -20,6 +20,7 @@ import numpy as np
 import sympy
 
 from modeq.derivation.evaluate import inverse_root
+from modeq.derivation.expressions import without_floats
 from modeq.derivation.loss import H
 from modeq.errors import InvalidMethod, NotSmooth
 from modeq.methods.optimizer import Optimizer, State, memory_slots
@@ -210,13 +211,11 @@ def _entries(part: Any, dimension: int) -> list[sympy.Expr]:
             f"a slot of the state has the shape {array.shape}; it must be ({dimension},), one "
             f"entry for each coordinate"
         )
-    return [_exact(sympy.sympify(entry)) for entry in array.tolist()]
-
-
-def _exact(expression: sympy.Expr) -> sympy.Expr:
-    """Return an expression with floats as the shortest decimals that round to them."""
-    floats = expression.atoms(sympy.Float)
-    return expression.xreplace({x: sympy.Rational(repr(float(x))) for x in floats})
+    entries = [without_floats(sympy.sympify(entry, strict=True)) for entry in array.tolist()]
+    for entry in entries:
+        if entry.has(sympy.I, sympy.nan, sympy.zoo, sympy.oo, -sympy.oo):
+            raise InvalidMethod(f"a slot of the state has the entry {entry}, no finite real number")
+    return entries
 
 
 def _refuse_unless_contracting(jacobian: sympy.Matrix, method: Optimizer) -> None:

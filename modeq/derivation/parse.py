@@ -19,7 +19,8 @@ from sympy import Expr, Rational, Symbol
 
 from modeq.derivation.arithmetic import added, applied, multiplied, raised, unsimplified
 from modeq.derivation.magnitude import Meter
-from modeq.derivation.scan import ARITIES, LIMITS, NOT_SMOOTH, Limits, Scan, fault_of_name
+from modeq.derivation.scan import LIMITS, Limits, Scan
+from modeq.derivation.words import ARITIES, NOT_SMOOTH, fault_of_name
 from modeq.errors import InvalidLoss, InvalidValue, ParseError
 
 _ONE_AT_A_TIME = threading.Lock()

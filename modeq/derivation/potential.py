@@ -13,9 +13,10 @@ from itertools import combinations
 import sympy
 
 from modeq.derivation.antiderivative import antiderivative
-from modeq.derivation.derive import ModifiedField, step_series
+from modeq.derivation.derive import step_series
 from modeq.derivation.lie import VectorElement, jacobian_rows
 from modeq.derivation.loss import H
+from modeq.derivation.modified_field import ModifiedField
 from modeq.derivation.ring import DifferentialRing, Element
 from modeq.errors import NotAGradient, NotSmooth
 

@@ -54,7 +54,9 @@ class DifferentialRing:
     ):
         self.variables = tuple(variables)
         self.parameters = tuple(parameters)
-        families = collect_families(self.variables, expressions, depth)
+        self._expressions = tuple(expressions)
+        self._depth = depth
+        families = collect_families(self.variables, self._expressions, depth)
         self.functions = tuple(g for family in families.values() for g in family.generators())
         self.generators = (*self.variables, *self.parameters, *self.functions)
         names = [f"g{i}" for i in range(len(self.generators))]
@@ -67,6 +69,14 @@ class DifferentialRing:
         self._relations: list[Element] = []
         self._relations = self._basis([r for f in families.values() for r in f.relations(self)])
         self._slopes = self._derivatives_of_functions()
+
+    def __reduce__(self):
+        return DifferentialRing, (
+            self.variables,
+            self.parameters,
+            self._expressions,
+            self._depth,
+        )
 
     def _derivatives_of_functions(self) -> dict[int, list[Element | None]]:
         """Return {generator index: its partial derivatives}; None where the depth ended."""
@@ -149,8 +159,9 @@ class DifferentialRing:
     def vanishes(self, element: Element) -> bool:
         """Tell whether an element is zero as a function.
 
-        Nonzero polynomials in functions are evaluated at a point, to 60 digits: a value other than
-        zero proves that they do not vanish.
+        Nonzero polynomials in functions are evaluated at two points, to 60 digits: a value other
+        than zero proves that they do not vanish. If both are zero to 40 digits, there is a relation
+        between the functions that the ring does not know.
         """
         element = self.reduce(element)
         if element == 0 or not self.functions:

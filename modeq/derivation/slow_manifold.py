@@ -24,11 +24,21 @@ from math import comb
 
 import sympy
 
-from modeq.algebra.power_series import Coefficient, PowerSeries, Vector, is_absent, scaled
+from modeq.algebra.power_series import (
+    Coefficient,
+    PowerSeries,
+    Vector,
+    added,
+    is_absent,
+    plus,
+    scaled,
+    times,
+)
 from modeq.derivation.evaluate import STEP, SeriesEvaluator, SeriesField
 from modeq.derivation.loss import H
 from modeq.derivation.optimizer_map import Components, OptimizerMap, optimizer_map
 from modeq.methods.optimizer import Optimizer
+from modeq.methods.orbit import combination
 
 
 class SlowManifold:
@@ -93,7 +103,7 @@ class SlowManifold:
         for i, series in enumerate(self._theta):
             values: list[Coefficient] = [0]
             for row in steps:
-                values.append(_sum(values[-1], row[i]))
+                values.append(plus(values[-1], row[i]))
             series.append([self._tidy(value) for value in values])
 
     def _extend_memory(self, j: int) -> None:
@@ -112,7 +122,7 @@ class SlowManifold:
         term = total
         while len(term) > 1:
             differences = [
-                [_sum(a, scaled(b, -1)) for a, b in zip(row, following, strict=True)]
+                [plus(a, scaled(b, -1)) for a, b in zip(row, following, strict=True)]
                 for row, following in pairwise(term)
             ]
             term = [self._apply(inverse, row) for row in differences]
@@ -120,7 +130,7 @@ class SlowManifold:
             last = len(rows) - 1
             columns = [_continued(list(column), last) for column in zip(*term, strict=True)]
             total = [
-                [_sum(a, b) for a, b in zip(row, extra, strict=True)]
+                [plus(a, b) for a, b in zip(row, extra, strict=True)]
                 for row, extra in zip(total, zip(*columns, strict=True), strict=True)
             ]
         return total
@@ -132,14 +142,12 @@ class SlowManifold:
 
     def _apply(self, inverse: Sequence, row: Sequence[Coefficient]) -> list[Coefficient]:
         """Return (I - J)⁻¹ times a vector."""
-        result = []
-        for weights in inverse:
-            total: Coefficient = 0
-            for weight, entry in zip(weights, row, strict=True):
-                if not (is_absent(weight) or is_absent(entry) or weight == 0):
-                    total = _sum(total, weight * entry)
-            result.append(self._tidy(total))
-        return result
+        return [
+            self._tidy(
+                added(times(w, entry) for w, entry in zip(weights, row, strict=True) if w != 0)
+            )
+            for weights in inverse
+        ]
 
     def _coefficients(self, expressions: Components, m: int, j: int) -> list[Coefficient]:
         """Return the coefficients of hʲ of expressions at step m, from what is known so far."""
@@ -157,20 +165,6 @@ class SlowManifold:
         return coefficient if is_absent(coefficient) else self._f.tidy(coefficient)
 
 
-def _sum(left: Coefficient, right: Coefficient) -> Coefficient:
-    if is_absent(left):
-        return right
-    return left if is_absent(right) else left + right
-
-
-def _weighted(weights: Sequence, values: Sequence[Coefficient]) -> Coefficient:
-    total: Coefficient = 0
-    for weight, value in zip(weights, values, strict=False):
-        if weight != 0:
-            total = _sum(total, scaled(value, weight))
-    return total
-
-
 def value_at(values: Sequence[Coefficient], m: int) -> Coefficient:
     """Return the value at m of the polynomial with these values at 0, 1, ….
 
@@ -183,7 +177,7 @@ def value_at(values: Sequence[Coefficient], m: int) -> Coefficient:
     weights = [
         (-1) ** (degree - t) * comb(m, t) * comb(m - t - 1, degree - t) for t in range(degree + 1)
     ]
-    return _weighted(weights, values)
+    return combination(weights, values)
 
 
 def differences(values: Sequence[Coefficient]) -> Iterator[list[Coefficient]]:
@@ -195,7 +189,7 @@ def differences(values: Sequence[Coefficient]) -> Iterator[list[Coefficient]]:
     row = list(values)
     while row:
         yield row
-        row = [_sum(b, scaled(a, -1)) for a, b in pairwise(row)]
+        row = [plus(b, scaled(a, -1)) for a, b in pairwise(row)]
 
 
 def _continued(values: list[Coefficient], last: int) -> list[Coefficient]:
@@ -215,7 +209,7 @@ def _slope(values: Sequence[Coefficient]) -> Coefficient:
         )
         for s in range(len(values))
     ]
-    return _weighted(weights, values)
+    return combination(weights, values)
 
 
 def slow_manifold(method: Optimizer, f: SeriesField) -> SlowManifold:

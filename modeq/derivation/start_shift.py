@@ -22,17 +22,19 @@ from collections.abc import Sequence
 import sympy
 
 from modeq.algebra.power_series import PowerSeries
-from modeq.derivation.derive import EXTRA_DEPTH, RingField, all_parameters
+from modeq.derivation.derive import EXTRA_DEPTH, RingField
 from modeq.derivation.evaluate import STEP, SeriesEvaluator
 from modeq.derivation.lie import VectorElement
 from modeq.derivation.loss import Field, H
+from modeq.derivation.modified_field import all_parameters
 from modeq.derivation.optimizer_map import OptimizerMap, optimizer_map
 from modeq.derivation.ring import DifferentialRing, Element
 from modeq.derivation.slow_manifold import differences, value_at
 from modeq.errors import InvalidMethod
 from modeq.methods.multistep import LinearMultistep
 from modeq.methods.named import Method
-from modeq.methods.optimizer import Optimizer, State
+from modeq.methods.optimizer import Optimizer
+from modeq.methods.two_steps import as_optimizer
 
 Exponents = tuple[int, ...]
 
@@ -100,52 +102,6 @@ def slowest_decay(loss: Field, method: Optimizer) -> float:
     """
     step = optimizer_map(method, loss.components, loss.variables)
     return max(float(abs(value)) for value in _eigenvalues(step, method))
-
-
-def as_optimizer(method: Optimizer | LinearMultistep) -> Optimizer:
-    """Return an explicit two-step method as an optimizer whose memory is nothing at rest.
-
-    The memory is w = α₀ (θ_{m+1} - θ_m)/h + β₀ f(θ_m), the velocity and the force that acted last:
-    α₂ u = w + Σ β_l f(…), θ⁺ = θ + h u, and w⁺ = α₀ u + β₀ f(θ).
-
-    Raises:
-        InvalidMethod: The method is not an explicit one of two steps, or takes f both at θ_m and
-            at points between θ_m and θ_{m+1}.
-
-    >>> from modeq.methods.multistep import HeavyBall
-    >>> print(as_optimizer(HeavyBall(0.5)))
-    heavy ball with beta = 1/2
-    """
-    if isinstance(method, Optimizer):
-        return method
-    if method.steps != 2 or not method.is_explicit:
-        raise InvalidMethod(f"{method} is not an explicit method of two steps")
-    rows = zip(method.beta, method.points, strict=True)
-    used = [(beta, row[0], row[1]) for beta, row in rows if beta != 0]
-    old = [beta for beta, _, new in used if new == 0]
-    if old and any(back != 0 and new != 0 for _, back, new in used):
-        raise InvalidMethod(f"{method} takes f at an earlier iterate and at points between two")
-    table = {"alpha0": method.alpha[0], "alpha2": method.alpha[2], "old": sum(old)}
-    for i, (beta, back, new) in enumerate(used):
-        if new != 0:
-            # With c₀ ≠ 0 the velocity is what the memory is, over α₀.
-            table |= {f"beta{i}": beta, f"back{i}": back and back / method.alpha[0]}
-    return Optimizer(_two_steps, ("memory",), tuple(table.items()), str(method))
-
-
-def _two_steps(state: State, grad, h, table) -> State:
-    """The update rule of a two-step method, from its table."""
-    total = state.memory
-    for name, beta in vars(table).items():
-        if name.startswith("beta"):
-            back = getattr(table, name.replace("beta", "back"))
-            # c₀ θ_m + c₁ θ_{m+1} = θ_{m+1} - c₀ h velocity, and the velocity is memory/α₀.
-            total = total - beta * grad(state.theta - h * back * state.memory)
-    slope = total / table.alpha2
-    memory = table.alpha0 * slope
-    if table.old != 0:
-        memory = memory - table.old * grad(state.theta)
-    return state.replace(theta=state.theta + h * slope, memory=memory)
 
 
 class _OrbitFromRest:

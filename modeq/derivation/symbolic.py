@@ -33,22 +33,14 @@ def number_field(entries: Sequence) -> tuple[Callable, Callable]:
     (x + 2)/(2*x)
     """
     domain, _ = sympy.construct_domain(
-        [_sympified(entry) for entry in (*entries, Fraction(1, 2))], field=True, extension=True
+        [sympy.sympify(entry) for entry in (*entries, Fraction(1, 2))], field=True, extension=True
     )
 
     def number(entry: Any) -> Any:
         is_element = isinstance(entry, type(domain.one))
-        return entry if is_element else domain.from_sympy(_sympified(entry))
+        return entry if is_element else domain.from_sympy(sympy.sympify(entry))
 
     return number, lambda element: sympy.factor(domain.to_sympy(element))
-
-
-def _sympified(entry: Any) -> sympy.Expr:
-    if isinstance(entry, Surd):
-        return entry.over(sympy.Rational, sympy.sqrt)
-    if isinstance(entry, Fraction):
-        return sympy.Rational(entry.numerator, entry.denominator)
-    return sympy.sympify(entry)
 
 
 def interpolated(
@@ -72,7 +64,7 @@ def interpolated(
     degree = _degree(method.entries, symbol)
     if degree is None:
         return None
-    slope = sympy.Poly(_sympified(getattr(method, "slope", 1)), symbol, domain="QQ")
+    slope = sympy.Poly(sympy.sympify(getattr(method, "slope", 1)), symbol, domain="QQ")
     nodes: list[int] = []
     columns = []
     values_needed = degree * (3 * (order + 1) - 2) + 1
@@ -100,7 +92,7 @@ def _degree(entries: Any, symbol: sympy.Symbol) -> int | None:
     for entry in entries:
         if isinstance(entry, Surd):
             return None
-        expression = _sympified(entry)
+        expression = sympy.sympify(entry)
         if not expression.is_polynomial(symbol):
             return None
         polynomial = sympy.Poly(expression, symbol)

@@ -37,9 +37,12 @@ def check_terms(
         limit: How many terms there may be; ``MAX_TERMS``, if not given.
 
     Raises:
-        ExceedsLimit: There are more.
+        ExceedsLimit: There are more, or more vectors A_i(j) than that, which deriving holds.
     """
     limit = MAX_TERMS if limit is None else limit
+    held = (order + 1) * (order + 2) // 2
+    if held > limit:
+        raise ExceedsLimit(f"order={order} means at least", held, "terms", limit)
     powers = [(j + 1) ** symbols for j in range(order + 1)]
     count = sum(p * m for p, m in zip(powers, most_terms(ring, field, order), strict=True))
     if count > limit:

@@ -7,9 +7,10 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cache
+from itertools import combinations
 from typing import Any
 
-from modeq.algebra.entries import Entry, exact_row
+from modeq.algebra.entries import Entry, exact_row, vanishes
 from modeq.errors import InvalidMethod
 from modeq.methods.rules import Rule, fixed_point
 from modeq.methods.tableaux import RungeKutta
@@ -34,7 +35,7 @@ def collocation(nodes: Sequence, name: str = "collocation") -> RungeKutta:
         Hairer, Lubich, Wanner, Geometric Numerical Integration, II.1.2.
     """
     c = exact_row(nodes, "nodes")
-    if len(set(c)) != len(c):
+    if any(vanishes(one - other) for one, other in combinations(c, 2)):
         raise InvalidMethod(f"the nodes are {', '.join(map(str, c))}; they must be different")
     integrals = [_integral(_basis_polynomial(c, j)) for j in range(len(c))]
     A = [[_value(integral, node) for integral in integrals] for node in c]
@@ -69,6 +70,9 @@ def _value(polynomial: Sequence[Entry], x: Entry) -> Entry:
 def partner(method: RungeKutta, name: str) -> RungeKutta:
     """Return the method â with bᵢ âᵢⱼ + bⱼ aⱼᵢ = bᵢ bⱼ, with which it forms a symplectic pair.
 
+    Raises:
+        InvalidMethod: A weight is zero, so there is no such method.
+
     >>> partner(collocation([0, 1]), "Lobatto IIIB").A == ((Fraction(1, 2), 0), (Fraction(1, 2), 0))
     True
 
@@ -76,6 +80,8 @@ def partner(method: RungeKutta, name: str) -> RungeKutta:
         Hairer, Lubich, Wanner, Geometric Numerical Integration, VI.4, theorem 4.6.
     """
     b, indices = method.b, range(len(method.b))
+    if any(map(vanishes, b)):
+        raise InvalidMethod(f"{method} has a weight b that is 0, so it has no symplectic partner")
     A = [[b[j] * (1 - method.A[j][i] / b[i]) for j in indices] for i in indices]
     return RungeKutta(A, b, name)
 

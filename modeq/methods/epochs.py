@@ -13,7 +13,9 @@ from fractions import Fraction
 from itertools import permutations, product
 from typing import Any
 
+from modeq.algebra.checks import as_integer
 from modeq.errors import InvalidMethod
+from modeq.methods.checks import whole
 from modeq.methods.partitioned import AdditiveRungeKutta
 
 Steps = tuple[tuple[int, Fraction], ...]
@@ -60,14 +62,17 @@ def CyclicEpoch(batches: int, order: Sequence[int] | None = None) -> AdditiveRun
         batches: How many there are.
         order: The batches in the order in which they come; 0, 1, … if not given.
 
+    Raises:
+        InvalidMethod: There are fewer than two batches, or one is missing in the order.
+
     >>> print(CyclicEpoch(3, order=[2, 0, 1]))
     cyclic epoch
     """
-    batches = _whole(batches)
-    order = list(range(batches)) if order is None else list(order)
-    if sorted(map(str, order)) != sorted(map(str, range(batches))):
+    batches = _batches(batches)
+    found = [*range(batches)] if order is None else _integers(order, "order")
+    if None in found or sorted(found) != [*range(batches)]:
         raise InvalidMethod(f"order is {order}; it must hold 0 to {batches - 1}, each of them once")
-    return SequentialUpdates(order, "cyclic epoch")
+    return SequentialUpdates(found, "cyclic epoch")
 
 
 def PairedReversal(batches: int) -> AdditiveRungeKutta:
@@ -75,10 +80,13 @@ def PairedReversal(batches: int) -> AdditiveRungeKutta:
 
     Each step has the size h/2. The Lie brackets of the two epochs cancel at the first order.
 
+    Raises:
+        InvalidMethod: There are fewer than two batches.
+
     >>> PairedReversal(2) == SequentialUpdates([0, 1, 1, 0])
     True
     """
-    forwards = list(range(_whole(batches)))
+    forwards = list(range(_batches(batches)))
     return SequentialUpdates(forwards + forwards[::-1], "paired reversal")
 
 
@@ -121,7 +129,7 @@ def all_orders(batches: int) -> list[tuple[int, ...]]:
     >>> all_orders(2)
     [(0, 1), (1, 0)]
     """
-    return list(permutations(range(_whole(batches, MAX_SHUFFLED))))
+    return list(permutations(range(_batches(batches, MAX_SHUFFLED))))
 
 
 def all_draws(batches: int) -> list[tuple[int, ...]]:
@@ -130,7 +138,7 @@ def all_draws(batches: int) -> list[tuple[int, ...]]:
     >>> all_draws(2)
     [(0, 0), (0, 1), (1, 0), (1, 1)]
     """
-    return list(product(range(_whole(batches, MAX_DRAWN)), repeat=batches))
+    return list(product(range(_batches(batches, MAX_DRAWN)), repeat=batches))
 
 
 def _whole_steps(order: Iterable[int]) -> Steps:
@@ -160,21 +168,24 @@ def _taken(steps: Steps, stages: dict[Steps, int]) -> Iterable[tuple[int, int, F
 
 
 def _checked(sequence: Any) -> list[int]:
-    if isinstance(sequence, str) or not hasattr(sequence, "__iter__"):
-        raise InvalidMethod(f"the sequence is {sequence!r}; it must hold parts, such as [0, 1]")
-    found = list(sequence)
-    is_whole = all(isinstance(c, int) and not isinstance(c, bool) for c in found)
-    if not is_whole or len(set(found)) < 2 or set(found) != set(range(max(found) + 1)):
+    found = _integers(sequence, "the sequence")
+    if None in found or len(set(found)) < 2 or set(found) != set(range(max(found) + 1)):
         raise InvalidMethod(
-            f"the sequence is {found}; it must hold the parts 0, 1, ... of a field, each of them "
-            f"at least once, and at least two parts"
+            f"the sequence is {[*sequence]}; it must hold the parts 0, 1, ... of a field, each of "
+            f"them at least once, and at least two parts"
         )
     return found
 
 
-def _whole(batches: Any, most: int | None = None) -> int:
-    if isinstance(batches, bool) or not isinstance(batches, int) or batches < 2:
-        raise InvalidMethod(f"batches is {batches!r}; it must be an integer >= 2")
+def _integers(values: Any, name: str) -> list[int | None]:
+    """Return integers as they are, and None for whatever else is among them."""
+    if isinstance(values, str) or not isinstance(values, Iterable):
+        raise InvalidMethod(f"{name} is {values!r}; it must hold parts, such as [0, 1]")
+    return [as_integer(value) for value in values]
+
+
+def _batches(batches: Any, most: int | None = None) -> int:
+    batches = whole(batches, "batches", 2)
     if most is not None and batches > most:
         raise InvalidMethod(
             f"batches is {batches}; the mean over all orders is taken for at most {most}, and for "

@@ -30,10 +30,10 @@ from modeq.algebra.entries import (
     with_values,
 )
 from modeq.errors import InvalidMethod
+from modeq.methods.checks import one_of
+from modeq.methods.roots import roots_of
 from modeq.methods.rules import MemoryRule, linear_multistep
 from modeq.shown import Shown
-
-SWEEPS_OF_ROOTS = 500
 
 
 @dataclass(frozen=True)
@@ -197,8 +197,7 @@ class LinearMultistep(Shown):
             )
         # Without the root 1: the coefficients of ρ(z)/(z - 1) are sums of those of ρ.
         quotient = [sum(self.alpha[j + 1 :]) for j in range(self.steps)]
-        others = _roots([complex(float(entry)) for entry in quotient])
-        return (1 + 0j, *sorted(others, key=lambda z: (-abs(z), z.real, z.imag)))
+        return (1 + 0j, *sorted(roots_of(quotient), key=lambda z: (-abs(z), z.real, z.imag)))
 
     def subs(self, values: Mapping) -> LinearMultistep:
         """Return the same method with symbols, or those of some names, replaced by values."""
@@ -224,24 +223,13 @@ def _unit_matrix(size: int) -> tuple[tuple[Fraction, ...], ...]:
     return tuple(tuple(Fraction(i == j) for j in range(size)) for i in range(size))
 
 
-def _roots(coefficients: Sequence[complex]) -> list[complex]:
-    """Return the roots of Σ aⱼ zʲ, all at once, by the iteration of Weierstrass."""
-    monic = [c / coefficients[-1] for c in coefficients]
-    size = 1 + max(map(abs, monic))
-    roots = [size * (0.4 + 0.9j) ** k for k in range(len(monic) - 1)]
-    for _ in range(SWEEPS_OF_ROOTS):
-        for i, z in enumerate(roots):
-            value = sum(c * z**j for j, c in enumerate(monic))
-            for k, other in enumerate(roots):
-                value = value / (z - other) if k != i else value
-            roots[i] = z - value
-    return [complex(round(z.real, 12) + 0.0, round(z.imag, 12) + 0.0) for z in roots]
-
-
 def HeavyBall(beta: Any) -> LinearMultistep:
     """Return Polyak's heavy ball, θ_{m+1} = θ_m + β (θ_m - θ_{m-1}) + h f(θ_m).
 
     This is PyTorch's SGD with ``momentum=β``. It follows f/(1-β).
+
+    Raises:
+        InvalidMethod: β is 1, or no number.
 
     >>> HeavyBall(0.9).slope
     Fraction(1, 10)
@@ -277,13 +265,11 @@ def Nesterov(beta: Any, sequence: str = "theta") -> LinearMultistep:
     """
     beta = _momentum(beta)
     alpha = (beta, -1 - beta, 1)
-    if sequence == "theta":
+    if one_of(sequence, SEQUENCES, "sequence") == "theta":
         name = _name("Nesterov's method", beta)
         return LinearMultistep(alpha, (1,), ((-beta, 1 + beta, 0),), name, True)
-    if sequence == "parameters":
-        name = _name("Nesterov's method for the parameters", beta)
-        return LinearMultistep(alpha, (-beta, 1 + beta, 0), None, name, True)
-    raise InvalidMethod(f"sequence is {sequence!r}; it must be 'theta' or 'parameters'")
+    name = _name("Nesterov's method for the parameters", beta)
+    return LinearMultistep(alpha, (-beta, 1 + beta, 0), None, name, True)
 
 
 def _name(name: str, beta: Entry) -> str:

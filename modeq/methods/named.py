@@ -6,7 +6,6 @@ One-step methods have a ``rule``, which the rest of modeq runs; methods with mem
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from inspect import signature
@@ -15,6 +14,7 @@ from typing import Any
 from modeq.algebra.entries import Entry
 from modeq.errors import InvalidMethod
 from modeq.methods import named_multistep, named_tableaux, partitioned_tables, splitting
+from modeq.methods.checks import hint, refuse_unknown
 from modeq.methods.collocation import AverageVectorField
 from modeq.methods.multistep import HeavyBall, LinearMultistep, Nesterov
 from modeq.methods.named_tableaux import GradientDescent
@@ -137,14 +137,8 @@ def named_method(name: str, parameters: Mapping[str, Any] | None = None) -> Meth
         InvalidMethod: The name, or that of a parameter, is unknown, or a parameter is missing.
     """
     make = _maker(name)
-    taken = parameter_names(name)
-    for key in parameters or {}:
-        if key not in taken:
-            near = difflib.get_close_matches(key, taken, n=1)
-            hint = f"did you mean {near[0]!r}? " if near else ""
-            known = ", ".join(taken) or "none"
-            raise InvalidMethod(f"{name} has no parameter {key!r}: {hint}it has {known}")
     given = parameters or {}
+    refuse_unknown(given, parameter_names(name), name)
     for parameter in signature(make).parameters.values():
         if parameter.default is parameter.empty and parameter.name not in given:
             raise InvalidMethod(
@@ -165,16 +159,16 @@ def parameter_names(name: str) -> tuple[str, ...]:
 
 def _maker(name: str) -> Callable[..., Method]:
     """Return the function that makes the method of a name."""
-    known = {_key(other): (other, make) for other, make in _all_named().items()}
-    key = _key(name)
-    if key in known:
-        return known[key][1]
+    key, known = _key(name), _all_named()
+    for other, make in known.items():
+        if key == _key(other):
+            return make
     for other, reason in REFUSED.items():
         if key == _key(other):
             raise InvalidMethod(f"{name!r} has no modified equation: {reason}")
-    near = difflib.get_close_matches(key, known, n=1)
-    hint = f"did you mean {known[near[0]][0]!r}? " if near else ""
-    raise InvalidMethod(f"unknown method {name!r}: {hint}known are {', '.join(_all_named())}")
+    raise InvalidMethod(
+        f"unknown method {name!r}: {hint(name.lower(), known)}known are {', '.join(known)}"
+    )
 
 
 def _all_named() -> Mapping[str, Callable[..., Method]]:

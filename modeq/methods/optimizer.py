@@ -15,16 +15,17 @@ with the functions of `modeq.methods.functions` where NumPy has its own:
 
 from __future__ import annotations
 
-import difflib
 import inspect
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from fractions import Fraction
 from functools import wraps
 from types import SimpleNamespace
 from typing import Any
 
-from modeq.algebra.entries import Entry, exact, is_expression, symbols_of, with_values
+from modeq.algebra.entries import Entry, exact, symbols_of, values_of, with_values
 from modeq.errors import InvalidMethod
+from modeq.methods.checks import refuse_unknown
 from modeq.shown import Shown
 
 UpdateRule = Callable[["State", Callable, Any, SimpleNamespace], "State"]
@@ -62,6 +63,8 @@ class Interval:
 
     >>> print(Interval(0, 1, closed_low=True))
     in [0, 1)
+    >>> 1 in Interval(0, 1)
+    False
     """
 
     low: float
@@ -70,8 +73,10 @@ class Interval:
     closed_high: bool = False
 
     def __contains__(self, value: Any) -> bool:
-        above = value >= self.low if self.closed_low else value > self.low
-        return above and (value <= self.high if self.closed_high else value < self.high)
+        # Roots, and sympy's numbers, are compared as floats.
+        number = value if isinstance(value, Fraction | int) else float(value)
+        above = number >= self.low if self.closed_low else number > self.low
+        return above and (number <= self.high if self.closed_high else number < self.high)
 
     def __str__(self) -> str:
         if self.high == float("inf"):
@@ -96,6 +101,11 @@ class Optimizer(Shown):
         name: What to call the optimizer in print.
         options: Pairs of a name and a value that is no number, such as a choice between two forms.
             The rule finds them among the parameters.
+        ranges: Pairs of a name and where the value of that parameter must lie. Symbols are taken to
+            lie there.
+
+    Raises:
+        InvalidMethod: A value is no number or out of its range, or a slot cannot have its name.
     """
 
     rule: UpdateRule
@@ -103,6 +113,21 @@ class Optimizer(Shown):
     parameters: tuple[tuple[str, Entry], ...] = ()
     name: str = field(default="optimizer", compare=False)
     options: tuple[tuple[str, Any], ...] = ()
+    ranges: tuple[tuple[str, Interval], ...] = field(default=(), compare=False, repr=False)
+
+    def __post_init__(self):
+        for i, slot in enumerate(self.memory):
+            if not _is_slot(slot) or slot in self.memory[:i]:
+                raise InvalidMethod(
+                    f"a slot of the memory of {self.name} is {slot!r}; slots are different names "
+                    f"other than theta and replace"
+                )
+        ranges = dict(self.ranges)
+        parameters = tuple(
+            (key, _checked(value, key, ranges.get(key), self.name))
+            for key, value in self.parameters
+        )
+        object.__setattr__(self, "parameters", parameters)
 
     @property
     def entries(self) -> tuple[Entry, ...]:
@@ -115,7 +140,12 @@ class Optimizer(Shown):
         return symbols_of(self.entries)
 
     def subs(self, values: Mapping) -> Optimizer:
-        """Return the same optimizer with symbols replaced by values."""
+        """Return the same optimizer with symbols, or those of some names, replaced by values.
+
+        Raises:
+            InvalidMethod: A key is no symbol of the optimizer, or a value is out of its range.
+        """
+        values = values_of(values, self.symbols)
         parameters = tuple((name, with_values(v, values, name)) for name, v in self.parameters)
         return replace(self, parameters=parameters)
 
@@ -176,13 +206,12 @@ def optimizer(
         shown = name or getattr(rule, "__name__", "optimizer").replace("_", " ")
 
         def make(**given: Any) -> Optimizer:
-            _refuse_unknown(given, defaults, shown)
+            refuse_unknown(given, defaults, shown)
             values = {**defaults, **given}
-            parameters = tuple(
-                (key, checked(value, key, (ranges or {}).get(key), shown))
-                for key, value in values.items()
-            )
-            return Optimizer(rule, slots, parameters, shown)
+            for key, value in values.items():
+                if value is REQUIRED:
+                    raise InvalidMethod(f"{shown} needs a value for {key}")
+            return with_parameters(rule, slots, shown, ranges or {}, **values)
 
         make.__name__ = getattr(rule, "__name__", "optimizer")
         make.__doc__ = rule.__doc__
@@ -191,26 +220,15 @@ def optimizer(
     return decorate
 
 
-def _refuse_unknown(given: Mapping, known: Mapping, shown: str) -> None:
-    for key in given:
-        if key not in known:
-            near = difflib.get_close_matches(key, known, n=1)
-            hint = f"did you mean {near[0]!r}? " if near else ""
-            names = ", ".join(known) or "none"
-            raise InvalidMethod(f"{shown} has no parameter {key!r}: {hint}it has {names}")
+def _is_slot(name: Any) -> bool:
+    return isinstance(name, str) and name.isidentifier() and name not in ("theta", "replace")
 
 
-def checked(value: Any, name: str, interval: Interval | None, owner: str) -> Entry:
-    """Return a parameter as an exact number, if it is one in its range.
-
-    >>> checked(0.5, "beta", FRACTION_OF_ONE, "momentum")
-    Fraction(1, 2)
-    """
-    if value is REQUIRED:
-        raise InvalidMethod(f"{owner} needs a value for {name}")
+def _checked(value: Any, name: str, interval: Interval | None, owner: str) -> Entry:
+    """Return a parameter as an exact number, if it is one in its range."""
     entry = exact(value, f"{name} of {owner}")
-    if interval is not None and not is_expression(entry) and entry not in interval:
-        raise InvalidMethod(f"{name} of {owner} is {value!r}; it must be {interval}")
+    if interval is not None and not symbols_of([entry]) and entry not in interval:
+        raise InvalidMethod(f"{name} of {owner} is {value}; it must be {interval}")
     return entry
 
 
@@ -227,7 +245,7 @@ def checks_names(make: Callable[..., Any]) -> Callable[..., Any]:
 
     @wraps(make)
     def checking(*given: Any, **named: Any) -> Any:
-        _refuse_unknown(named, known, make.__name__)
+        refuse_unknown(named, known, make.__name__)
         return make(*given, **named)
 
     return checking
@@ -238,26 +256,30 @@ def with_parameters(
     memory: Iterable[str],
     name: str,
     ranges: Mapping[str, Interval],
-    options: Mapping[str, Any] | None = None,
+    options: Mapping[str, bool] | None = None,
     **values: Any,
 ) -> Optimizer:
     """Return the optimizer of a rule with these values of its parameters, once they are checked.
 
     Raises:
         InvalidMethod: A value is no number or out of its range, or an option is neither True nor
-            False nor a whole number.
+            False.
 
     >>> with_parameters(lambda *_: None, [], "descent", {"rate": POSITIVE}, rate=-1)
     Traceback (most recent call last):
     modeq.errors.InvalidMethod: rate of descent is -1; it must be > 0
     """
-    parameters = tuple(
-        (key, checked(value, key, ranges.get(key), name)) for key, value in values.items()
-    )
     for key, value in (options or {}).items():
-        if not isinstance(value, int):
+        if not isinstance(value, bool):
             raise InvalidMethod(f"{key} of {name} is {value!r}; it must be True or False")
-    return Optimizer(rule, tuple(memory), parameters, name, tuple((options or {}).items()))
+    return Optimizer(
+        rule,
+        tuple(memory),
+        tuple(values.items()),
+        name,
+        tuple((options or {}).items()),
+        tuple(ranges.items()),
+    )
 
 
 def memory_slots(state: State, names: Sequence[str]) -> list[Any]:

@@ -26,7 +26,7 @@ from modeq.algebra.power_series import (
     Coefficient,
     PowerSeries,
     Vector,
-    is_absent,
+    added,
     reciprocal,
     scaled,
 )
@@ -109,7 +109,7 @@ class SlowOrbit:
             def coefficient(k: int) -> Coefficient:
                 slopes = self._slopes(k - 1)
                 weights = self._derivative.first(k)
-                return self._tidy(_combination(weights, (d[c] for d in slopes)))
+                return self._tidy(combination(weights, (d[c] for d in slopes)))
 
             return PowerSeries([0], coefficient)
 
@@ -131,7 +131,7 @@ class SlowOrbit:
                     weights.append(comb(shift, a) * weight)
                     vectors.append(self._differences(row, j, i + a))
             result.append(
-                tuple(self._tidy(_combination(weights, (v[c] for v in vectors))) for c in dimension)
+                tuple(self._tidy(combination(weights, (v[c] for v in vectors))) for c in dimension)
             )
         return result
 
@@ -139,7 +139,7 @@ class SlowOrbit:
         """Return Δⁱ of f along the points of a row, at m = 0 and hʲ."""
         weights = [(-1) ** (i - t) * comb(i, t) for t in range(i + 1)]
         values = [[entry[j] for entry in self._values(row, t)] for t in range(i + 1)]
-        return tuple(_combination(weights, column) for column in zip(*values, strict=True))
+        return tuple(combination(weights, column) for column in zip(*values, strict=True))
 
     def _values(self, row: Row, m: int) -> Vector:
         """Return f at the point of a row at step m."""
@@ -151,7 +151,7 @@ class SlowOrbit:
         def component(c: int) -> PowerSeries:
             def coefficient(k: int) -> Coefficient:
                 weights = (self._reach(row, m, i) for i in range(k))
-                total = _combination(weights, (d[c] for d in self._slopes(k - 1)))
+                total = combination(weights, (d[c] for d in self._slopes(k - 1)))
                 return self._tidy(total)
 
             return PowerSeries([self._start[c][0]], coefficient)
@@ -167,7 +167,7 @@ class SlowOrbit:
             count = [self._number(comb(m + q, i - s + 1) * entry) for q, entry in enumerate(row)]
             weights.append(sum(count[1:], count[0]))
             factors.append(self._summation[s])
-        return self._tidy(_combination(weights, factors))
+        return self._tidy(combination(weights, factors))
 
 
 def _same(thing: Any) -> Any:
@@ -184,11 +184,7 @@ def _trimmed(row: Sequence) -> tuple[int, Row]:
     return used[0], tuple(row[used[0] : used[-1] + 1])
 
 
-def _combination(weights: Iterable, coefficients: Iterable[Coefficient]) -> Coefficient:
+def combination(weights: Iterable, coefficients: Iterable[Coefficient]) -> Coefficient:
     """Return Σ wᵢ cᵢ."""
-    total: Coefficient = 0
-    for weight, coefficient in zip(weights, coefficients, strict=False):
-        if not (is_absent(coefficient) or weight == 0):
-            term = scaled(coefficient, weight)
-            total = term if is_absent(total) else total + term
-    return total
+    pairs = zip(weights, coefficients, strict=False)
+    return added(scaled(coefficient, weight) for weight, coefficient in pairs if weight != 0)

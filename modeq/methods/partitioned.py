@@ -12,7 +12,16 @@ from functools import partial
 from itertools import chain
 from typing import Any
 
-from modeq.algebra.entries import Entry, exact_matrix, exact_row, symbols_of, vanishes, with_values
+from modeq.algebra.entries import (
+    Entry,
+    exact_matrix,
+    exact_row,
+    name_with_values,
+    symbols_of,
+    values_of,
+    vanishes,
+    with_values,
+)
 from modeq.errors import InvalidMethod
 from modeq.methods.rules import Rule, advance, fixed_point, parts_of
 from modeq.shown import Shown
@@ -114,9 +123,11 @@ class AdditiveRungeKutta(Shown):
         return additive_runge_kutta(A, [[number(weight) for weight in row] for row in self.b])
 
     def subs(self, values: Mapping) -> AdditiveRungeKutta:
-        """Return the same method with symbols replaced by values."""
+        """Return the same method with symbols, or those of some names, replaced by values."""
+        values = values_of(values, self.symbols)
         A = [_with_values(table, values, f"A[{c}]") for c, table in enumerate(self.A)]
-        return AdditiveRungeKutta(A, _with_values(self.b, values, "b"), self.name)
+        b = _with_values(self.b, values, "b")
+        return AdditiveRungeKutta(A, b, name_with_values(self.name, values))
 
     def __str__(self) -> str:
         return self.name

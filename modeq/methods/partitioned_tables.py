@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from fractions import Fraction
 from itertools import accumulate
-from typing import Any
 
+from modeq.algebra.checks import as_integer
 from modeq.algebra.surds import square_root
 from modeq.errors import InvalidMethod
+from modeq.methods.checks import whole
 from modeq.methods.partitioned import AdditiveRungeKutta
 
 _HALF = Fraction(1, 2)
@@ -24,11 +25,14 @@ def SymplecticEuler(implicit: int = 0) -> AdditiveRungeKutta:
     and with ``implicit=1`` the same with q⁺ in place of p⁺: each is the adjoint of the other
     (Hairer, Lubich, Wanner, Geometric Numerical Integration, VI.3, equation 3.1).
 
+    Raises:
+        InvalidMethod: ``implicit`` is neither 0 nor 1.
+
     >>> print(SymplecticEuler(implicit=1))
     adjoint symplectic Euler
     """
     tables = [[[1]], [[0]]]
-    if implicit not in (0, 1) or isinstance(implicit, bool):
+    if as_integer(implicit) not in (0, 1):
         raise InvalidMethod(f"implicit is {implicit!r}; it must be 0 or 1, the implicit part")
     if implicit == 0:
         return AdditiveRungeKutta(tables, [[1], [1]], "symplectic Euler")
@@ -42,12 +46,15 @@ def StoermerVerlet(first: int = 0) -> AdditiveRungeKutta:
     and p by the other half; with ``first=1``, q begins (Hairer, Lubich, Wanner, Geometric Numerical
     Integration, II.2).
 
+    Raises:
+        InvalidMethod: ``first`` is neither 0 nor 1.
+
     >>> print(StoermerVerlet())
     Stoermer-Verlet
     """
     begins, follows = [[_HALF, 0], [_HALF, 0]], [[0, 0], [_HALF, _HALF]]
     b = [[_HALF, _HALF]] * 2
-    if first not in (0, 1) or isinstance(first, bool):
+    if as_integer(first) not in (0, 1):
         raise InvalidMethod(f"first is {first!r}; it must be 0 or 1, the part that moves first")
     if first == 0:
         return AdditiveRungeKutta([begins, follows], b, "Stoermer-Verlet")
@@ -57,10 +64,13 @@ def StoermerVerlet(first: int = 0) -> AdditiveRungeKutta:
 def SimultaneousUpdates(players: int = 2) -> AdditiveRungeKutta:
     """Return explicit Euler for all parts at once: each player moves from the same point.
 
+    Raises:
+        InvalidMethod: ``players`` is not an integer >= 2.
+
     >>> SimultaneousUpdates(3).colors
     3
     """
-    players = _whole(players, "players", 2)
+    players = whole(players, "players", 2)
     return AdditiveRungeKutta([[[0]]] * players, [[1]] * players, "simultaneous updates")
 
 
@@ -71,10 +81,13 @@ def AlternatingUpdates(players: int = 2, inner: int = 1) -> AdditiveRungeKutta:
     of the parts: ``field.scaled(alpha, lam)``; ``inner`` steps at the whole rate are
     ``field.scaled(inner, 1)``.
 
+    Raises:
+        InvalidMethod: ``players`` is not an integer >= 2, or ``inner`` not one >= 1.
+
     >>> AlternatingUpdates(inner=2).b
     ((Fraction(1, 2), Fraction(1, 2), Fraction(0, 1)), (Fraction(0, 1), Fraction(0, 1), ...
     """
-    players, inner = _whole(players, "players", 2), _whole(inner, "inner", 1)
+    players, inner = whole(players, "players", 2), whole(inner, "inner")
     moves = [inner] + [1] * (players - 1)
     ends = list(accumulate(moves))
     stages = range(ends[-1])
@@ -84,12 +97,6 @@ def AlternatingUpdates(players: int = 2, inner: int = 1) -> AdditiveRungeKutta:
     ]
     A = [[[weight if j < i else 0 for j, weight in enumerate(row)] for i in stages] for row in mine]
     return AdditiveRungeKutta(A, mine, "alternating updates")
-
-
-def _whole(number: Any, name: str, least: int) -> int:
-    if isinstance(number, bool) or not isinstance(number, int) or number < least:
-        raise InvalidMethod(f"{name} is {number!r}; it must be an integer >= {least}")
-    return number
 
 
 def ImexEuler() -> AdditiveRungeKutta:

@@ -7,8 +7,17 @@ from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import Any
 
-from modeq.algebra.entries import Entry, exact, symbols_of, vanishes, with_values
+from modeq.algebra.entries import (
+    Entry,
+    exact,
+    name_with_values,
+    symbols_of,
+    values_of,
+    vanishes,
+    with_values,
+)
 from modeq.errors import InvalidMethod
+from modeq.methods.checks import whole
 from modeq.methods.rules import Rule, parts_of
 from modeq.shown import Shown
 
@@ -88,9 +97,10 @@ class Splitting(Shown):
         return rule
 
     def subs(self, values: Mapping) -> Splitting:
-        """Return the same method with symbols replaced by values."""
-        stages = ((color, with_values(a, values, "a fraction")) for color, a in self.stages)
-        return Splitting(tuple(stages), self.name)
+        """Return the same method with symbols, or those of some names, replaced by values."""
+        values = values_of(values, self.symbols)
+        stages = [(color, with_values(a, values, "a fraction")) for color, a in self.stages]
+        return Splitting(stages, name_with_values(self.name, values))
 
     def __str__(self) -> str:
         return self.name
@@ -100,9 +110,7 @@ def _stage(stage: Any, where: str) -> tuple[int, Entry]:
     if not isinstance(stage, Sequence) or isinstance(stage, str) or len(stage) != 2:
         raise InvalidMethod(f"{where} is {stage!r}; it must be a pair (color, fraction)")
     color, fraction = stage
-    if isinstance(color, bool) or not isinstance(color, int) or color < 0:
-        raise InvalidMethod(f"the color of {where} is {color!r}; it must be 0, 1, ...")
-    return color, exact(fraction, f"the fraction of {where}")
+    return whole(color, f"the color of {where}", 0), exact(fraction, f"the fraction of {where}")
 
 
 def LieTrotter() -> Splitting:

@@ -19,6 +19,7 @@ from modeq.algebra.entries import (
     with_values,
 )
 from modeq.errors import InvalidMethod
+from modeq.methods.checks import whole
 from modeq.methods.rules import Rule, is_explicit, runge_kutta
 from modeq.shown import Shown
 
@@ -172,8 +173,7 @@ def repeated(method: RungeKutta, times: int) -> RungeKutta:
     Raises:
         InvalidMethod: ``times`` is not an integer >= 1, or the method has no tableau.
     """
-    if isinstance(times, bool) or not isinstance(times, int) or times < 1:
-        raise InvalidMethod(f"times is {times!r}; it must be an integer >= 1")
+    times = whole(times, "times")
     chain_of = composed(*[method] * times)
     return RungeKutta(chain_of.A, chain_of.b, f"{method}, {times} times")
 
@@ -182,6 +182,9 @@ def adjoint(method: RungeKutta) -> RungeKutta:
     """Return the adjoint method Φ*_h, the inverse of the step with -h.
 
         a*ᵢⱼ = b_{s+1-j} - a_{s+1-i, s+1-j},        b*ⱼ = b_{s+1-j}
+
+    Raises:
+        InvalidMethod: The method has no tableau.
 
     >>> adjoint(RungeKutta([[0]], [1])) == RungeKutta([[1]], [1])  # explicit and implicit Euler
     True

@@ -10,6 +10,7 @@ from fractions import Fraction
 from types import SimpleNamespace
 from typing import Any
 
+from modeq.algebra.entries import exact
 from modeq.methods.functions import direction, sign, sqrt
 from modeq.methods.optimizer import (
     FRACTION_OF_ONE,
@@ -179,9 +180,10 @@ def RMSProp(
     References:
         Tieleman, Hinton, Lecture 6.5 of Neural networks for machine learning (2012).
     """
+    has_momentum = exact(momentum, "momentum of RMSProp") != 0
     return with_parameters(
         _rmsprop,
-        ["square"] if momentum == 0 else ["square", "velocity"],
+        ["square", "velocity"] if has_momentum else ["square"],
         "RMSProp",
         _RANGES,
         {"epsilon_inside": epsilon_inside},

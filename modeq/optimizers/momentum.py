@@ -10,6 +10,7 @@ from fractions import Fraction
 from types import SimpleNamespace
 from typing import Any
 
+from modeq.algebra.entries import exact
 from modeq.errors import InvalidMethod
 from modeq.methods.optimizer import (
     FRACTION_OF_ONE,
@@ -63,16 +64,18 @@ def SGD(
         Sutskever, Martens, Dahl, Hinton, On the importance of initialization and momentum in deep
         learning (2013), in the form of torch.optim.SGD.
     """
-    if nesterov and (momentum == 0 or dampening != 0):
+    has_momentum = exact(momentum, "momentum of SGD") != 0
+    has_dampening = exact(dampening, "dampening of SGD") != 0
+    if nesterov and (has_dampening or not has_momentum):
         raise InvalidMethod(
             f"nesterov of SGD needs momentum and no dampening; they are {momentum} and {dampening}"
         )
-    if momentum == 0 and dampening != 0:
+    if has_dampening and not has_momentum:
         raise InvalidMethod(
             f"dampening of SGD is {dampening!r} without momentum, where it has no meaning; it must "
             f"be 0, or momentum must be positive"
         )
-    memory = [] if momentum == 0 else ["velocity"] if dampening == 0 else ["velocity", "started"]
+    memory = ["velocity", "started"] if has_dampening else ["velocity"] if has_momentum else []
     return with_parameters(
         _sgd,
         memory,

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from fractions import Fraction
 from types import SimpleNamespace
 from typing import Any
 
 from modeq.errors import InvalidMethod
+from modeq.methods.checks import whole
 from modeq.methods.functions import direction
 from modeq.methods.named_tableaux import NAMED as NAMED_TABLEAUX
 from modeq.methods.optimizer import (
@@ -111,17 +113,16 @@ def Lookahead(
         Zhang, Lucas, Hinton, Ba, Lookahead optimizer: k steps forward, 1 step back (2019),
         Algorithm 1.
     """
-    if isinstance(steps, bool) or not isinstance(steps, int) or steps < 1:
-        raise InvalidMethod(f"steps of lookahead is {steps!r}; it must be an integer >= 1")
     name = "lookahead" if inner is None else f"lookahead on {inner}"
-    range_ = Interval(0, 1, closed_high=True)
-    outer = with_parameters(_lookahead, [], name, {"alpha": range_}, {"steps": steps}, alpha=alpha)
+    ranges = {"alpha": Interval(0, 1, closed_high=True)}
+    outer = with_parameters(_lookahead, [], name, ranges, alpha=alpha)
+    outer = replace(outer, options=(("steps", whole(steps, "steps of lookahead")),))
     return outer if inner is None else _around(outer, inner)
 
 
 def _around(outer: Optimizer, inner: Any) -> Optimizer:
-    """Return lookahead on an optimizer, with the memory and the parameters of both."""
-    if not isinstance(inner, Optimizer) or "alpha" in dict(inner.parameters):
+    """Return lookahead on an optimizer, with its memory, and with the parameters of both."""
+    if not isinstance(inner, Optimizer) or inner.rule is _lookahead:
         raise InvalidMethod(
             f"inner of lookahead is {inner!s}; it must be an optimizer other than lookahead, such "
             f"as SGD(momentum=0.9) or Adam()"
@@ -129,15 +130,26 @@ def _around(outer: Optimizer, inner: Any) -> Optimizer:
     return replace(
         outer,
         memory=inner.memory,
-        parameters=(*outer.parameters, *inner.parameters),
-        options=(*outer.options, ("inner", inner.rule), *inner.options),
+        parameters=(*outer.parameters, *_as_inner(inner.parameters)),
+        options=(*outer.options, (f"{_INNER}rule", inner.rule), *_as_inner(inner.options)),
+        ranges=(*outer.ranges, *_as_inner(inner.ranges)),
     )
 
 
+_INNER = "inner_"
+"""What the names of the parameters of the inner optimizer begin with: both may have an alpha."""
+
+
+def _as_inner(pairs: Sequence[tuple[str, Any]]) -> list[tuple[str, Any]]:
+    return [(_INNER + name, value) for name, value in pairs]
+
+
 def _lookahead(state: State, grad: Any, h: Any, p: SimpleNamespace) -> State:
+    own = {name.removeprefix(_INNER): v for name, v in vars(p).items() if name.startswith(_INNER)}
+    step = own.pop("rule", _descend)
     fast = state
     for _ in range(p.steps):
-        fast = getattr(p, "inner", _descend)(fast, grad, h, p)
+        fast = step(fast, grad, h, SimpleNamespace(**own))
     return fast.replace(theta=state.theta + p.alpha * (fast.theta - state.theta))
 
 

@@ -14,10 +14,11 @@ from typing import Any
 
 import sympy
 
-from modeq.algebra.trees import check_order
-from modeq.derivation.expressions import names_of, read_expression
+from modeq.algebra.checks import check_order
+from modeq.derivation.expressions import names_of, read_expression, split_symbols
 from modeq.derivation.loss import H
-from modeq.errors import InvalidValue
+from modeq.errors import InvalidOrder, InvalidValue
+from modeq.methods.checks import whole
 from modeq.sampling.operators import Exponents, Operator, OperatorAlgebra, exponents
 from modeq.shown import Shown
 
@@ -85,11 +86,17 @@ class Generator(Shown):
     def coefficient(self, *variables: Any) -> sympy.Expr:
         """Return the coefficient of a derivative, with the variables that φ is differentiated by.
 
+        Raises:
+            InvalidValue: One of them is no variable.
+
         >>> from modeq.sampling.stochastic import sgd_generator
         >>> sgd_generator(["(x - 1)**2/2", "(x + 1)**2/2"], order=1).coefficient("x", "x")
         h/2
         """
         names = [str(x) for x in variables]
+        for name in names:
+            if name not in {x.name for x in self.variables}:
+                raise InvalidValue(f"{name!r} is no variable; they are {names_of(self.variables)}")
         return self._coefficient(tuple(names.count(x.name) for x in self.variables))
 
     def _coefficient(self, alpha: Exponents) -> sympy.Expr:
@@ -132,8 +139,19 @@ class Generator(Shown):
         return Generator(self.variables, self.order, self.algebra, kept)
 
     def __call__(self, phi: Any) -> sympy.Expr:
-        """Return 𝓛φ for an expression in the variables."""
+        """Return 𝓛φ for an expression in the variables.
+
+        Raises:
+            InvalidLoss: φ contains h, or a symbol with the name of a variable that is another.
+        """
+        return self._applied(self._function(phi))
+
+    def _function(self, phi: Any) -> sympy.Expr:
         phi = read_expression(phi, self.variables)
+        split_symbols([phi], self.variables)
+        return phi
+
+    def _applied(self, phi: sympy.Expr) -> sympy.Expr:
         total = [
             self._coefficient(alpha) * _derivative(phi, self.variables, alpha)
             for alpha in {alpha for term in self.terms for alpha in term}
@@ -147,16 +165,20 @@ class Generator(Shown):
             phi: An expression in the variables.
             through: The highest power of h; n + 1, up to which it is that of SGD, if not given.
 
+        Raises:
+            InvalidLoss: As for 𝓛φ.
+            InvalidOrder: ``through`` is not an integer at least zero.
+
         >>> from modeq.sampling.stochastic import sgd_generator
         >>> x = sympy.Symbol("x")
         >>> sgd_generator(["(x - 1)**2/2", "(x + 1)**2/2"], order=1).expectation(x**2)
         h**2*x**2 + h**2 - 2*h*x**2 + x**2
         """
         through = self.order + 1 if through is None else check_order(through)
-        term = read_expression(phi, self.variables)
+        term = self._function(phi)
         total = term
         for k in range(1, through + 1):
-            term = _cut(self(term) / k, through - k)
+            term = _cut(self._applied(term) / k, through - k)
             total += H**k * term
         return _cut(total, through)
 
@@ -164,6 +186,7 @@ class Generator(Shown):
         """Return the monomials m of up to a degree, and the matrix M with d/dt E m = M E m.
 
         Raises:
+            InvalidOrder: The degree is not an integer at least zero.
             InvalidValue: The moments of higher degree take part, as they do unless all losses are
                 quadratic.
 
@@ -175,9 +198,10 @@ class Generator(Shown):
         [0, -h/2 - 1,      0],
         [h,        0, -h - 2]]))
         """
+        degree = whole(degree, "degree", 0, InvalidOrder)
         indices = [a for k in range(degree + 1) for a in exponents(len(self.variables), k)]
         monomials = [_power(self.variables, alpha) for alpha in indices]
-        rows = [_row(self(m), self.variables, indices, m) for m in monomials]
+        rows = [_row(self._applied(m), self.variables, indices, m) for m in monomials]
         return tuple(monomials), sympy.ImmutableMatrix(rows)
 
     def __repr__(self) -> str:
@@ -201,12 +225,11 @@ def _cut(expression: sympy.Expr, power: int) -> sympy.Expr:
 
 
 def _row(image: sympy.Expr, variables: Sequence, indices: Sequence, monomial: Any) -> list:
-    poly = sympy.Poly(image, *variables)
-    known = dict(poly.terms())
-    beyond = [alpha for alpha, c in known.items() if alpha not in indices and c != 0]
-    if beyond:
+    known = dict(sympy.Poly(image, *variables).terms()) if image.is_polynomial(*variables) else {}
+    beyond = [_power(variables, a) for a, c in known.items() if a not in indices and c != 0]
+    if beyond or not known:
         raise InvalidValue(
             f"the moments are not closed: the rate of E {monomial} needs "
-            f"E {_power(variables, beyond[0])}; they are if all losses are quadratic"
+            f"E {[*beyond, image][0]}; they are if all losses are quadratic"
         )
     return [known.get(alpha, sympy.S.Zero) for alpha in indices]

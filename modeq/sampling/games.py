@@ -15,16 +15,24 @@ one-step error is O(h²) in place of O(h³), and its error at a fixed time O(h) 
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
 
 import sympy
 
-from modeq.derivation.expressions import exact_values, names_of, read_expression
+from modeq.algebra.checks import as_integer
+from modeq.derivation.expressions import (
+    constant,
+    exact_values,
+    listed,
+    names_of,
+    read_expression,
+)
 from modeq.derivation.loss import H, Loss, SplitField, VectorField
 from modeq.derivation.parse import parse_names
 from modeq.errors import InvalidLoss, InvalidMethod
+from modeq.methods.checks import one_of
 from modeq.methods.epochs import SequentialUpdates
 from modeq.methods.partitioned import AdditiveRungeKutta
 from modeq.methods.partitioned_tables import SimultaneousUpdates
@@ -76,17 +84,17 @@ class Game(SplitField):
         updates: str = "simultaneous",
         inner: int | Sequence[int] = 1,
     ):
-        aims, players = _several(aims, "aims"), _several(players, "players")
-        rates = [1] * len(players) if rates is None else _several(rates, "rates")
+        aims, players = listed(aims, "aims"), listed(players, "players")
+        rates = [1] * len(players) if rates is None else listed(rates, "rates")
         for name, values in (("aims", aims), ("rates", rates)):
             if len(values) != len(players):
                 raise InvalidLoss(f"{len(values)} {name} are given for {len(players)} players")
         self.players = tuple(parse_names(names) for names in players)
         self.moves = tuple(map(_moves, aims, self.players))
-        self.rates = tuple(_rate(rate, self.players) for rate in rates)
-        self.updates = _checked_updates(updates)
-        self.inner = _checked_inner(inner, len(players), updates)
         variables = [x for own in self.players for x in own]
+        self.rates = tuple(constant(rate, variables, "a rate") for rate in rates)
+        self.updates = one_of(updates, UPDATES, "updates")
+        self.inner = _checked_inner(inner, len(players), updates)
         super().__init__(
             VectorField(
                 [
@@ -143,12 +151,6 @@ class Game(SplitField):
         return Game(moves, self.players, rates, self.updates, inner)
 
 
-def _several(values: Any, name: str) -> list:
-    if isinstance(values, str) or not hasattr(values, "__len__"):
-        raise InvalidLoss(f"{name} is {values!r}; it must hold one entry for each player")
-    return list(values)
-
-
 def _moves(aim: Any, own: Sequence[sympy.Symbol]) -> tuple[sympy.Expr, ...]:
     """Return the components that the variables of a player follow."""
     if isinstance(aim, Sequence) and not isinstance(aim, str):
@@ -162,26 +164,10 @@ def _moves(aim: Any, own: Sequence[sympy.Symbol]) -> tuple[sympy.Expr, ...]:
     return tuple(-loss.diff(x) for x in own)
 
 
-def _rate(rate: Any, players: Sequence[Sequence[sympy.Symbol]]) -> sympy.Expr:
-    rate = read_expression(rate)
-    moving = rate.free_symbols & {x for own in players for x in own}
-    if moving:
-        raise InvalidLoss(f"the rate {rate} depends on the variable {min(moving, key=str)}")
-    return rate
-
-
-def _checked_updates(updates: Any) -> str:
-    if updates not in UPDATES:
-        raise InvalidMethod(
-            f"updates is {updates!r}; it must be one of {', '.join(map(repr, UPDATES))}"
-        )
-    return updates
-
-
 def _checked_inner(inner: Any, players: int, updates: str) -> tuple[int, ...]:
-    steps = [inner] * players if isinstance(inner, int) else list(inner)
-    is_whole = all(isinstance(k, int) and not isinstance(k, bool) and k > 0 for k in steps)
-    if not is_whole or len(steps) != players:
+    given = inner if isinstance(inner, Iterable) else [inner] * players
+    steps = [as_integer(k) or 0 for k in given]
+    if min(steps, default=0) < 1 or len(steps) != players:
         raise InvalidMethod(
             f"inner is {inner!r}; it must be an integer >= 1, or one for each of {players} players"
         )

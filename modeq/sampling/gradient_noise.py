@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from fractions import Fraction
 from math import prod
 from typing import Any, Protocol
@@ -10,10 +10,10 @@ from typing import Any, Protocol
 import sympy
 
 from modeq.derivation.derive import EXTRA_DEPTH
-from modeq.derivation.expressions import names_of, natural_key, read_expression
-from modeq.derivation.loss import Field, Loss, SplitField
+from modeq.derivation.expressions import names_of, read_expression, split_symbols
+from modeq.derivation.loss import Loss, SplitField, as_losses
 from modeq.derivation.ring import DifferentialRing, Element
-from modeq.errors import InvalidLoss, InvalidOrder, InvalidValue
+from modeq.errors import InvalidOrder, InvalidValue
 from modeq.sampling.operators import Exponents
 
 Moments = Callable[[Exponents], Element]
@@ -39,14 +39,8 @@ def random_gradient(losses: Any, covariance: Any, gaussian: bool, variables: Any
 
 
 def _samples(losses: Any, variables: Any) -> list[Loss]:
-    given = getattr(losses, "losses", losses)
-    if not isinstance(given, Iterable):
-        raise InvalidLoss(f"the losses are {losses!r}; they must be a list of losses")
-    found = [loss if isinstance(loss, Field) else Loss(loss, variables) for loss in given]
-    for loss in found:
-        if not isinstance(loss, Loss):
-            raise InvalidLoss(f"{loss!r} is no loss; SGD draws one of several losses")
-    return list(SplitField(found).parts)
+    """Return the losses of the samples, which have the same variables."""
+    return list(SplitField(as_losses(getattr(losses, "losses", losses), variables)).parts)
 
 
 def _covariance(matrix: Any, loss: Loss) -> sympy.ImmutableMatrix:
@@ -59,6 +53,7 @@ def _covariance(matrix: Any, loss: Loss) -> sympy.ImmutableMatrix:
         )
     known = (*loss.variables, *loss.parameters)
     sigma = sympy.ImmutableMatrix([[read_expression(e, known) for e in row] for row in rows])
+    split_symbols([loss.expression, *sigma], loss.variables)
     if not all(sympy.expand(e) == 0 for e in sigma - sigma.T):
         raise InvalidValue(f"the covariance {sigma.tolist()} is not symmetric")
     if not sigma.free_symbols and sigma.is_positive_semidefinite is False:
@@ -120,8 +115,7 @@ class _OfCovariance:
                 f"gaussian=True, or the losses of the samples, or an order of at most 1"
             )
         entries = [*self.loss.gradient, *self.sigma]
-        symbols = set().union(*(entry.free_symbols for entry in entries))
-        parameters = sorted(symbols - {*self.variables}, key=natural_key)
+        _, parameters = split_symbols(entries, self.variables)
         return DifferentialRing(self.variables, parameters, entries, 2 * order + EXTRA_DEPTH)
 
     def moments(self, ring: DifferentialRing) -> Moments:

@@ -18,6 +18,7 @@ that of the mean: an epoch takes m learning rates, and the noise term of the sec
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from fractions import Fraction
 from functools import cached_property
 from types import SimpleNamespace
 from typing import Any
@@ -25,9 +26,8 @@ from typing import Any
 import numpy as np
 import sympy
 
-from modeq.derivation.expressions import exact_values
-from modeq.derivation.loss import H, Loss, SplitField
-from modeq.errors import InvalidLoss, InvalidMethod
+from modeq.derivation.loss import H, Loss, SplitField, as_losses
+from modeq.methods.checks import one_of
 from modeq.methods.epochs import (
     CyclicEpoch,
     EpochWithReplacement,
@@ -36,7 +36,7 @@ from modeq.methods.epochs import (
     all_draws,
     all_orders,
 )
-from modeq.methods.optimizer import FRACTION_OF_ONE, Optimizer, State, optimizer
+from modeq.methods.optimizer import FRACTION_OF_ONE, Optimizer, State, with_parameters
 from modeq.methods.partitioned import AdditiveRungeKutta
 from modeq.methods.partitioned_tables import SimultaneousUpdates
 
@@ -109,9 +109,9 @@ class Minibatches(SplitField):
         momentum: Any = None,
         variables: Any = None,
     ):
-        self.losses = tuple(_as_loss(loss, variables) for loss in losses)
-        self.sampling = _one_of(sampling, SAMPLINGS, "sampling")
-        self.clock = _one_of(clock, CLOCKS, "clock")
+        self.losses = as_losses(losses, variables)
+        self.sampling = one_of(sampling, SAMPLINGS, "sampling")
+        self.clock = one_of(clock, CLOCKS, "clock")
         self.momentum = momentum
         count = len(self.losses) if clock == "step" else 1
         super().__init__(Loss(loss.expression / count, loss.variables) for loss in self.losses)
@@ -148,11 +148,7 @@ class Minibatches(SplitField):
 
     def subs(self, values: Any) -> Minibatches:
         """Return the same batches with parameters (symbols or names) replaced by exact values."""
-        new = exact_values(values, self.parameters)
-        losses = [
-            loss.subs({x: value for x, value in new.items() if x in loss.parameters})
-            for loss in self.losses
-        ]
+        losses = self._with_values(self.losses, values)
         return Minibatches(losses, self.sampling, self.clock, momentum=self.momentum)
 
     def __repr__(self) -> str:
@@ -160,61 +156,41 @@ class Minibatches(SplitField):
         return f"Minibatches([{shown}], {self.sampling!r}, clock={self.clock!r})"
 
 
-def _as_loss(loss: Any, variables: Any) -> Loss:
-    loss = loss if isinstance(loss, Loss) or hasattr(loss, "parts") else Loss(loss, variables)
-    if not isinstance(loss, Loss):
-        raise InvalidLoss(
-            f"{loss!r} is no loss; minibatches are of losses, fields go to SplitField"
-        )
-    return loss
-
-
-def _one_of(choice: Any, known: Iterable[str], name: str) -> str:
-    if choice not in (names := tuple(known)):
-        raise InvalidMethod(
-            f"{name} is {choice!r}; it must be one of {', '.join(map(repr, names))}"
-        )
-    return choice
-
-
 def _momentum_epoch(batches: Minibatches, orders: Sequence, beta: Any) -> Optimizer:
     """Return an optimizer one step of which is a heavy ball through the batches, or its mean."""
-    gradients = [_PointwiseGradient(part) for part in batches.parts]
-    weight = sympy.Rational(len(gradients), len(orders[0]))
+    gradients = [_PointwiseGradient(part, batches.parameters) for part in batches.parts]
+    # The losses are in the rule, so what they have not got values for are parameters of it.
+    own = {f"{x} of the losses": x for x in batches.parameters}
 
-    @optimizer(
-        memory=["velocity"],
-        name=f"heavy ball, {batches.sampling}",
-        ranges={"beta": FRACTION_OF_ONE},
-        beta=...,
-        share=...,
-    )
     def epoch(state: State, grad: Callable, h: Any, parameters: SimpleNamespace) -> State:
+        values = [vars(parameters)[name] for name in own]
         ends = []
         for order in orders:
             theta, velocity = state.theta, state.velocity
             for batch in order:
-                velocity = parameters.beta * velocity + gradients[batch](theta)
+                velocity = parameters.beta * velocity + gradients[batch](theta, values)
                 theta = theta - h * parameters.share * velocity
             ends.append((theta, velocity))
         theta, velocity = (sum(values) / len(ends) for values in zip(*ends, strict=True))
         return state.replace(theta=theta, velocity=velocity)
 
-    return epoch(beta=beta, share=weight)
+    name = f"heavy ball, {batches.sampling}"
+    share = Fraction(len(gradients), len(orders[0]))
+    ranges = {"beta": FRACTION_OF_ONE}
+    return with_parameters(epoch, ["velocity"], name, ranges, beta=beta, share=share, **own)
 
 
 class _PointwiseGradient:
-    """The gradient of a loss at an array of numbers, or of symbols."""
+    """The gradient of a loss at an array of numbers, or of symbols, with values of parameters."""
 
-    def __init__(self, loss: Loss):
-        self._variables = loss.variables
+    def __init__(self, loss: Loss, parameters: Sequence[sympy.Symbol]):
+        self._symbols = (*loss.variables, *parameters)
         self._gradient = list(loss.gradient)
-        self._function = sympy.lambdify(loss.variables, self._gradient, "math")
+        self._function = sympy.lambdify(self._symbols, self._gradient, "math")
 
-    def __call__(self, theta: Any) -> np.ndarray:
-        entries = np.asarray(theta).tolist()
+    def __call__(self, theta: Any, values: Sequence) -> np.ndarray:
+        entries = [*np.asarray(theta).tolist(), *values]
         if any(isinstance(entry, sympy.Basic) for entry in entries):
-            values = dict(zip(self._variables, entries, strict=True))
-            found = [g.xreplace(values) for g in self._gradient]
-            return np.array(found, object)
+            replacement = dict(zip(self._symbols, entries, strict=True))
+            return np.array([g.xreplace(replacement) for g in self._gradient], object)
         return np.array(self._function(*entries))

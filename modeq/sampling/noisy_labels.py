@@ -12,14 +12,14 @@ which the loss does not change (Blanc, Gupta, Valiant, Valiant 2020; Damian, Ma,
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, NamedTuple
 
 import sympy
 
-from modeq.derivation.expressions import natural_key, read_expression
-from modeq.derivation.loss import Loss
-from modeq.errors import InvalidLoss, InvalidValue
+from modeq.derivation.expressions import constant, listed, natural_key
+from modeq.derivation.loss import Loss, as_losses
+from modeq.errors import InvalidValue
 
 
 class LabelNoise(NamedTuple):
@@ -60,12 +60,20 @@ def label_noise(
     >>> stochastic_equation(noise.loss, covariance=noise.covariance, weak_order=1).drift[0]
     -x*y**2 + y
     """
-    models = [f if isinstance(f, Loss) else Loss(f, variables) for f in outputs]
+    models = as_losses(outputs, variables)
+    labels = listed(labels, "the labels")
+    m = len(models)
+    if not models or m != len(labels):
+        raise InvalidValue(
+            f"there are {m} outputs and {len(labels)} labels; there must be one label for each "
+            f"output, and at least one"
+        )
     known = _known(models)
     models = [Loss(f.expression, known) for f in models]
-    y, sigma = [read_expression(label) for label in labels], read_expression(variance)
-    _check(models, y, sigma)
-    m = len(models)
+    y = [constant(label, known, "a label") for label in labels]
+    sigma = constant(variance, known, "variance")
+    if sigma.is_negative:
+        raise InvalidValue(f"variance is {sigma}; it must be >= 0")
     residuals = [f.expression - label for f, label in zip(models, y, strict=True)]
     loss = Loss(sum(r**2 for r in residuals) / (2 * m), known)
     products = (f.gradient * f.gradient.T for f in models)
@@ -73,22 +81,9 @@ def label_noise(
     return LabelNoise(loss, sympy.ImmutableMatrix(covariance).expand())
 
 
-def _known(models: list[Loss]) -> tuple[sympy.Symbol, ...]:
+def _known(models: Sequence[Loss]) -> tuple[sympy.Symbol, ...]:
     """Return the variables of all models: as they are given, or else in natural order."""
     together = dict.fromkeys(x for f in models for x in f.variables)
     if all(f.variables == tuple(together) for f in models):
         return tuple(together)
     return tuple(sorted(together, key=natural_key))
-
-
-def _check(models: list[Loss], labels: list[sympy.Expr], variance: sympy.Expr) -> None:
-    if not models or len(models) != len(labels):
-        raise InvalidValue(
-            f"there are {len(models)} outputs and {len(labels)} labels; there must be one label "
-            f"for each output, and at least one"
-        )
-    if variance.is_negative:
-        raise InvalidValue(f"variance is {variance}; it must be >= 0")
-    for name, value in (("variance", variance), *(("a label", label) for label in labels)):
-        if value.free_symbols & {*models[0].variables}:
-            raise InvalidLoss(f"{name} is {value}, which depends on the variables of the model")

@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from functools import reduce
+from functools import partial, reduce
 from typing import Any
 
 import sympy
 
-from modeq.algebra.trees import check_order
+from modeq.algebra.checks import check_order
 from modeq.derivation.derive import EXTRA_DEPTH
-from modeq.derivation.lie import VectorElement, jacobian_rows, lie_recursion
+from modeq.derivation.lie import (
+    VectorElement,
+    along,
+    jacobian_rows,
+    lie_recursion,
+    linear_combination,
+)
 from modeq.derivation.loss import H, SplitField
 from modeq.derivation.ring import DifferentialRing
 from modeq.errors import InvalidOrder
@@ -56,6 +62,7 @@ class _MeanEpoch:
         self.ring = ring
         self.parts = parts
         self.whole = self._sum(parts)
+        self._along = partial(along, ring)
 
     def step(self, order: int) -> list[VectorElement]:
         makers = (lambda: self.whole, self._second, self._third)
@@ -82,13 +89,6 @@ class _MeanEpoch:
         bush_weights = [(1, 6), (-1, 3), (1, 12), (1, 12)]
         return self._weighted(chain_weights + bush_weights, chains + bushes)
 
-    def _along(self, f: VectorElement, u: VectorElement) -> VectorElement:
-        """Return f'u."""
-        rows = jacobian_rows(self.ring, f)
-        return tuple(
-            sum((a * b for a, b in zip(row, u, strict=True)), self.ring.zero) for row in rows
-        )
-
     def _bent(self, f: VectorElement, u: VectorElement, v: VectorElement) -> VectorElement:
         """Return f''(u, v)."""
         ring = self.ring
@@ -110,8 +110,4 @@ class _MeanEpoch:
 
     def _weighted(self, weights: Sequence, vectors: Sequence[VectorElement]) -> VectorElement:
         numbers = [self.ring.constant(sympy.Rational(*weight)) for weight in weights]
-        total = self._sum(
-            tuple(number * entry for entry in vector)
-            for number, vector in zip(numbers, vectors, strict=True)
-        )
-        return tuple(map(self.ring.reduce, total))
+        return linear_combination(self.ring, numbers, vectors)

@@ -27,7 +27,7 @@ from typing import Any
 
 import sympy
 
-from modeq.algebra.trees import check_order
+from modeq.algebra.checks import as_integer, check_order
 from modeq.derivation.loss import H
 from modeq.errors import InvalidOrder
 from modeq.sampling.diffusion import Generator
@@ -155,7 +155,7 @@ def stochastic_equation(
     >>> equation.drift, equation.covariance
     (Matrix([[-h*x/2 - x]]), Matrix([[4*h]]))
     """
-    if weak_order not in (1, 2) or isinstance(weak_order, bool):
+    if as_integer(weak_order) not in (1, 2):
         raise InvalidOrder(
             f"weak_order is {weak_order!r}; it must be 1 or 2: beyond, sgd_generator gives the "
             f"generator, which in general is not that of a diffusion"
@@ -165,4 +165,4 @@ def stochastic_equation(
     if weak_order == 1:
         noise = {alpha: c for alpha, c in noise.items() if sum(alpha) == 2}
     generator = Generator(whole.variables, 1, whole.algebra, (drift, noise))
-    return StochasticEquation(weak_order, generator)
+    return StochasticEquation(int(weak_order), generator)

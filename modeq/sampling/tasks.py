@@ -18,7 +18,7 @@ from typing import Any
 
 import sympy
 
-from modeq.derivation.loss import H, Loss, SplitField
+from modeq.derivation.loss import H, Loss, SplitField, as_losses
 from modeq.errors import InvalidLoss
 from modeq.methods.epochs import CyclicEpoch
 from modeq.methods.partitioned import AdditiveRungeKutta
@@ -91,7 +91,7 @@ class TaskSteps(SplitField):
 
     def subs(self, values: Mapping) -> TaskSteps:
         """Return the same steps with parameters (symbols or names) replaced by exact values."""
-        return TaskSteps(super().subs(values).parts, self.method)
+        return TaskSteps(self._with_values(self.losses, values), self.method)
 
     def __repr__(self) -> str:
         return f"TaskSteps([{', '.join(map(repr, self.losses))}], {str(self.method)!r})"
@@ -125,8 +125,8 @@ def sequential_steps(*losses: Any, variables: Any = None) -> TaskSteps:
     return TaskSteps(found, CyclicEpoch(len(found)))
 
 
-def _losses(losses: Iterable, variables: Any) -> list[Loss]:
-    found = [loss if isinstance(loss, Loss) else Loss(loss, variables) for loss in losses]
+def _losses(losses: Iterable, variables: Any) -> tuple[Loss, ...]:
+    found = as_losses(losses, variables)
     if len(found) < 2:
         raise InvalidLoss(f"{len(found)} losses are given; tasks are at least two")
     return found
