@@ -11,8 +11,9 @@ import modeq
 from modeq import problems
 from modeq.errors import FlowError, InvalidPoint, InvalidValue
 from modeq.principal.branches import logarithm
+from modeq.principal.coefficients import on_circles
 from modeq.principal.principal import principal_flow
-from modeq.principal.resummation import on_circles, reduced_trees
+from modeq.principal.resummation import reduced_trees
 from modeq.principal.resummed import resummed_field
 
 QUARTIC = "x**2/2 + x**4/4"
@@ -173,6 +174,20 @@ def test_arrays_that_cannot_be_right_are_refused():
         resummed_field([g, np.eye(2)], 0.1, corrections=1)
 
 
+@pytest.mark.parametrize("entry", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("force", [np.ones(2), np.zeros(2), np.ones(2) + 0.1j], ids=str)
+@pytest.mark.parametrize(
+    "jacobian", [-np.eye(2), np.array([[1.0, 1.0], [0.0, 1.0]]), np.diag([-15.0, 1.0])], ids=str
+)
+def test_higher_derivatives_that_are_not_finite_are_refused(entry, force, jacobian):
+    for p in (2, 3):
+        tensors = [force, jacobian, np.zeros((2,) * 3), np.zeros((2,) * 4)]
+        tensors[p][(0,) * (p + 1)] = entry
+        for is_symmetric in {False, bool(np.all(jacobian == jacobian.T))}:
+            with pytest.raises(InvalidPoint, match=f"derivative {p} of the field is not finite"):
+                resummed_field(tensors, 0.1, corrections=2, symmetric=is_symmetric)
+
+
 def test_corrections_that_do_not_fit_into_memory_are_refused():
     f, jacobian, second, third = (np.ones((50,) * p) for p in (1, 2, 3, 4))
     with pytest.raises(InvalidValue, match=r"50\*\*5 coefficients"):
@@ -261,6 +276,17 @@ def test_the_field_is_continuous_where_a_complex_path_crosses_the_real_points(h,
         np.testing.assert_allclose(flow.field(point + side, h), here, atol=1e-7)
 
 
+def test_a_jordan_block_with_h_lambda_of_one_has_no_flow():
+    field = modeq.VectorField(["-x + y", "-y"], "x y")
+    flow = principal_flow(field)
+    expected = (
+        logm(np.array([[0.5, 0.5], [0.0, 0.5]])) @ np.array([[-2, -2], [0, -2]]) @ [0.0, -1.0]
+    )
+    np.testing.assert_allclose(flow.field([1.0, 1.0], 0.5), expected, rtol=1e-9)
+    with pytest.raises(InvalidPoint, match=r"h\*lambda = 1"):
+        flow.field([1.0, 1.0], 1)
+
+
 def test_a_path_that_would_cross_h_lambda_of_one_ends_there():
     """From 2 to its minimum at pi the cosine has h lambda from 0.6 to 1.5."""
     with pytest.raises(FlowError, match=r"singular where h\*lambda = 1"):
@@ -278,3 +304,30 @@ def test_two_steps_of_heavy_ball_are_real_where_its_roots_are_negative():
     assert np.any(one.path.imag)
     assert not np.any(two.path.imag)
     np.testing.assert_allclose(one.theta[::2], two.theta[::2], rtol=1e-10)
+
+
+@pytest.mark.parametrize("composed", [1, 2, 3])
+@pytest.mark.parametrize("h", [0.001, 0.05, 0.9, 2.4, 4.5])
+@pytest.mark.parametrize("method", [modeq.HeavyBall(0.9), modeq.Nesterov(0.9)], ids=str)
+def test_so_is_that_of_momentum_whether_its_two_roots_are_real_or_not(method, h, composed):
+    flow = principal_flow(CURVED, 1, method, composed=composed)
+    point = np.array([0.3, -0.2])
+    here = flow.field(point, h)
+    for side in (1e-9j, -1e-9j):
+        for move in np.eye(2):
+            np.testing.assert_allclose(flow.field(point + side * move, h), here, rtol=1e-6)
+
+
+@pytest.mark.parametrize("corrections", [0, 1])
+def test_complex_roots_of_momentum_leave_its_recurrence_by_degree_k_plus_2(corrections):
+    """With hλ between (1 - √β)² and (1 + √β)² both roots have the modulus √β."""
+    h, flow = 0.1, principal_flow(problems.two_layer(), corrections, modeq.HeavyBall(0.9))
+    defects = []
+    for size in (0.0016, 0.0008):
+        path = flow.solve([1 + size, 1 - size / 2], h=h, steps=2).path
+        x, y = path[1]
+        force = (1 - x * y) * np.array([y, x])
+        velocity = np.diff(path, axis=0)
+        defects.append(np.linalg.norm(velocity[1] - 0.9 * velocity[0] - h * force))
+        assert np.abs(path[-1].imag).max() > size / 10
+    assert math.log2(defects[0] / defects[1]) == pytest.approx(corrections + 2, abs=0.1)

@@ -25,6 +25,8 @@ NEAREST_POLE = 3.0
 
 SIZES = (8, 12, 16, 20, 24, 28, 32, 36, 40, 48, 56, 64)
 ACCURACY = 4e-15
+NEGLIGIBLE = 1e-17
+"""Steps with a smaller share than this one in the mean are left out."""
 
 
 def bernoulli(w: Any) -> np.ndarray:
@@ -102,8 +104,14 @@ def umbral_rule(reach: complex) -> tuple[np.ndarray, np.ndarray] | None:
         with np.errstate(over="ignore", invalid="ignore"):
             errors = [_error(w, steps, weights) for w in corners]
         if all(error <= ACCURACY * (1 + abs(reach)) for error in errors):
-            return steps, weights
+            matter = np.max([_shares(w, steps, weights) for w in corners], axis=0) > NEGLIGIBLE
+            return steps[matter], weights[matter]
     return None
+
+
+def _shares(w: complex, steps: np.ndarray, weights: np.ndarray) -> np.ndarray:
+    """Return the sizes of the terms of a mean over its value."""
+    return np.abs(weights * np.exp(w * steps) / bernoulli(np.array(w)))
 
 
 def _error(w: complex, steps: np.ndarray, weights: np.ndarray) -> float:

@@ -21,8 +21,8 @@ from typing import Any
 
 import numpy as np
 
-from modeq.derivation.loss import Loss, as_field
-from modeq.errors import FlowError, InvalidLoss, InvalidPoint
+from modeq.derivation.loss import Loss, as_loss
+from modeq.errors import FlowError, InvalidPoint
 from modeq.flows.flow import Trajectory, check_start, check_steps
 from modeq.flows.numeric import check_step
 from modeq.flows.tensors import DerivativeTensors
@@ -35,6 +35,7 @@ VANISHED = 1e-60
 """Coordinates below this are zero: the step size control of the solver squares them."""
 
 CORRECTIONS = 4
+REASON = "the central flow needs a loss"
 MAX_SWITCHES = 20
 """How often the flow may reach the edge or leave it within one step."""
 
@@ -67,7 +68,17 @@ class _Point:
     @property
     def variance(self) -> float:
         """The σ² that keeps the sharpness as it is, negative where gradient flow lowers it."""
-        return float(-2 * self.slope @ self.gradient / (self.slope @ self.slope))
+        return float(-2 * self.slope @ self.gradient / self.squared_slope)
+
+    @property
+    def squared_slope(self) -> float:
+        """|∇λ|², where it is not zero."""
+        if not np.any(self.slope):
+            raise FlowError(
+                f"the sharpness of {self.sharpness:.6g} has no slope, so that no oscillation can "
+                f"keep it at the edge 2/h"
+            )
+        return float(self.slope @ self.slope)
 
 
 class _Landscape:
@@ -104,18 +115,13 @@ class _Landscape:
                 f"a second eigenvalue reaches 2/h = {self.edge:.6g} at {theta.tolist()}; the "
                 f"central flow of rank one ends there"
             )
-        if not np.any(point.slope):
-            raise FlowError(
-                f"the sharpness has no slope at {theta.tolist()}, so that no oscillation can keep "
-                f"it at 2/h = {self.edge:.6g}"
-            )
         return point
 
     def projected(self, theta: np.ndarray) -> np.ndarray:
         """Return the point moved along the slope of the sharpness, onto the edge."""
         for _ in range(CORRECTIONS):
             point = self._at_edge(theta)
-            move = (point.sharpness - self.edge) / (point.slope @ point.slope)
+            move = (point.sharpness - self.edge) / point.squared_slope
             theta = theta - move * point.slope
         return theta
 
@@ -138,9 +144,7 @@ def central_flow(
     References:
         Cohen, Damian, Talwalkar, Kolter, Lee 2024.
     """
-    loss = as_field(loss)
-    if not isinstance(loss, Loss):
-        raise InvalidLoss(f"{loss!r} is a vector field; the central flow needs a loss")
+    loss = as_loss(loss, REASON)
     h, steps = check_step(h), check_steps(steps)
     landscape = _Landscape(loss, h, parameters)
     theta = check_start(theta0, loss, parameters)

@@ -19,15 +19,17 @@ from typing import Any
 
 import numpy as np
 
-from modeq.derivation.derive import derive_field
-from modeq.derivation.loss import Loss, as_field
-from modeq.errors import FlowError, InvalidLoss, InvalidValue
-from modeq.flows.flow import Trajectory, check_start, check_steps, solve
+from modeq.derivation.loss import as_loss
+from modeq.errors import FlowError, InvalidValue
+from modeq.flows.flow import Trajectory, check_start, check_steps, integrate
 from modeq.flows.iterates import iterate
-from modeq.flows.numeric import check_step
+from modeq.flows.numeric import check_step, gradient_field
 from modeq.flows.tensors import DerivativeTensors
+from modeq.flows.tolerances import check_positive
 from modeq.methods.named import GradientDescent
 from modeq.shown import Shown
+
+REASON = "drift is that of a loss"
 
 
 @dataclass(frozen=True)
@@ -50,12 +52,8 @@ def drift(loss: Any, theta: Any, *, h: float, parameters: Mapping | None = None)
     >>> abs(found.measured / found.predicted - 1) < 0.02
     True
     """
-    loss, h = _checked_loss(loss), check_step(h)
-    point = check_start(theta, loss, parameters)
-    f, jacobian = DerivativeTensors(loss, 1, parameters)(point)
-    flow = solve(derive_field(loss, 0, GradientDescent()), point, h, 1, parameters).theta[-1]
-    predicted = h**2 / 2 * np.linalg.norm(jacobian @ f)
-    return Drift(float(np.linalg.norm(point + h * f - flow)), float(predicted))
+    found = run_drift(loss, theta, h=h, steps=1, parameters=parameters)
+    return Drift(float(found.measured[0]), float(found.predicted[0]))
 
 
 @dataclass(frozen=True)
@@ -89,13 +87,18 @@ def run_drift(
        0    4.8374e-03    5.0000e-03
        1    4.3537e-03    4.5000e-03
     """
-    loss, h, steps = _checked_loss(loss), check_step(h), check_steps(steps)
-    start = check_start(theta0, loss, parameters)
-    points = iterate(loss, start, h=h, steps=steps, parameters=parameters)
-    found = [drift(loss, point, h=h, parameters=parameters) for point in points[:-1]]
-    measured, predicted = ([getattr(d, n) for d in found] for n in ("measured", "predicted"))
-    t = h * np.arange(steps + 1)
-    return DriftRun(t, points, np.array(measured), np.array(predicted))
+    loss, h, steps = as_loss(loss, REASON), check_step(h), check_steps(steps)
+    start, tensors = check_start(theta0, loss, parameters), DerivativeTensors(loss, 1, parameters)
+    descent, f = GradientDescent(), gradient_field(loss, parameters)
+    points = iterate(loss, start, h=h, steps=steps, method=descent, parameters=parameters)
+    flows = [integrate(lambda x: f(x, 0.0), point, h, 1).theta[-1] for point in points[:-1]]
+    curved = [jacobian @ slope for slope, jacobian in map(tensors, points[:-1])]
+    return DriftRun(
+        t=h * np.arange(steps + 1),
+        theta=points,
+        measured=np.linalg.norm(points[1:] - flows, axis=1),
+        predicted=h**2 / 2 * np.linalg.norm(curved, axis=1),
+    )
 
 
 def dal(
@@ -112,7 +115,7 @@ def dal(
     References:
         Rosca, Wu, Qin, Dherin 2023; the cap of 5 is that of their code.
     """
-    loss, (p, cap) = _checked_loss(loss), checked_powers(p, cap)
+    loss, (p, cap) = as_loss(loss, REASON), checked_powers(p, cap)
     f, jacobian = DerivativeTensors(loss, 1, parameters)(check_start(theta, loss, parameters))
     return adjusted_rate(f, jacobian @ f, p, cap)
 
@@ -159,7 +162,7 @@ def run_dal(
     >>> bool(np.linalg.norm(run.theta[-1]) < np.linalg.norm(run.theta[0]))
     True
     """
-    loss, (p, cap), steps = _checked_loss(loss), checked_powers(p, cap), check_steps(steps)
+    loss, (p, cap), steps = as_loss(loss, REASON), checked_powers(p, cap), check_steps(steps)
     theta, rates = [check_start(theta0, loss, parameters)], []
     tensors = DerivativeTensors(loss, 1, parameters)
     for step in range(steps):
@@ -173,20 +176,10 @@ def run_dal(
     return DalRun(np.concatenate([[0.0], np.cumsum(rates)]), np.array(theta), np.array(rates))
 
 
-def _checked_loss(loss: Any) -> Loss:
-    field = as_field(loss)
-    if not isinstance(field, Loss):
-        raise InvalidLoss(f"{field!r} is a vector field; the drift-adjusted rate needs a loss")
-    return field
-
-
 def checked_powers(p: Any, cap: Any) -> tuple[float, float]:
     """Return a power and a cap as floats, if they are positive and finite.
 
     >>> checked_powers(1, 5)
     (1.0, 5.0)
     """
-    for name, value in (("p", p), ("cap", cap)):
-        if isinstance(value, bool | str) or not np.isscalar(value) or not 0 < value < np.inf:
-            raise InvalidValue(f"{name} is {value!r}; it must be a positive finite number")
-    return float(p), float(cap)
+    return check_positive("p", p), check_positive("cap", cap)

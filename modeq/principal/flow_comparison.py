@@ -8,16 +8,23 @@ from typing import Any
 
 import numpy as np
 
-from modeq.algebra.trees import check_order
+from modeq.algebra.checks import check_order
 from modeq.derivation.derive import derive_field
-from modeq.derivation.loss import Field, as_field
-from modeq.errors import FlowError, InvalidMethod, InvalidPoint
-from modeq.flows.comparison import error_rows, error_table, start_and_step
+from modeq.derivation.loss import Field, as_field, as_loss
+from modeq.errors import FlowError, InvalidMethod, InvalidValue
+from modeq.flows.comparison import (
+    error_rows,
+    error_table,
+    followed,
+    start_and_step,
+    start_on_flow,
+)
 from modeq.flows.flow import check_start, check_steps, solve
 from modeq.flows.iterates import iterate
 from modeq.flows.numeric import check_step
-from modeq.methods.named import LinearMultistep, Method, method_for
-from modeq.principal.central import averaged, central_flow
+from modeq.flows.values import with_values
+from modeq.methods.named import Method, method_for
+from modeq.principal.central import REASON, averaged, central_flow
 from modeq.principal.principal import principal_flow
 from modeq.principal.recurrence import recurrence_of
 from modeq.shown import Shown
@@ -54,8 +61,14 @@ class FlowComparison(Shown):
 
     @property
     def best(self) -> str:
-        """The name of the flow whose largest error is smallest."""
+        """The name of the flow whose largest error is smallest.
+
+        Raises:
+            FlowError: None could be followed.
+        """
         rows = error_rows(self.errors)
+        if not rows:
+            raise FlowError("no flow could be followed, so that none is best")
         return min(rows, key=lambda name: (np.isnan(rows[name][1]), rows[name][1]))
 
     @property
@@ -100,9 +113,11 @@ def compare_flows(
         parameters: Values of symbols.
 
     A flow that blows up, or that does not exist at this h, is named in ``failures``. A method with
-    memory starts on the last flow of single steps.
+    memory starts on the last flow of single steps; an optimizer given as a rule has the memory that
+    it has on its slow manifold.
 
     Raises:
+        InvalidLoss: The central flow is asked for of a vector field.
         InvalidMethod: The central flow is asked for with another method than gradient descent, or
             the chains of the method are not summed.
         InvalidPoint, InvalidStep, InvalidValue, MissingParameter: The arguments cannot be right.
@@ -117,33 +132,37 @@ def compare_flows(
     method = method_for(loss, method)
     theta0, h = start_and_step(loss, theta0, h)
     h, steps = check_step(h), check_steps(steps)
-    own = {k: v for k, v in (parameters or {}).items() if str(k) in map(str, loss.parameters)}
-    check_start(theta0, loss, own)
+    check_start(theta0, loss, with_values(loss, method, parameters)[0])
     solved = {"theta0": theta0, "h": h, "steps": steps, "parameters": parameters}
+    orders = tuple(map(check_order, orders))
     ways = {
-        **_truncated(loss, method, tuple(map(check_order, orders)), solved),
+        **_truncated(loss, method, orders, solved),
         **_resummed(loss, method, corrections, composed, solved),
     }
     if central:
         ways[CENTRAL] = _central(loss, method, solved)
-    flows, failures = _followed(ways)
+    # The arguments are right, so what is refused now is a point on the way, or what is too large.
+    flows, failures = followed(ways, (FlowError, InvalidValue))
+    single = [theta for name, theta in flows.items() if _every(name) == 1]
+    start = start_on_flow(
+        loss, method, theta0, h, max(orders, default=0), parameters, single[-1] if single else None
+    )
     # The last average needs one step more than the flows.
-    further = {**solved, "steps": steps + central}
-    points = iterate(loss, method=method, start=_start(method, flows, steps), **further)
+    points = iterate(loss, method=method, start=start, **{**solved, "steps": steps + central})
     averages, points = averaged(points)[: steps + 1], points[: steps + 1]
     errors = {name: _errors(name, theta, points, averages) for name, theta in flows.items()}
     t = h * np.arange(steps + 1)
     return FlowComparison(t, points, flows, errors, failures, averages, loss, h)
 
 
-Way = Callable[[], Any]
+Way = Callable[[], np.ndarray]
 
 
 def _truncated(
     loss: Field, method: Method, orders: Sequence[int], solved: Mapping
 ) -> dict[str, Way]:
     modified = derive_field(loss, max(orders, default=0), method)
-    return {f"order {n}": lambda n=n: solve(modified.truncated(n), **solved) for n in orders}
+    return {f"order {n}": lambda n=n: solve(modified.truncated(n), **solved).theta for n in orders}
 
 
 def _resummed(
@@ -157,7 +176,7 @@ def _resummed(
     for s in (1, *composed):
         for k in corrections:
             flow = principal_flow(loss, k, method, composed=s)
-            ways[_name(s, k)] = lambda flow=flow: flow.solve(**solved)
+            ways[_name(s, k)] = lambda flow=flow: flow.solve(**solved).theta
     return ways
 
 
@@ -169,26 +188,8 @@ def _name(composed: int, corrections: int) -> str:
 def _central(loss: Field, method: Method, solved: Mapping) -> Way:
     if not recurrence_of(method).is_plain:
         raise InvalidMethod(f"the central flow is that of gradient descent, not of {method}")
-    return lambda: central_flow(loss, **solved)
-
-
-def _followed(ways: Mapping[str, Way]) -> tuple[dict[str, np.ndarray], dict[str, str]]:
-    """Return the flows that exist, and why the others do not."""
-    flows, failures = {}, {}
-    for name, way in ways.items():
-        try:
-            flows[name] = way().theta
-        except (FlowError, InvalidPoint) as error:
-            failures[name] = str(error)
-    return flows, failures
-
-
-def _start(method: Method, flows: Mapping[str, np.ndarray], steps: int) -> np.ndarray | None:
-    """Return the first points of a method with memory, on the last flow of single steps."""
-    single = [theta for name, theta in flows.items() if _every(name) == 1]
-    if not isinstance(method, LinearMultistep) or not single or method.steps > steps:
-        return None
-    return single[-1][: method.steps]
+    loss = as_loss(loss, REASON)
+    return lambda: central_flow(loss, **solved).theta
 
 
 def _every(name: str) -> int:

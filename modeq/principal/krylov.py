@@ -14,6 +14,8 @@ from typing import Any
 import numpy as np
 
 from modeq.errors import DidNotConverge, InvalidPoint, InvalidValue
+from modeq.flows.numeric import as_numbers
+from modeq.flows.tolerances import check_count, check_tolerance
 
 SMALL = 64
 """Matrices of up to so many rows are built column by column and diagonalized."""
@@ -70,7 +72,12 @@ def top_eigenpairs(
     References:
         Lehoucq, Sorensen, Yang, *ARPACK Users' Guide*, 1998.
     """
-    dimension, count = _checked_sizes(dimension, count)
+    dimension, count = check_count("dimension", dimension), check_count("count", count)
+    if count > dimension:
+        raise InvalidValue(
+            f"{count} eigenpairs were asked for; a matrix of {dimension} rows has {dimension}"
+        )
+    tolerance, restarts = check_tolerance(tolerance), check_count("restarts", restarts)
     if which not in ORDERS:
         raise InvalidValue(f"which is {which!r}; it must be one of {', '.join(map(repr, ORDERS))}")
     multiply = _checked_product(product, dimension)
@@ -83,22 +90,14 @@ def top_eigenpairs(
     return values[chosen], vectors[:, chosen]
 
 
-def _checked_sizes(dimension: Any, count: Any) -> tuple[int, int]:
-    for name, value in (("dimension", dimension), ("count", count)):
-        if isinstance(value, bool) or not hasattr(value, "__index__") or value < 1:
-            raise InvalidValue(f"{name} is {value!r}; it must be an integer >= 1")
-    if count > dimension:
-        raise InvalidValue(
-            f"{count} eigenpairs were asked for; a matrix of {dimension} rows has {dimension}"
-        )
-    return dimension.__index__(), count.__index__()
-
-
 def _checked_product(product: Product, dimension: int) -> Product:
     """Return the product with a check of every result."""
 
     def multiply(vector: np.ndarray) -> np.ndarray:
-        result = np.asarray(product(vector), dtype=float)
+        result = np.asarray(product(vector))
+        if result.dtype.kind not in "biuf":
+            raise InvalidPoint(f"a product is of the type {result.dtype}; it must be real")
+        result = result.astype(np.float64, copy=False)
         if result.shape != (dimension,):
             raise InvalidValue(
                 f"a product has the shape {result.shape}; it must be that of the vector, "
@@ -114,11 +113,12 @@ def _checked_product(product: Product, dimension: int) -> Product:
 def _checked_start(start: Any, dimension: int) -> np.ndarray:
     if start is None:
         return np.random.default_rng(0).normal(size=dimension)
-    first = np.asarray(start, dtype=float)
-    if first.shape != (dimension,) or not np.all(np.isfinite(first)) or not np.any(first):
+    first = as_numbers(start)
+    is_vector = first is not None and first.shape == (dimension,) and not np.iscomplexobj(first)
+    if not is_vector or not np.all(np.isfinite(first)) or not np.any(first):
         raise InvalidValue(
-            f"the start has the shape {first.shape}; it must be a finite vector of shape "
-            f"({dimension},) that is not zero"
+            f"the start is {start!r}; it must be a finite real vector of shape ({dimension},) that "
+            f"is not zero"
         )
     return first
 

@@ -19,8 +19,9 @@ from typing import Any
 
 import numpy as np
 
-from modeq.errors import DidNotConverge, InvalidPoint, InvalidStep, InvalidValue
-from modeq.flows.numeric import check_step
+from modeq.errors import DidNotConverge, InvalidPoint, InvalidStep
+from modeq.flows.numeric import as_numbers, check_step
+from modeq.flows.tolerances import check_count, check_tolerance
 from modeq.principal.branches import NEGLIGIBLE, chain_factor, composed_phases, logarithm
 from modeq.principal.krylov import Product, top_eigenpairs
 from modeq.shown import Shown
@@ -90,7 +91,8 @@ def principal_value(
     References:
         Rosca, Wu, Qin, Dherin 2023; the split is derived here.
     """
-    g, h = _checked_gradient(gradient), check_step(h)
+    g, h, composed = _checked_gradient(gradient), check_step(h), check_count("composed", composed)
+    tolerance = check_tolerance(tolerance)
     counted = _Counted(product)
     eigenvalues, vectors = top_eigenpairs(counted, len(g), count, start=start, tolerance=accuracy)
     components = vectors.T @ g
@@ -114,18 +116,16 @@ class _Counted:
 
 
 def _checked_gradient(gradient: Any) -> np.ndarray:
-    g = np.asarray(gradient, dtype=float)
-    if g.ndim != 1 or not g.size:
-        raise InvalidPoint(f"the gradient has the shape {g.shape}; it must be one vector")
-    if not np.all(np.isfinite(g)):
-        raise InvalidPoint("the gradient is not finite at this point")
+    g = as_numbers(gradient)
+    if g is None or g.ndim != 1 or not g.size:
+        raise InvalidPoint(f"the gradient is {gradient!r}; it must be one vector of numbers")
+    if np.iscomplexobj(g) or not np.all(np.isfinite(g)):
+        raise InvalidPoint("the gradient is not finite and real at this point")
     return g
 
 
 def _factors(z: np.ndarray, components: np.ndarray, composed: int) -> np.ndarray:
     """Return α(z) where there is a component, and refuse z = 1 there."""
-    if isinstance(composed, bool) or not isinstance(composed, int) or composed < 1:
-        raise InvalidValue(f"composed is {composed!r}; it must be an integer >= 1")
     bottom = np.abs(1 - z) <= 8 * np.finfo(float).eps
     if np.any(bottom & (components != 0)):
         raise InvalidPoint(

@@ -18,7 +18,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import lru_cache
 from itertools import count
 from typing import Any
 
@@ -31,6 +31,7 @@ from modeq.errors import FlowError, InvalidValue
 from modeq.flows.flow import ABSOLUTE_TOLERANCE, Trajectory, check_start, check_steps
 from modeq.flows.numeric import as_points, check_step
 from modeq.flows.tensors import DerivativeTensors
+from modeq.flows.tolerances import check_count
 from modeq.flows.values import with_values
 from modeq.methods.named import Method, method_for
 from modeq.principal.recurrence import Recurrence, recurrence_of
@@ -203,20 +204,18 @@ def principal_flow(
     References:
         Rosca, Wu, Qin, Dherin 2023 (k = 0); k > 0 is derived here.
     """
-    if isinstance(corrections, bool) or not isinstance(corrections, int) or corrections < 0:
-        raise InvalidValue(f"corrections is {corrections!r}; it must be an integer >= 0")
+    corrections = check_count("corrections", corrections, least=0)
+    composed = check_count("composed", composed)
     if corrections > MAX_CORRECTIONS:
         raise InvalidValue(
             f"corrections is {corrections}; at most {MAX_CORRECTIONS} are summed, of which the "
             f"last needs {MAX_CORRECTIONS + 2} derivatives of the loss"
         )
-    if isinstance(composed, bool) or not isinstance(composed, int) or composed < 1:
-        raise InvalidValue(f"composed is {composed!r}; it must be an integer >= 1")
     field = as_field(loss_or_field)
     return PrincipalFlow(field, corrections, method_for(field, method), composed)
 
 
-@cache
+@lru_cache(maxsize=64)
 def _tensors(loss: Field, order: int, parameters: tuple) -> DerivativeTensors:
     return DerivativeTensors(loss, order, dict(parameters))
 
@@ -231,7 +230,8 @@ def _followed(rhs: Any, start: np.ndarray, h: float, step: int) -> np.ndarray:
         if next(evaluations) > MAX_EVALUATIONS:
             raise FlowError(
                 f"the flow does not get past {theta.tolist()}, soon after t = {step * h:.6g}: the "
-                f"field is singular where h*lambda = 1; take another h or another start"
+                f"field is singular where h*lambda = 1, and that of momentum where its two roots "
+                f"meet; take another h or another start"
             )
         return rhs(theta)
 

@@ -8,11 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from modeq.derivation.loss import as_field
+from modeq.derivation.loss import as_loss
 from modeq.errors import FlowError
+from modeq.flows.comparison import followed
 from modeq.flows.flow import check_start, check_steps
 from modeq.flows.iterates import iterate
 from modeq.flows.numeric import check_step, recorded
+from modeq.methods.named import GradientDescent
 from modeq.principal.drift import run_dal
 from modeq.shown import Shown
 
@@ -33,7 +35,13 @@ class RateComparison(Shown):
 
     @property
     def best(self) -> str:
-        """The name of the run that ends lowest."""
+        """The name of the run that ends lowest.
+
+        Raises:
+            FlowError: There is none.
+        """
+        if not self.losses:
+            raise FlowError("no run came to its end, so that none is best")
         return min(self.losses, key=lambda name: float(self.losses[name][-1]))
 
     @property
@@ -66,36 +74,36 @@ def compare_rates(
 
     A run that diverges is named in ``failures``.
 
+    Args:
+        loss: A loss, or a text.
+        theta0: The start, of shape (d,).
+        steps: How many steps each takes.
+        rates: The fixed learning rates.
+        powers: The powers p.
+        cap: The largest rate of DAL-p.
+        parameters: Values of the parameters, by symbol or name.
+
+    Raises:
+        InvalidLoss: It is a vector field.
+        InvalidPoint, InvalidStep, InvalidValue, MissingParameter: The arguments cannot be right.
+
     >>> found = compare_rates("x**2 + y**2/100", [1.0, 1.0], steps=60, rates=(0.9, 1.05))
     >>> found.best, bool(found.losses["DAL-1"].max() < 2), bool(found.losses["h = 1.05"][-1] > 1e4)
     ('h = 0.9', True, True)
     """
-    loss, steps = as_field(loss), check_steps(steps)
+    loss, steps = as_loss(loss, "learning rates are compared by the loss"), check_steps(steps)
     start = check_start(theta0, loss, parameters)
     ways: dict[str, Callable[[], np.ndarray]] = {}
+    descent = GradientDescent()
     for p in powers:
         ways[f"DAL-{p:g}"] = lambda p=p: (
             run_dal(loss, start, steps=steps, p=p, cap=cap, parameters=parameters).theta
         )
     for h in map(check_step, rates):
         ways[f"h = {h:g}"] = lambda h=h: iterate(
-            loss, start, h=h, steps=steps, parameters=parameters
+            loss, start, h=h, steps=steps, method=descent, parameters=parameters
         )
-    paths, failures = _followed(ways)
+    paths, failures = followed(ways)
     values = recorded(loss, [loss.expression], parameters) if paths else None
     losses = {name: values(path, 0.0)[:, 0] for name, path in paths.items()}
     return RateComparison(losses, paths, failures)
-
-
-def _followed(
-    ways: Mapping[str, Callable[[], np.ndarray]],
-) -> tuple[dict[str, np.ndarray], dict[str, str]]:
-    """Return the paths that exist, and why the others do not."""
-    paths, failures = {}, {}
-    for name, way in ways.items():
-        try:
-            with np.errstate(over="ignore", invalid="ignore"):
-                paths[name] = way()
-        except FlowError as error:
-            failures[name] = str(error)
-    return paths, failures

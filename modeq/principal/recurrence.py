@@ -8,13 +8,14 @@ of the characteristic equation ρ(μ) = hν σ(μ). Gradient descent has the one
 
 from __future__ import annotations
 
-import cmath
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
+from itertools import dropwhile
 from typing import Any
 
 import numpy as np
+from numpy.polynomial.polynomial import polyder, polyval
 
 from modeq.errors import InvalidMethod
 from modeq.methods.multistep import LinearMultistep
@@ -73,15 +74,31 @@ class Recurrence:
         hnu = self.rho(mu) / self.sigma(mu)
         return lambda b: self.rho(b) - hnu * self.sigma(b)
 
-    def multipliers(self, hnu: np.ndarray) -> np.ndarray:
+    def multipliers(self, hnu: np.ndarray, is_complex_point: bool = False) -> np.ndarray:
         """Return all roots of ρ(1 + q) = hν σ(1 + q) in q, the one that is followed first.
 
         Of momentum it is the root of the largest modulus, of two such that in the upper half
-        plane; otherwise the one next to exp(hν/ρ'(1) σ(1)).
+        plane; otherwise the one next to exp(hν/ρ'(1) σ(1)). Along a complex trajectory two roots
+        of momentum that have the same modulus at real points have not quite: there the followed
+        one is continued from the real points, so that it does not jump from one to the other.
+
+        Args:
+            hnu: hν for each eigendirection, of shape (d,).
+            is_complex_point: Whether the Jacobian is that at a complex point.
+
+        Returns:
+            An array of shape (d, k).
         """
         if self.is_plain:
             return hnu[:, None]
-        return np.array([self._roots(z) for z in hnu])
+        rho, sigma = self._shifted_parts
+        roots = _roots(rho - hnu[:, None] * sigma)
+        if self.has_momentum:
+            order = _by_modulus(1 + roots, is_complex_point)
+        else:
+            goal = np.exp(hnu * sigma[0] / rho[1])
+            order = np.argsort(np.abs(1 + roots - goal[:, None]), axis=1, kind="stable")
+        return np.take_along_axis(roots, order, axis=1)
 
     @cached_property
     def _shifted_parts(self) -> tuple[np.ndarray, np.ndarray]:
@@ -89,27 +106,46 @@ class Recurrence:
         rows = zip(self.beta, self.points, strict=True)
         return _shifted(self.alpha), sum(float(beta) * _shifted(row) for beta, row in rows)
 
-    def _roots(self, z: complex) -> np.ndarray:
-        rho, sigma = self._shifted_parts
-        polynomial = (rho - z * sigma)[::-1]
-        roots, derivative = np.roots(polynomial), np.polyder(polynomial)
-        for _ in range(3):  # Newton, so that the root next to 0 has all its digits
-            value, slope = np.polyval(polynomial, roots), np.polyval(derivative, roots)
-            safe = np.where(slope == 0, 1, slope)
-            roots = roots - np.where(np.abs(slope) > 1e-6, value / safe, 0)
-        if self.has_momentum:
-            key = [(-round(abs(1 + q), 12), -q.imag) for q in roots]
-        else:
-            goal = cmath.exp(z * sigma[0] / rho[1])
-            key = [(abs(1 + q - goal), 0) for q in roots]
-        return roots[sorted(range(len(roots)), key=key.__getitem__)]
+
+def _roots(polynomials: np.ndarray) -> np.ndarray:
+    """Return the roots of polynomials in the rows of an array, lowest coefficients first."""
+    degree = polynomials.shape[1] - 1
+    last = polynomials[:, -1:]
+    size = np.max(np.abs(polynomials), axis=1, keepdims=True)
+    # A root that has gone to infinity is only very far away here.
+    last = np.where(last == 0, np.finfo(float).eps * size, last)
+    companions = np.zeros((len(polynomials), degree, degree), polynomials.dtype)
+    companions[:, np.arange(1, degree), np.arange(degree - 1)] = 1
+    companions[:, :, -1] = -polynomials[:, :-1] / last
+    roots = np.linalg.eigvals(companions)
+    columns = polynomials.T[:, :, None]
+    derivatives = polyder(columns)
+    for _ in range(3):  # Newton, so that the root next to 0 has all its digits
+        slope = polyval(roots, derivatives, tensor=False)
+        is_simple = np.abs(slope) > 1e-6
+        change = polyval(roots, columns, tensor=False) / np.where(is_simple, slope, 1)
+        roots = roots - np.where(is_simple, change, 0)
+    return roots
+
+
+def _by_modulus(mu: np.ndarray, is_complex_point: bool) -> np.ndarray:
+    """Return the order of the multipliers in each row, that which momentum follows first."""
+    order = np.lexsort((-mu.imag, -np.round(np.abs(mu), 12)), axis=1)
+    if is_complex_point and mu.shape[1] > 1:
+        first, second = np.take_along_axis(mu, order[:, :2], axis=1).T
+        side = np.where((first + second).real < 0, -1, 1)
+        difference = second - first
+        swapped = side * difference.real + difference.imag > 0
+        order[swapped, :2] = order[swapped, 1::-1]
+    return order
 
 
 def _polynomial(coefficients: Sequence, b: Any) -> Any:
-    total = 0
-    for coefficient in reversed(coefficients):
-        total = total * b + coefficient
-    return total
+    """Return Σ cⱼ bʲ, without the highest powers if their coefficients are 0."""
+    first, *rest = dropwhile(lambda c: c == 0, reversed(coefficients))
+    for coefficient in rest:
+        first = first * b + coefficient
+    return first
 
 
 def _shifted(coefficients: Sequence) -> np.ndarray:

@@ -14,14 +14,18 @@ import numpy as np
 from modeq.algebra.trees import RootedTree
 from modeq.errors import InvalidPoint, InvalidValue
 from modeq.principal.branches import NEGLIGIBLE, chain_factor, composed_phases, logarithm
+from modeq.principal.coefficients import coefficients
 from modeq.principal.fork_sum import fork_sum
 from modeq.principal.recurrence import PLAIN, Recurrence
-from modeq.principal.resummation import coefficients, reduced_trees
+from modeq.principal.resummation import reduced_trees
 
 MAX_CONDITION = 1e6
 """Eigenvectors worse than this are replaced by those of matrices nearby."""
 
 NODES = 16
+
+ZERO = 8 * np.finfo(float).eps
+"""Multipliers of this size and smaller are zero."""
 
 
 @dataclass(frozen=True)
@@ -33,10 +37,13 @@ class _Scheme:
     recurrence: Recurrence
     composed: int
 
-    def logs(self, nu: np.ndarray, is_complex_point: bool) -> tuple[np.ndarray, np.ndarray]:
-        """Return the logarithms for one step of all ν, and what is subtracted for several."""
-        logs = logarithm(self.recurrence.multipliers(self.h * nu)[:, 0], is_complex_point)
-        return logs, composed_phases(logs, self.composed, is_complex_point)
+    def logs(
+        self, nu: np.ndarray, q: np.ndarray, is_complex_point: bool
+    ) -> tuple[np.ndarray, np.ndarray]:
+        """Return the logarithms for one step of all 1 + q, and what is subtracted for several."""
+        is_cut_below = is_complex_point | _is_real(nu)
+        logs = logarithm(q, is_cut_below)
+        return logs, composed_phases(logs, self.composed, is_cut_below)
 
 
 def resummed_field(
@@ -66,7 +73,16 @@ def resummed_field(
     array([-1.38629436])
     """
     _check_tensors(tensors, corrections, symmetric)
-    scheme = _Scheme(h, corrections, recurrence, composed)
+    with np.errstate(over="ignore", invalid="ignore"):
+        value = _value(tensors, _Scheme(h, corrections, recurrence, composed), symmetric)
+    # All derivatives are multiplied, and what is not finite stays so: to look at each entry of the
+    # large ones at once would cost as much as a contraction with them.
+    if not np.all(np.isfinite(value)):
+        _check_finite(tensors[: corrections + 2])
+    return value
+
+
+def _value(tensors: Sequence[np.ndarray], scheme: _Scheme, symmetric: bool) -> np.ndarray:
     f, jacobian = tensors[0], tensors[1]
     if symmetric and not np.iscomplexobj(jacobian):
         nu, vectors = np.linalg.eigh(jacobian)
@@ -87,18 +103,16 @@ def _check_tensors(tensors: Sequence[np.ndarray], corrections: int, symmetric: b
             f"corrections is {corrections}, which needs {corrections + 2} arrays of derivatives, "
             f"but there are {len(tensors)}"
         )
-    for p, array in enumerate(tensors[: corrections + 2]):
-        if not _is_finite(array):
-            raise InvalidPoint(f"derivative {p} of the field is not finite at this point")
+    _check_finite(tensors[:2])
     jacobian = tensors[1]
     if symmetric and np.abs(jacobian - jacobian.T).max() > 1e-8 * np.abs(jacobian).max() + 1e-12:
         raise InvalidValue("the Hessian is not symmetric; it must be for a loss")
 
 
-def _is_finite(array: np.ndarray) -> bool:
-    """Tell whether all entries are finite; mostly their sum says so, at half the cost."""
-    with np.errstate(over="ignore", invalid="ignore"):
-        return bool(np.isfinite(np.sum(array)) or np.all(np.isfinite(array)))
+def _check_finite(tensors: Sequence[np.ndarray]) -> None:
+    for p, array in enumerate(tensors):
+        if not np.all(np.isfinite(array)):
+            raise InvalidPoint(f"derivative {p} of the field is not finite at this point")
 
 
 def _inverse(vectors: np.ndarray) -> np.ndarray | None:
@@ -113,9 +127,13 @@ def _inverse(vectors: np.ndarray) -> np.ndarray | None:
 
 def _is_conjugate(nu: np.ndarray, scheme: _Scheme) -> bool:
     """Tell whether the flow of a real field is real: the logarithm of each real ν is."""
-    logs, phases = scheme.logs(nu, False)
-    single = np.abs(nu.imag) <= NEGLIGIBLE * np.max(np.abs(nu))
-    return not np.any(np.abs((logs - phases)[single].imag) > NEGLIGIBLE)
+    q = scheme.recurrence.multipliers(scheme.h * nu)[:, 0]
+    logs, phases = scheme.logs(nu, q, False)
+    return not np.any(np.abs((logs - phases)[_is_real(nu)].imag) > NEGLIGIBLE)
+
+
+def _is_real(nu: np.ndarray) -> np.ndarray:
+    return np.abs(nu.imag) <= NEGLIGIBLE * np.max(np.abs(nu))
 
 
 def _over_nearby_jacobians(tensors: Sequence[np.ndarray], scheme: _Scheme) -> np.ndarray:
@@ -124,7 +142,10 @@ def _over_nearby_jacobians(tensors: Sequence[np.ndarray], scheme: _Scheme) -> np
     direction = np.random.default_rng(0).normal(size=jacobian.shape)
     direction = direction / np.linalg.norm(direction, 2)
     eigenvalues = np.linalg.eigvals(jacobian)
-    least = np.min(np.abs(1 + scheme.recurrence.multipliers(scheme.h * eigenvalues)[:, 0]))
+    sizes = np.abs(1 + scheme.recurrence.multipliers(scheme.h * eigenvalues)[:, 0])
+    least = np.min(sizes)
+    if least <= ZERO:
+        raise _bottom(eigenvalues[np.argmin(sizes)], scheme.h)
     radius = min(0.1, 0.1 * least) / scheme.h
     total = np.zeros(len(f), complex)
     for k in range(NODES):
@@ -152,8 +173,9 @@ class _Eigenbasis:
         self.nu, self.vectors, self.inverse = nu, vectors, inverse
         self.scheme = scheme
         self.force = inverse @ tensors[0]
-        self.roots = scheme.recurrence.multipliers(scheme.h * nu)
-        self.is_curved = any(map(np.any, tensors[2 : scheme.corrections + 2]))
+        self.is_complex_point = np.iscomplexobj(tensors[1])
+        self.roots = scheme.recurrence.multipliers(scheme.h * nu, self.is_complex_point)
+        self.is_curved = any(map(_has_entries, tensors[2 : scheme.corrections + 2]))
 
     @property
     def value(self) -> np.ndarray:
@@ -174,35 +196,31 @@ class _Eigenbasis:
     def _live(self) -> np.ndarray:
         """Which multipliers 1 + q are not zero; those that are and matter are refused."""
         q, force = self.roots[:, 0], self.force
-        zero = np.abs(1 + q) <= 8 * np.finfo(float).eps * max(1.0, np.max(np.abs(q)))
+        zero = np.abs(1 + q) <= ZERO * max(1.0, np.max(np.abs(q)))
         matters = np.abs(force) > NEGLIGIBLE * np.max(np.abs(force), initial=0.0)
         if self.is_curved:
             matters = np.ones_like(zero)
         if np.any(zero & matters):
-            raise InvalidPoint(
-                f"h*lambda = 1 for the eigenvalue lambda = "
-                f"{_shown(-self.nu[np.argmax(zero & matters)])} at h = {self.scheme.h:.6g}: one "
-                f"step goes to the bottom in that direction, and no flow does; take another h"
-            )
+            raise _bottom(self.nu[np.argmax(zero & matters)], self.scheme.h)
         return ~zero
 
-    @cached_property
+    @property
     def phases(self) -> np.ndarray:
         """What is left out of the logarithms because several steps are composed."""
-        is_complex_point = np.iscomplexobj(self.tensors[1])
-        return composed_phases(self._whole_logs, self.scheme.composed, is_complex_point)
+        return self._logs_and_phases[1]
 
     @cached_property
     def logs(self) -> np.ndarray:
         """The logarithms of the multipliers, real where all of them and the point are."""
-        logs = self._whole_logs - self.phases
+        whole, phases = self._logs_and_phases
+        logs = whole - phases
         is_real = np.all(np.abs(logs.imag) <= NEGLIGIBLE) and not np.iscomplexobj(self.force)
         return logs.real if is_real else logs
 
     @cached_property
-    def _whole_logs(self) -> np.ndarray:
-        q = self.roots[:, 0]
-        return logarithm(np.where(self._live, q, 0), np.iscomplexobj(self.tensors[1]))
+    def _logs_and_phases(self) -> tuple[np.ndarray, np.ndarray]:
+        q = np.where(self._live, self.roots[:, 0], 0)
+        return self.scheme.logs(self.nu, q, self.is_complex_point)
 
     @cached_property
     def _rotated(self) -> list[np.ndarray]:
@@ -237,9 +255,19 @@ class _Eigenbasis:
         return scheme.h ** (tree.order - 1) / tree.symmetry * total
 
 
-def _shown(eigenvalue: complex) -> str:
-    eigenvalue = complex(eigenvalue)
-    return f"{eigenvalue.real:.6g}" if eigenvalue.imag == 0 else f"{eigenvalue:.6g}"
+def _has_entries(array: np.ndarray) -> bool:
+    """Tell whether an entry is not zero; mostly the first part says so."""
+    return bool(np.any(array[0]) or np.any(array))
+
+
+def _bottom(nu: complex, h: float) -> InvalidPoint:
+    """Return the error for a Jacobian with an eigenvalue ν whose multiplier is zero."""
+    eigenvalue = -complex(nu)
+    shown = f"{eigenvalue.real:.6g}" if eigenvalue.imag == 0 else f"{eigenvalue:.6g}"
+    return InvalidPoint(
+        f"h*lambda = 1 for the eigenvalue lambda = {shown} at h = {h:.6g}: one step goes to the "
+        f"bottom in that direction, and no flow does; take another h"
+    )
 
 
 def _children_of(tree: RootedTree) -> list[list[int]]:

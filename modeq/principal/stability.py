@@ -17,16 +17,14 @@ time, and that of two steps composed by |1 - z|.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from modeq.algebra.trees import check_order
-from modeq.derivation.loss import Loss, as_field
-from modeq.errors import InvalidLoss
+from modeq.algebra.checks import check_order
+from modeq.derivation.loss import as_loss
 from modeq.flows.flow import check_start
 from modeq.flows.numeric import check_step
 from modeq.flows.tensors import DerivativeTensors
@@ -58,8 +56,10 @@ def multiplier_of_flow(z: float, order: int) -> float:
     >>> round(multiplier_of_flow(0.5, 60), 9)  # 1 - z, where the series converges
     0.5
     """
-    exponent = sum(z**j / j for j in range(1, check_order(order) + 2))
-    return math.exp(-exponent) if exponent > -700 else math.inf
+    powers = np.arange(1, check_order(order) + 2)
+    with np.errstate(over="ignore", invalid="ignore"):
+        exponent = float(np.polyval([*(1 / powers[::-1]), 0.0], np.float64(z)))
+        return float(np.exp(-exponent))
 
 
 @dataclass(frozen=True)
@@ -186,9 +186,7 @@ def stability_report(
     References:
         Rosca, Wu, Qin, Dherin 2023.
     """
-    loss = as_field(loss)
-    if not isinstance(loss, Loss):
-        raise InvalidLoss(f"{loss!r} is a vector field; stability coefficients need a loss")
+    loss = as_loss(loss, "stability coefficients need a loss")
     h, point = check_step(h), check_start(theta, loss, parameters)
     f, jacobian, second = DerivativeTensors(loss, 2, parameters)(point)
     descending, vectors = np.linalg.eigh(jacobian)  # of -H, so the largest λ comes first

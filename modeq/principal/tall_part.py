@@ -12,7 +12,8 @@ from typing import Any
 
 import sympy
 
-from modeq.algebra.trees import check_order, rooted_trees
+from modeq.algebra.checks import check_order
+from modeq.algebra.trees import rooted_trees
 from modeq.derivation.derive import ModifiedField
 from modeq.derivation.universal import modified_equation
 from modeq.methods.named import GradientDescent, Method, as_method

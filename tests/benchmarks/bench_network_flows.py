@@ -32,9 +32,10 @@ def network(widths, points):
 
 
 def by_scipy(loss, theta, h, tolerance):
-    from modeq.networks.flows import SeriesFlow, advance, bound
+    from modeq.networks.flows import SeriesFlow
+    from modeq.networks.trajectories import advance
 
-    field = bound(SeriesFlow(0), loss)
+    field = SeriesFlow(0).bind(loss)
     for _ in range(STEPS):
         theta = advance(field, theta, h, tolerance)
     return theta
@@ -92,13 +93,12 @@ def solvers(loss, theta, h) -> Iterator[Row]:
 
 def costs(loss, theta, h) -> Iterator[Row]:
     """Yield what a field of the principal flow costs, in gradients."""
-    from modeq.networks.flows import bound
     from modeq.networks.principal import TopPrincipalFlow
 
     loss.gradient(theta)
     gradient = best(lambda: loss.gradient(theta), 5)
     for flow in (TopPrincipalFlow(1, frozen=True), TopPrincipalFlow(1)):
-        field = bound(flow, loss)
+        field = flow.bind(loss)
         field.begin(theta, h)
         field.rhs(theta, h)
         spent = best(lambda field=field: field.rhs(theta, h), 3)

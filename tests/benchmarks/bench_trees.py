@@ -22,7 +22,7 @@ from measure import Row
 from run import show
 
 from modeq import RootedTree, rooted_trees
-from modeq.algebra.table import physical_memory, tree_counts
+from modeq.algebra.counts import physical_memory, tree_counts
 from modeq.derivation.universal import modified_equation, tree_table
 
 GIGABYTE = 1e9

@@ -10,20 +10,22 @@ Ratios compare two measurements of the same run.
 import importlib
 import sys
 from collections.abc import Iterable
-from pathlib import Path
 
 from measure import Row
 from rich.console import Console
 from rich.table import Table
-
-sys.path.insert(0, str(Path(__file__).parent))
 
 BENCHMARKS = ("derive", "fields", "imports", "network_flows", "networks", "principal", "trees")
 
 
 def main(names: list[str]) -> None:
     for name in names or BENCHMARKS:
-        show(name, importlib.import_module(f"bench_{name}").rows())
+        try:
+            benchmark = importlib.import_module(f"bench_{name}")
+        except ImportError as error:
+            print(f"{name} is left out: {error}", file=sys.stderr)
+        else:
+            show(name, benchmark.rows())
 
 
 def show(title: str, rows: Iterable[Row]) -> None:
