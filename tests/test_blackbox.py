@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 import numpy as np
 import pytest
+import sympy
 import tanh_network
 
 import modeq
@@ -219,3 +220,25 @@ def test_bad_orders_and_learning_rates_are_refused():
     for h in (0, -1, np.nan):
         with pytest.raises(InvalidStep):
             blackbox_field(np.sin, 1, h=h)
+
+
+def test_complex_points_are_points_too():
+    field = blackbox_field(lambda z: z - 0.125j * z, order=1, h=0.125)
+    np.testing.assert_allclose(field(np.array([2.0, 1j])), [-2j + 0.125, 1 + 0.0625j])
+    assert field.round_off(np.array([2.0, 1j]), 3).best_order == 3
+
+
+@pytest.mark.parametrize("point", [np.zeros(0), [], {"a": np.zeros((0, 2))}])
+def test_a_point_without_entries_is_refused(point):
+    with pytest.raises(InvalidPoint, match="no entries"):
+        blackbox_field(lambda theta: theta, order=1)(point)
+
+
+def test_a_step_that_changes_the_shape_is_refused():
+    with pytest.raises(InvalidMethod, match="shapes"):
+        blackbox_field(lambda theta: theta[:1] / 2, order=1)(np.array([1.0, 2.0]))
+
+
+def test_exact_numbers_are_not_rounded():
+    field = blackbox_field(lambda theta: theta / 2, order=1)
+    assert field(sympy.Integer(1)) == -0.625

@@ -151,6 +151,7 @@ def test_along_a_path_elementary_differentials_give_the_counter_terms(text):
 NUMBERS = st.fractions(-1, 1, max_denominator=8)
 
 
+@pytest.mark.slow
 @settings(max_examples=8, deadline=None)
 @given(
     st.lists(NUMBERS, min_size=6, max_size=6),
@@ -215,6 +216,26 @@ def test_the_limit_on_a_saddle_is_where_gradient_descent_misses_by_the_tolerance
     h = 2 / 64
     error = math.exp(2) - (1 + h) ** 64
     assert saddle_limit(1.0, time=2, tolerance=error) == pytest.approx(h)
+
+
+@pytest.mark.parametrize("time", [20, 30])
+def test_the_limit_on_a_saddle_has_all_its_digits_for_long_times(time):
+    found = saddle_limit(1.0, time=time, tolerance=0.1)
+    with mpmath.workdps(60):
+        missed = mpmath.exp(time) - (1 + mpmath.mpf(found)) ** (time / mpmath.mpf(found))
+        assert float(missed) == pytest.approx(0.1, rel=1e-12)
+
+
+def test_times_too_long_for_floats_have_corollaries_too():
+    assert (
+        0 < saddle_bound(1.0, time=300, tolerance=0.1) < saddle_limit(1.0, time=300, tolerance=0.1)
+    )
+    assert saddle_bound(1.0, time=1000, tolerance=0.1) == 0
+    assert saddle_limit(1.0, time=1000, tolerance=0.1) == 0
+    assert saddle_limit(0.0, time=1, tolerance=0.1) == math.inf
+    for start in (math.nan, "a", 1j):
+        with pytest.raises(InvalidPoint, match=r"start|numbers"):
+            saddle_bound(start, time=1, tolerance=0.1)
 
 
 def test_on_a_saddle_the_learning_rate_shrinks_exponentially_with_time():

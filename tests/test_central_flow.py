@@ -104,3 +104,8 @@ def test_it_ends_where_a_second_eigenvalue_reaches_the_edge():
         loss, [0.1, 0.1, 2.4], h=0.8, steps=20, orders=(0,), corrections=(), central=True
     )
     assert "second eigenvalue" in found.failures["central"]
+
+
+def test_a_sharpness_without_slope_at_the_edge_is_an_error():
+    with pytest.raises(FlowError, match="no slope"):
+        central_flow("x**2/2", [1.0], h=2, steps=3)

@@ -1,26 +1,33 @@
 """The prunings of all trees, against those that are found by cutting edges one by one."""
 
 from collections import Counter
-from itertools import permutations
+from fractions import Fraction
+from itertools import permutations, product
 from typing import NamedTuple
 
+import gmpy2
 import numpy as np
 import pytest
 import tree_oracle as oracle
 from hypothesis import given
 from hypothesis import strategies as st
 
+from modeq.algebra import counts
 from modeq.algebra.coproduct import (
+    BYTES,
+    GROWTH,
+    collected,
     composition,
     counts_of,
     forest_products,
-    grouped,
     merged,
     pairs_of,
     prunings,
 )
+from modeq.algebra.counts import tree_counts
 from modeq.algebra.table import catalog
 from modeq.algebra.trees import RootedTree
+from modeq.errors import InvalidOrder
 
 CATALOGS = [(7, 1), (4, 2), (3, 3)]
 
@@ -30,9 +37,13 @@ def plain(tree):
 
 
 def arrays(vertices, colors=1):
-    """Draw a rational coefficient for each tree."""
+    """Draw a rational coefficient for each tree, all as Fractions or all as mpq."""
     numbers = oracle.rationals(len(catalog(vertices, colors)))
-    return numbers.map(lambda entries: np.array(entries, object))
+    return st.builds(
+        lambda entries, kind: np.array([*map(kind, entries)], object),
+        numbers,
+        st.sampled_from([Fraction, gmpy2.mpq]),
+    )
 
 
 def function_on(trees, array):
@@ -83,6 +94,21 @@ def test_prunings_are_made_once():
     assert prunings(5)[:4] == prunings(4)
 
 
+@pytest.mark.parametrize(("vertices", "colors"), [(9, 1), (11, 1), (5, 2), (4, 3)])
+def test_prunings_are_refused_where_they_would_not_fit_in_memory(vertices, colors, monkeypatch):
+    made = prunings(vertices, colors)
+    taken = sum(column.nbytes for order in made for column in order)
+    expected = int(BYTES * GROWTH**vertices * colors**vertices)
+    # More is needed to find them, with more trees of many colors in a catalog.
+    assert taken < expected < 30 * taken
+    monkeypatch.setattr(counts, "physical_memory", lambda: expected)
+    assert prunings(vertices, colors) is made
+    monkeypatch.setattr(counts, "physical_memory", lambda: expected - 1)
+    size = f"{sum(tree_counts(vertices, colors)):,} trees, which take about {expected:,} bytes"
+    with pytest.raises(InvalidOrder, match=f"^order={vertices - 1} means {size}"):
+        prunings(vertices, colors)
+
+
 @pytest.mark.parametrize("empty", [0, 1, 3])
 @given(st.data())
 def test_composition_is_the_sum_over_prunings(empty, data):
@@ -92,6 +118,30 @@ def test_composition_is_the_sum_over_prunings(empty, data):
     b_of, a_of = function_on(trees, b), function_on(trees, a)
     for i, value in enumerate(found):
         assert value == oracle.composed(b_of, a_of, empty, plain(trees.tree(i)))
+
+
+def test_composition_is_right_for_single_trees_and_needs_no_division_for_integers():
+    trees = catalog(4)
+    units = np.eye(len(trees), dtype=int).astype(object)
+    for b, a in product(units, repeat=2):
+        found = composition(trees, b, a, 2).tolist()
+        b_of, a_of = function_on(trees, b), function_on(trees, a)
+        assert found == [oracle.composed(b_of, a_of, 2, plain(trees.tree(k))) for k in range(8)]
+        assert {*map(type, found)} == {int}
+
+
+@given(arrays(4))
+def test_a_map_is_composed_with_itself(a):
+    trees = catalog(4)
+    a_of = function_on(trees, a)
+    for i, value in enumerate(composition(trees, a, a, 1)):
+        assert value == oracle.composed(a_of, a_of, 1, plain(trees.tree(i)))
+
+
+def test_the_series_of_f_alone_are_composed():
+    trees, b, a = catalog(1), np.array([Fraction(2)]), np.array([Fraction(3)])
+    assert forest_products(trees, b).tolist() == [1]
+    assert composition(trees, b, a, 5).tolist() == [5 * 2 + 3]
 
 
 @given(arrays(3, 2), arrays(3, 2), st.integers(-2, 2))
@@ -115,8 +165,8 @@ def test_composition_leaves_its_arguments_as_they_were(b, a):
 def test_the_product_over_a_forest_does_not_see_the_root(a):
     trees = catalog(4, 2)
     values = function_on(trees, a)
-    for i, product in enumerate(forest_products(trees, a)):
-        assert product == oracle.prod(map(values, plain(trees.tree(i))[1]))
+    for i, found in enumerate(forest_products(trees, a)):
+        assert found == oracle.prod(map(values, plain(trees.tree(i))[1]))
 
 
 @pytest.mark.parametrize(("vertices", "colors"), [(7, 1), (4, 2)])
@@ -167,7 +217,8 @@ def test_pairs_are_all_pairs_of_entries_tree_by_tree(data, extra):
     )
     chosen = data.draw(st.lists(places, min_size=1, max_size=5))
     left, right = np.array(chosen).T
-    i, j, tree = pairs_of(first, left, second, right, extra)
+    more = [extra] if extra else []  # there are none unless they are asked for
+    i, j, tree = pairs_of(first, left, second, right, *more)
     expected = Counter(
         (first.starts[u] + p, second.starts[v] + q if q >= 0 else q, place)
         for place, (u, v) in enumerate(chosen)
@@ -178,13 +229,15 @@ def test_pairs_are_all_pairs_of_entries_tree_by_tree(data, extra):
     assert tree.tolist() == sorted(tree.tolist())
 
 
-@given(st.lists(st.tuples(*[st.integers(0, 3)] * 3), min_size=1))
-def test_grouping_puts_equal_triples_side_by_side(triples):
-    columns = np.array(triples).T
-    order, starts, *grouped_columns = grouped(catalog(3), *columns)
-    assert sorted(order.tolist()) == list(range(len(triples)))
-    distinct = list(zip(*(column.tolist() for column in grouped_columns), strict=True))
-    assert distinct == sorted(set(triples))
-    ends = [*starts[1:].tolist(), len(triples)]
-    for triple, start, end in zip(distinct, starts.tolist(), ends, strict=True):
-        assert {triples[i] for i in order[start:end].tolist()} == {triple}
+@given(st.lists(st.tuples(*[st.integers(0, 3)] * 3, st.integers(-9, 9))))
+def test_collecting_adds_up_what_equal_entries_weigh(drawn):
+    # Each of the four trees with four vertices has an entry.
+    entries = [(tree, 0, 0, 1) for tree in range(4)] + drawn
+    starts, *columns = collected(catalog(4), 4, *np.array(entries).T)
+    found = list(zip(*(column.tolist() for column in columns), strict=True))
+    total = Counter()
+    for *place, weight in entries:
+        total[tuple(place)] += weight
+    for tree, start, end in zip(range(4), starts, [*starts[1:], None], strict=True):
+        expected = [(*key, total[tree, *key]) for t, *key in sorted(total) if t == tree]
+        assert found[start:end] == expected

@@ -1,5 +1,7 @@
 """Counter terms: three derivations against each other, against the definition, against papers."""
 
+import copy
+import pickle
 from fractions import Fraction
 
 import oracle
@@ -10,7 +12,7 @@ from hypothesis import given, settings
 import modeq
 from modeq.derivation.derive import by_lie_recursion, by_series, derive_field, field_ring
 from modeq.derivation.loss import H, Loss, VectorField
-from modeq.errors import InvalidLoss, InvalidMethod, InvalidOrder
+from modeq.errors import InvalidLoss, InvalidMethod, InvalidOrder, ModeqWarning
 from modeq.methods.named import GradientDescent, as_method
 from modeq.testing import assert_follows, losses, tableaux, vector_fields
 
@@ -232,3 +234,36 @@ def test_a_rule_that_does_not_stay_near_theta_is_refused(loss, rule):
 
 def test_derive_without_a_method_takes_gradient_descent():
     assert modeq.derive("x**4", 2).method == GradientDescent()
+
+
+@pytest.mark.parametrize(
+    ("loss", "method"),
+    [
+        ("x**2*y + exp(y)", None),
+        ("a*sin(x)", modeq.HeavyBall(sympy.Symbol("beta"))),
+        ("sqrt(1 + x**2)*log(1 + exp(x*y))", "gauss-2"),
+        ("x**2/2 + y**4", modeq.Adam(0.5, 0.75, epsilon=1)),
+    ],
+)
+def test_equations_survive_pickling_and_copying(loss, method):
+    equation = modeq.derive(loss, 1, method)
+    for again in (pickle.loads(pickle.dumps(equation)), copy.deepcopy(equation)):
+        assert type(again) is modeq.ModifiedEquation
+        assert (again, hash(again), again.text()) == (equation, hash(equation), equation.text())
+        assert again.certify().holds
+
+
+X, K = sympy.symbols("x k")
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [sympy.Sum(X**K, (K, 0, 3)), sympy.Integral(sympy.exp(-(K**2) * X**2), (K, 0, 1))],
+    ids=["sum", "integral"],
+)
+def test_what_stands_under_a_sum_or_an_integral_is_no_function_of_its_own(loss):
+    with pytest.warns(ModeqWarning, match=type(loss).__name__):
+        equation = modeq.derive(Loss(loss, X), 1)
+    f = -loss.diff(X)
+    difference = equation.counter_terms[0][0] + f.diff(X) * f / 2
+    assert abs(difference.doit().subs(X, sympy.Rational(3, 7)).evalf(20)) < 1e-15

@@ -294,3 +294,24 @@ def test_arguments_that_cannot_be_right_are_refused(options, error):
 def test_a_trajectory_that_leaves_the_domain_is_an_error():
     with pytest.raises(FlowError):
         discretization_error("x + sqrt(x)", [0.5], h=0.2, steps=5)
+
+
+def test_a_term_that_vanishes_at_the_start_alone_decides_over_the_learning_rate():
+    """At the inflection point f₁ = -Hg/2 is 0, and after a step it is not."""
+    h, x = float(max_learning_rate("x + x**3/6", [0.0], steps=3, tolerance=0.1)), [0.0]
+    for _ in range(2):
+        x.append(x[-1] - h * (1 + x[-1] ** 2 / 2))
+    sums = np.cumsum([-y * (1 + y**2 / 2) / 2 for y in x])
+    assert h**2 * np.abs(sums).max() == pytest.approx(0.1, rel=1e-9)
+
+
+def test_tolerances_of_any_size_have_learning_rates():
+    rates = [
+        float(max_learning_rate("x**2/2", [1.0], steps=1, tolerance=t)) for t in (1e-300, 1e300)
+    ]
+    assert rates == pytest.approx([math.sqrt(2e-300), math.sqrt(2e300)], rel=1e-9)
+
+
+@pytest.mark.parametrize(("h", "order"), [(1e11, 0), (1e-30, 30)])
+def test_the_best_order_does_not_need_powers_of_h_that_are_floats(h, order):
+    assert optimal_truncation("x**4", [1.0], h=h).order == order

@@ -175,3 +175,22 @@ def test_a_notebook_is_executed_and_shows_all_results(kernel):
         assert kinds & {"text/html", "text/latex", "image/svg+xml"}, cell.source
     assert "<svg" in notebook.cells[5].outputs[0].data["image/svg+xml"]
     assert "aligned" in notebook.cells[1].outputs[0].data["text/latex"]
+
+
+def test_symbols_and_numbers_of_an_optimizer_are_formulas():
+    found = html(modeq.Adam(BETA, 0.99))
+    assert "<mi>β</mi>" in found
+    assert "\\beta" not in found
+    assert "<mfrac><mn>99</mn><mn>100</mn></mfrac>" in found
+    assert "<td>bias_correction</td><td>yes</td>" in found
+
+
+def test_a_quantity_too_long_to_print_says_how_long_it_is(monkeypatch):
+    monkeypatch.setattr("modeq.reports.report_formulas.MAX_OPERATIONS", 1)
+    assert "operations is too long to print" in html(modeq.conserved("(x*y - 1)**2/2")[0])
+
+
+def test_coordinates_that_are_not_listed_are_announced():
+    field = modeq.VectorField([f"-x{i}" for i in range(7)])
+    path = modeq.derive(field, 0).solve(np.ones(7), h=0.1, steps=1)
+    assert blocks_of(path)[1].rows[0] == ("0", "1, 1, 1, 1, 1, 1, …")

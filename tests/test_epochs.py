@@ -3,6 +3,7 @@
 from fractions import Fraction
 from itertools import permutations, product
 
+import numpy as np
 import pytest
 import sympy
 
@@ -109,6 +110,12 @@ def test_cyclic_coordinate_descent_is_the_fixed_order_case():
     modeq.testing.assert_follows(equation, step, order=2)
 
 
+def test_integers_of_numpy_count_as_integers():
+    batches, order = np.int64(3), np.array([2, 0, 1])
+    assert CyclicEpoch(batches, order) == CyclicEpoch(3, [2, 0, 1])
+    assert SequentialUpdates(order) == SequentialUpdates([2, 0, 1])
+
+
 @pytest.mark.parametrize(
     ("call", "message"),
     [
@@ -116,6 +123,8 @@ def test_cyclic_coordinate_descent_is_the_fixed_order_case():
         (lambda: CyclicEpoch(True), "batches is True"),
         (lambda: CyclicEpoch(3, [0, 1]), r"order is \[0, 1\]; it must hold 0 to 2"),
         (lambda: CyclicEpoch(2, [0, "a"]), "it must hold 0 to 1"),
+        (lambda: CyclicEpoch(2, 5), "order is 5; it must hold parts"),
+        (lambda: CyclicEpoch(2, [0, 0]), "it must hold 0 to 1"),
         (lambda: PairedReversal(2.0), "batches is 2.0"),
         (lambda: ShuffledEpoch(6), "at most 5, and for more by shuffled_field"),
         (lambda: EpochWithReplacement(5), "batches is 5; .* at most 4"),

@@ -195,10 +195,10 @@ def test_parameters_of_a_game_get_values():
     [
         ((["x*y"], ["x", "y"]), "1 aims are given for 2 players"),
         ((["x*y", "x"], ["x", "y"], [1]), "1 rates are given for 2 players"),
-        (("x*y", ["x", "y"]), "aims is 'x.y'; it must hold one entry for each player"),
+        (("x*y", ["x", "y"]), "aims are 'x.y'; they must be a list"),
         (([["x", "y"], ["x"]], ["x", "y"]), "the player of x has 2 components"),
         ((["x**2"], ["x"]), "the field has 1 parts"),
-        ((["x*y", "y"], ["x", "y"], [1, "y"]), "the rate y depends on the variable y"),
+        ((["x*y", "y"], ["x", "y"], [1, "y"]), "a rate is y, which depends on the variables y"),
         ((["x**2", "x"], ["x", "x"]), "the name x is given twice"),
     ],
 )
@@ -213,6 +213,8 @@ def test_what_is_no_game_is_refused(arguments, message):
         ({"updates": "random"}, "updates is 'random'; it must be one of 'simultaneous', 'alter"),
         ({"inner": 2}, "only alternating updates have inner steps"),
         ({**ALTERNATING, "inner": 0}, "inner is 0; it must be an integer >= 1"),
+        ({**ALTERNATING, "inner": 1.5}, "inner is 1.5; it must be an integer >= 1"),
+        ({**ALTERNATING, "inner": "12"}, "inner is '12'; it must be an integer >= 1"),
         ({**ALTERNATING, "inner": [1, 2, 3]}, "one for each of 2 players"),
     ],
 )

@@ -125,3 +125,5 @@ def test_pairs_that_leave_out_a_variable_are_refused(pairs):
     field = VectorField(["y", "x"], variables="x y")
     with pytest.raises(InvalidLoss, match="do not fall into the pairs"):
         modeq.derive(field, 1).modified_hamiltonian(pairs)
+    with pytest.raises(InvalidLoss, match="the pairs are 3; they must be a list"):
+        modeq.derive(field, 1).modified_hamiltonian(3)

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import modeq
-from modeq.errors import FlowError, InvalidPoint, InvalidValue, NotSmooth
+from modeq.errors import FlowError, InvalidLoss, InvalidPoint, InvalidValue, NotSmooth
 from modeq.invariants.conservation import conserved
 from modeq.small_networks.convergence import convergence_times
 from modeq.small_networks.deep_networks import deep_network
@@ -276,3 +276,30 @@ def test_points_of_the_wrong_shape_are_refused():
         NETWORKS[0].pattern([1.0, 2.0])
     with pytest.raises(InvalidPoint, match="shape"):
         NETWORKS[0].kinks(np.ones((2, NETWORKS[0].size)))
+
+
+@pytest.mark.parametrize("theta", [[[1.0] * 6] * 2, [1j] * 6, ["a"] * 6])
+def test_functions_of_one_point_refuse_several_points_and_what_is_not_real(theta):
+    network = HomogeneousNetwork([2, 2, 1], INPUTS, TARGETS)
+    for function in (network.value, network.gradient, network.eigenvalue_bound, network.kinks):
+        with pytest.raises(InvalidPoint):
+            function(theta)
+
+
+def test_flows_and_descent_start_at_finite_points_of_a_loss():
+    network = HomogeneousNetwork([2, 2, 1], INPUTS, TARGETS)
+    theta = np.array([np.nan, 1, 1, 1, 1, 1])
+    with pytest.raises(InvalidPoint, match="finite"):
+        piecewise_flow(network, theta, h=0.1, steps=1)
+    with pytest.raises(InvalidPoint, match="finite"):
+        convergence_times(network, theta, h=0.1, target=0.1)
+    with pytest.raises(InvalidLoss, match="is a vector field"):
+        convergence_times(modeq.VectorField(["-x"]), [1.0], h=0.1, target=0.1)
+
+
+@pytest.mark.parametrize("label", [1, -1])
+def test_the_logistic_loss_has_gradients_far_away(label):
+    network = HomogeneousNetwork([1, 1], [[1]], [label], loss="logistic")
+    far = np.array([1000.0])
+    slopes = sorted([network.gradient(far)[0], network.gradient(-far)[0]], key=abs)
+    assert slopes == [0.0, -label]

@@ -145,6 +145,7 @@ def test_the_sum_of_softmax_biases_shrinks_by_one_minus_h_lam_at_each_step():
     assert laws.gradient_descent.expand() == (SUM * (1 - H * LAM)).expand()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("find", "loss", "block"),
     [

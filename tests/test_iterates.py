@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 import modeq
 from modeq.derivation.loss import Loss, VectorField
-from modeq.errors import FlowError, InvalidMethod, InvalidPoint, MissingParameter
+from modeq.errors import FlowError, InvalidMethod, InvalidPoint, InvalidStep, MissingParameter
 from modeq.methods.named import HeavyBall, LinearMultistep, Nesterov, RungeKutta, as_method
 from modeq.methods.named_multistep import NAMED
 
@@ -214,3 +214,31 @@ def test_momentum_compared_from_its_own_flow_shows_the_orders():
 def test_a_pendulum_under_leapfrog_has_the_order_of_its_flow():
     pendulum = VectorField(["p", "-sin(q)"], "q p")
     assert modeq.derive(pendulum, 2, "leapfrog").check([1, 0], h=0.2).passed
+
+
+@pytest.mark.parametrize("result", [None, 1.0, np.ones(3)])
+def test_an_update_rule_that_returns_no_point_is_refused(result):
+    with pytest.raises(InvalidMethod, match="must return the next point"):
+        modeq.iterate("x**2", [1.0], h=0.1, steps=2, method=lambda theta, f, h: result)
+
+
+@pytest.mark.parametrize("value", [[np.nan], [1j], [1.0, 2.0], "1"])
+def test_a_memory_that_is_no_finite_point_is_refused(value):
+    adam = modeq.Adam(0.5, 0.5, epsilon=0.1)
+    start = {slot: [1.0] for slot in adam.memory} | {"mean": value}
+    with pytest.raises(InvalidPoint):
+        modeq.iterate("x**2", [1.0], h=0.1, steps=2, method=adam, start=start)
+
+
+@pytest.mark.parametrize("compare", [modeq.compare, modeq.compare_flows])
+def test_a_comparison_that_would_be_the_start_alone_is_refused(compare):
+    with pytest.raises(InvalidStep, match="at least 2 steps"):
+        compare("x**2/2", [1.0], h=0.01, steps=1, method=HeavyBall(0.5))
+
+
+def test_both_comparisons_start_an_optimizer_on_its_slow_manifold():
+    settings = {"h": 0.001, "steps": 3, "method": modeq.Adam(0.5, 0.5, epsilon=0.1)}
+    all_flows = modeq.compare_flows("x**2/2", [1.0], corrections=(), **settings)
+    orders = modeq.compare("x**2/2", [1.0], **settings)
+    np.testing.assert_array_equal(all_flows.iterates, orders.iterates)
+    assert all_flows.errors["order 2"].max() < 1e-10

@@ -75,6 +75,8 @@ def test_products_in_single_precision_are_used_as_they_are():
         (2.0, {}, "count is 2.0"),
         (101, {}, "101 eigenpairs"),
         (1, {"which": "middle"}, "which is 'middle'"),
+        (1, {"tolerance": -1}, "tolerance is -1"),
+        (1, {"restarts": 0}, "restarts is 0"),
     ],
 )
 def test_arguments_that_cannot_be_right_are_refused(dimension, count, options, message):

@@ -1,8 +1,10 @@
 """The laws of B-series: axioms, definitions, and what they mean for given fields."""
 
 from fractions import Fraction
+from math import prod
 
 import pytest
+import sympy
 import tree_oracle as oracle
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -25,6 +27,7 @@ from modeq.algebra.laws import (
 from modeq.algebra.rows import RungeKuttaTable
 from modeq.algebra.rule_series import AbstractField, modified_equation, run
 from modeq.algebra.series import BSeries, exact_flow, identity
+from modeq.algebra.surds import square_root
 from modeq.algebra.tree_table import tree_table_of
 from modeq.algebra.trees import RootedTree, rooted_trees
 from modeq.errors import InvalidMethod, InvalidOrder, InvalidValue
@@ -140,6 +143,28 @@ def test_scaling_the_step_is_an_automorphism(a, b, factor):
     assert scaled(a, 1) == a
 
 
+@pytest.mark.parametrize("factor", [square_root(2), sympy.Symbol("t"), Fraction(-2, 3), 0.25, 0])
+def test_the_step_is_scaled_by_numbers_of_any_kind(factor):
+    e = scaled(exact_flow(3, colors=2), factor)
+    known = Fraction(factor) if isinstance(factor, float) else factor
+    for tree, value in e.items():
+        expected = prod([known] * tree.order, start=Fraction(1, tree.density))
+        assert value == expected
+        assert isinstance(value, Fraction) == isinstance(expected, Fraction)
+    assert e.empty == 1
+
+
+@settings(max_examples=4)
+@given(maps(2), maps(2), fields(2), fields(2))
+def test_the_laws_hold_for_coefficients_with_square_roots(a, c, b, d):
+    a, b = a + square_root(2) * (c - identity(2)), b + square_root(3) * d
+    assert compose(compose(a, c), b) == compose(a, compose(c, b))
+    assert compose(a, inverse(a)) == compose(inverse(a), a) == identity(2)
+    assert substitute(b, compose(a, c)) == compose(substitute(b, a), substitute(b, c))
+    assert flow(b) == substitute(b, exact_flow(2))
+    assert flow(modified_equation_of(a)) == a == flow(field_with(flow, a))
+
+
 @given(maps(), maps())
 def test_the_adjoint_is_an_involution_that_reverses_compositions(a, b):
     assert adjoint(adjoint(a)) == a
@@ -155,6 +180,12 @@ def test_explicit_and_implicit_euler_are_adjoint():
 def test_powers_of_a_map_add_up(a, j, k):
     assert power(a, j + k) == compose(power(a, j), power(a, k))
     assert (power(a, 0), power(a, 1)) == (identity(ORDER), a)
+
+
+@given(maps(2, 2))
+def test_a_power_is_that_many_steps_in_two_colors(a):
+    assert power(a, 3) == compose(a, compose(a, a))
+    assert power(a, 0) == identity(2, 2)
 
 
 @given(st.fractions(max_denominator=9), st.fractions(max_denominator=9))
@@ -390,10 +421,22 @@ def test_the_order_of_accuracy_is_that_of_the_first_wrong_tree(p):
     assert order_of_accuracy(exact_flow(2, colors=2)) == 3
 
 
-@pytest.mark.parametrize("law", [inverse, adjoint, modified_equation_of, modifying_integrator_of])
+@pytest.mark.parametrize(
+    "law",
+    [
+        *(inverse, adjoint, modified_equation_of, modifying_integrator_of, order_of_accuracy),
+        lambda a: power(a, 1),
+    ],
+)
 def test_what_is_for_maps_refuses_fields(law):
     with pytest.raises(InvalidValue, match=r"a\(∅\) is 0; the series of a map has a\(∅\) = 1"):
         law(dot())
+
+
+@pytest.mark.parametrize("factor", [float("nan"), float("inf"), "2", None])
+def test_the_step_is_scaled_by_finite_numbers_only(factor):
+    with pytest.raises(InvalidValue):
+        scaled(exact_flow(2), factor)
 
 
 def test_only_a_map_can_be_applied_first():
@@ -421,7 +464,7 @@ def test_several_fields_cannot_be_substituted():
 
 
 def test_a_method_that_does_not_move_has_no_modifying_integrator():
-    with pytest.raises(InvalidMethod, match="coefficient 0 at •"):
+    with pytest.raises(InvalidMethod, match=r"^the series has coefficient 0 at •, .* move$"):
         modifying_integrator_of(identity(3))
 
 

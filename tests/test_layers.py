@@ -27,7 +27,7 @@ ROWS = {
     "presentation": [
         ("presentation", "equation"),
         ("reports",),
-        ("testing", "cli", "__init__", "__main__"),
+        ("testing", "commands", "cli", "__init__", "__main__"),
     ],
 }
 """The rows of the design, from above, and in each row the folders and files of the package. Those

@@ -9,7 +9,7 @@ import sympy
 from hypothesis import given, settings
 
 import modeq
-from modeq.derivation.loss import H, Loss, VectorField, as_field
+from modeq.derivation.loss import H, Loss, SplitField, VectorField, as_field, as_losses
 from modeq.errors import InvalidLoss, InvalidOrder, InvalidValue, NotSmooth, ParseError
 from modeq.testing import losses
 
@@ -237,3 +237,33 @@ def test_the_gradient_of_a_short_text_takes_no_time():
     gradient = Loss("(v1*tanh(b1**100 - w12 - w2))**2/2 + (v1*tanh(b1) - 1)**2/2").gradient
     assert time.process_time() - start < 2
     assert len(gradient) == 4
+
+
+@pytest.mark.parametrize("assumptions", [{"commutative": False}, {"imaginary": True}])
+def test_symbols_stand_for_real_numbers(assumptions):
+    strange = sympy.Symbol("u", **assumptions)
+    with pytest.raises(InvalidLoss, match="the symbol u does not stand for a real number"):
+        Loss(x**2 + strange**2, x)
+
+
+@pytest.mark.parametrize("make", [VectorField, SplitField, as_losses])
+def test_what_holds_nothing_is_no_list(make):
+    with pytest.raises(InvalidLoss, match="are 3; they must be a list"):
+        make(3)
+
+
+@pytest.mark.parametrize("make", [SplitField, as_losses])
+def test_a_text_is_not_a_list_of_its_letters(make):
+    with pytest.raises(InvalidLoss, match="are 'xy'; they must be a list"):
+        make("xy")
+
+
+def test_rates_do_not_depend_on_variables():
+    game = VectorField(["-y", "x"], variables="x y").split("x", "y")
+    with pytest.raises(InvalidLoss, match=r"a rate is 2\*x, which depends on the variables x"):
+        game.scaled("2*x", 1)
+
+
+def test_values_are_a_mapping():
+    with pytest.raises(InvalidLoss, match="they must be a mapping"):
+        Loss("a*x", "x").subs([("a", 1)])

@@ -4,6 +4,7 @@ from fractions import Fraction
 from itertools import combinations, permutations
 
 import numpy as np
+import oracle
 import pytest
 import sympy
 from hypothesis import given, settings
@@ -289,7 +290,7 @@ def test_parameters_get_values():
     [
         (["x**2", "y**2"], "part 1 has the variables y, but part 0 has x; .*variables=..."),
         (["x**2"], "the field has 1 parts; it must have at least two"),
-        ([modeq.VectorField(["x"]), "x**2"], "is no loss; minibatches are of losses"),
+        ([modeq.VectorField(["x"]), "x**2"], "is no loss; a field in parts"),
     ],
 )
 def test_losses_that_do_not_fit_are_refused(losses, message):
@@ -332,3 +333,14 @@ def test_more_than_five_shuffled_batches_are_sent_to_the_closed_form():
 def test_the_closed_form_ends_at_the_second_power():
     with pytest.raises(InvalidOrder, match=r"order is 3; .* through h\*\*2"):
         shuffled_field(LOSSES, 3)
+
+
+def test_parameters_of_the_losses_get_values_under_momentum_too():
+    beta = sympy.Symbol("beta")
+    batches = Minibatches(["a*x**2/2", "x**4"], momentum=beta, variables="x")
+    values = {"a": 2, "beta": Fraction(1, 2)}
+    fixed = modeq.derive(Minibatches(["x**2", "x**4"], momentum=Fraction(1, 2)), 1)
+    equation = modeq.derive(batches, 1)
+    assert oracle.same(equation.subs(values).field, fixed.field)
+    assert oracle.same(equation.subs({"a": 2}).subs({"beta": Fraction(1, 2)}).field, fixed.field)
+    assert equation.check([0.5], h=0.02, parameters=values).passed

@@ -5,6 +5,7 @@ from fractions import Fraction
 import pytest
 import sympy
 
+from modeq.algebra.surds import square_root
 from modeq.errors import InvalidMethod
 from modeq.methods.named import HeavyBall, LinearMultistep, Nesterov, as_method
 from modeq.methods.named_multistep import NAMED
@@ -87,6 +88,26 @@ def test_heavy_ball_is_one_row_of_the_table(beta):
 def test_without_momentum_heavy_ball_and_nesterov_follow_the_same_rule():
     assert HeavyBall(0).alpha == Nesterov(0).alpha == (0, -1, 1)
     assert HeavyBall(0).points == Nesterov(0).points
+
+
+@pytest.mark.parametrize(
+    "others",
+    [
+        [F(1, 2)] * 5,
+        [0, 0, 0, F(-1, 3), F(-1, 3)],
+        [square_root(2) / 2, -square_root(2) / 2, square_root(2) / 2],
+        [F(1, 2), F(1, 2), F(1, 2), F(-1, 2), F(-1, 2), 2],
+    ],
+    ids=str,
+)
+def test_multiple_roots_lose_no_digits(others):
+    rho = [F(1)]
+    for root in (1, *others):
+        rho = [b - root * a for a, b in zip([*rho, 0], [0, *rho], strict=True)]
+    first, *found = LinearMultistep(rho, [*[0] * len(rho[1:]), 1]).characteristic_roots()
+    assert first == 1
+    assert sorted(z.real for z in found) == pytest.approx(sorted(map(float, others)), abs=2e-12)
+    assert max(abs(z.imag) for z in found) < 2e-12
 
 
 def torch_sgd(beta, gradient, y, h, steps):

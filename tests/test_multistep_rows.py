@@ -38,6 +38,8 @@ def swept(method, vertices, field=True, number=Fraction):
         for value in block.values:
             if number is Fraction:
                 value = Fraction(int(value), rows.denominator(block.vertices))
+            else:
+                assert rows.denominator(block.vertices) == 1
             found[plain(trees.tree(len(found)))] = value
     return found
 

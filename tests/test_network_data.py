@@ -15,8 +15,14 @@ from modeq.networks import data
 RNG = np.random.default_rng(0)
 IMAGES = RNG.integers(0, 256, (5, 4, 3), dtype=np.uint8)
 LABELS = np.array([3, 0, 9, 1, 3], np.uint8)
-PICTURES = RNG.integers(0, 256, (6, 3, 32, 32), dtype=np.uint8)
-KINDS = np.array([0, 9, 4, 4, 1, 7], np.uint8)
+PICTURES = RNG.integers(0, 256, (10, 3, 32, 32), dtype=np.uint8)
+KINDS = np.array([0, 9, 4, 4, 1, 7, 0, 3, 8, 5], np.uint8)
+
+
+@pytest.fixture(autouse=True)
+def small_files(monkeypatch):
+    """Files of CIFAR-10 with two pictures in place of 10,000."""
+    monkeypatch.setattr(data, "CIFAR_POINTS", 2)
 
 
 def idx(array):
@@ -40,9 +46,9 @@ def cifar_bytes(pictures, kinds):
 
 def write_cifar(folder):
     for k in range(5):
-        content = cifar_bytes(PICTURES[k : k + 1], KINDS[k : k + 1])
+        content = cifar_bytes(PICTURES[2 * k : 2 * k + 2], KINDS[2 * k : 2 * k + 2])
         (folder / f"data_batch_{k + 1}.bin").write_bytes(content)
-    (folder / "test_batch.bin").write_bytes(cifar_bytes(PICTURES[3:], KINDS[3:]))
+    (folder / "test_batch.bin").write_bytes(cifar_bytes(PICTURES[3:5], KINDS[3:5]))
     return folder
 
 
@@ -60,8 +66,8 @@ def test_only_as_many_points_are_taken_as_asked_for(tmp_path):
     np.testing.assert_array_equal(data.mnist(write_mnist(tmp_path), count=2).labels, [3, 0])
     (write_cifar(tmp_path) / "data_batch_4.bin").write_bytes(b"damaged, but not needed")
     np.testing.assert_array_equal(data.cifar10(tmp_path, count=3).labels, KINDS[:3])
-    assert len(data.cifar10(tmp_path, "test").take(2)) == 2
-    for count in (0, -1, 4, 1.5, True, "all"):
+    assert len(data.cifar10(tmp_path, "test").take(1)) == 1
+    for count in (0, -1, 3, 1.5, True, "all"):
         with pytest.raises(InvalidValue, match="count is"):
             data.cifar10(tmp_path, "test", count)
 
@@ -78,16 +84,16 @@ def test_idx_files_of_every_type_are_read(tmp_path, dtype, shape):
 
 def test_cifar10_is_read_from_its_binary_version(tmp_path):
     found = data.cifar10(write_cifar(tmp_path))
-    np.testing.assert_array_equal(found.inputs, PICTURES[:5].reshape(5, -1) / 255)
-    np.testing.assert_array_equal(found.labels, KINDS[:5])
+    np.testing.assert_array_equal(found.inputs, PICTURES.reshape(10, -1) / 255)
+    np.testing.assert_array_equal(found.labels, KINDS)
     assert (found.shape, found.classes) == ((3, 32, 32), 10)
-    np.testing.assert_array_equal(data.cifar10(tmp_path, "test").labels, KINDS[3:])
+    np.testing.assert_array_equal(data.cifar10(tmp_path, "test").labels, KINDS[3:5])
 
 
 def test_cifar10_is_found_in_the_folder_that_its_archive_makes(tmp_path):
     (tmp_path / "cifar-10-batches-bin").mkdir()
     write_cifar(tmp_path / "cifar-10-batches-bin")
-    assert len(data.cifar10(tmp_path)) == 5
+    assert len(data.cifar10(tmp_path)) == 10
 
 
 class Trap:
@@ -206,13 +212,41 @@ def test_images_and_labels_that_do_not_fit_are_refused(tmp_path, images, labels)
 
 @pytest.mark.parametrize(
     "content",
-    [b"", cifar_bytes(PICTURES, KINDS)[:-1], cifar_bytes(PICTURES, KINDS + 1), b"x" * 3073],
+    [
+        b"",
+        cifar_bytes(PICTURES[:2], KINDS[:2])[:-1],
+        cifar_bytes(PICTURES[:2], KINDS[:2] + 1),
+        b"x" * 2 * 3073,
+    ],
     ids=["empty", "cut", "label 10", "label 120"],
 )
 def test_damaged_files_of_cifar10_are_refused(tmp_path, content):
     (write_cifar(tmp_path) / "data_batch_2.bin").write_bytes(content)
     with pytest.raises(InvalidData):
         data.cifar10(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("split", "name"), [("train", "data_batch_3.bin"), ("test", "test_batch.bin")]
+)
+def test_a_file_of_cifar10_that_ends_between_two_pictures_is_refused(tmp_path, split, name):
+    path = write_cifar(tmp_path) / name
+    path.write_bytes(path.read_bytes()[:3073])
+    with pytest.raises(InvalidData, match=r"has 3073 bytes; .* 2 pictures .* 6146 bytes"):
+        data.cifar10(tmp_path, split)
+
+
+def test_a_file_of_cifar10_has_ten_thousand_pictures(monkeypatch, tmp_path):
+    monkeypatch.undo()
+    with pytest.raises(InvalidData, match=r"10,000 pictures .* 30730000 bytes"):
+        data.cifar10(write_cifar(tmp_path), "test")
+
+
+def test_inputs_and_labels_must_fit():
+    with pytest.raises(InvalidValue, match=r"inputs have the shape \(2, 2\) and labels \(3,\)"):
+        data.LabelledData(np.eye(2), np.array([0, 1, 1]), 2, (1, 2))
+    with pytest.raises(InvalidValue, match=r"must be \(points, 4\)"):
+        data.LabelledData(np.eye(2), np.array([0, 1]), 2, (2, 2))
 
 
 def test_missing_files_and_splits_are_named(tmp_path):

@@ -20,6 +20,7 @@ def libraries():
             pytest.importorskip(name, reason=REASON)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.stem)
 @pytest.mark.usefixtures("libraries")
 def test_the_claim_of_each_experiment_holds(script, tmp_path, capsys):

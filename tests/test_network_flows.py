@@ -1,5 +1,7 @@
 """Flows of networks against gradient descent, and against the flows of small problems."""
 
+import contextlib
+
 import numpy as np
 import pytest
 
@@ -10,9 +12,10 @@ import jax.numpy as jnp
 from network_cases import DOUBLE, descent, quadratic, tanh_network
 
 from modeq.errors import FlowError, InvalidLoss, InvalidPoint, InvalidValue
-from modeq.networks.flows import FieldFlow, as_flow, bound, solve_flow
+from modeq.networks.flows import FieldFlow, SeriesFlow, as_flow
 from modeq.networks.principal import TopPrincipalFlow, complex_eigenpairs
 from modeq.networks.spectrum import hessian_eigenpairs
+from modeq.networks.trajectories import solve_flow
 from modeq.networks.vectors import FlatLoss, flattened
 from modeq.principal.resummed import resummed_field
 
@@ -93,7 +96,7 @@ def test_with_all_directions_the_field_is_that_of_small_problems():
     loss, params, _ = SMALL
     flat, theta = flattened(loss, params, DOUBLE)
     f, jacobian = -flat.gradient(theta), -flat.hessian(theta)
-    field = bound(TopPrincipalFlow(len(theta)), flat)
+    field = TopPrincipalFlow(len(theta)).bind(flat)
     for h in (0.2, 1.5):
         expected = resummed_field([f, jacobian], h, symmetric=True)
         assert np.iscomplexobj(expected) == (h == 1.5)
@@ -199,3 +202,124 @@ def test_bad_flows_and_starts_are_refused():
         followed(loss, params, 0, 0.1, tolerance=2)
     with pytest.raises(InvalidPoint, match="int64"):
         followed(loss, {"a": np.ones(1), "b": np.arange(1)}, 0, 0.1)
+
+
+class Model:
+    """A loss that is a method of an object, as people write them."""
+
+    def __init__(self):
+        self.traced = 0
+
+    def loss(self, params):
+        self.traced += 1
+        return jnp.sum(params**4)
+
+
+def test_a_method_of_an_object_is_compiled_once():
+    model, start = Model(), np.ones(2)
+    first = hessian_eigenpairs(model.loss, start, precision=DOUBLE)
+    traced = model.traced
+    again = hessian_eigenpairs(model.loss, 2 * start, precision=DOUBLE)
+    assert model.traced == traced + 1  # to see that it is a loss of such weights
+    assert again[0] == pytest.approx(4 * first[0])
+    assert flattened(model.loss, start)[0] is flattened(model.loss, start)[0]
+    assert flattened(model.loss, start)[0] is not flattened(Model().loss, start)[0]
+
+
+def test_a_loss_that_cannot_be_hashed_is_remembered_by_what_it_is():
+    class Loss:
+        __hash__ = None
+
+        def __call__(self, params):
+            return jnp.sum(params**2)
+
+    loss = Loss()
+    assert flattened(loss, np.ones(2))[0] is flattened(loss, np.ones(2))[0]
+    assert flattened(loss, np.ones(2))[0] is not flattened(Loss(), np.ones(2))[0]
+
+
+@pytest.mark.parametrize("first", ["float32", "float64"])
+def test_arrays_that_jax_remembers_in_the_other_precision_are_not_used_in_silence(first):
+    weights = np.array([0.1, 0.2])
+    other = {"float32": "float64", "float64": "float32"}[first]
+
+    def loss(params):
+        return jnp.dot(params, weights) ** 2
+
+    kept = FlatLoss(loss, np.ones(2), precision=first)
+    kept.gradient(kept.start)
+    # Other releases of JAX remember nothing, and have all digits.
+    digits = 1e-15 if other == "float64" else 1e-6
+    with contextlib.suppress(InvalidLoss):
+        found = FlatLoss(loss, np.ones(2), precision=other)
+        assert found.value(found.start) == pytest.approx(0.3**2, rel=digits)
+    copied = weights.copy()
+    anew = FlatLoss(lambda p: jnp.dot(p, copied) ** 2, np.ones(2), precision=other)
+    assert anew.value(anew.start) == pytest.approx(0.3**2, rel=digits)
+
+
+@pytest.mark.parametrize(
+    "field",
+    [lambda p, h: -1.0, lambda p, h: {"x": -p}, lambda p, h: -p[:1]],
+    ids=["number", "other structure", "too short"],
+)
+def test_a_field_that_returns_something_else_than_weights_ends_at_once(field):
+    with pytest.raises(FlowError, match="it must have those of the weights"):
+        solve_flow(lambda p: jnp.sum(p**2), np.ones(3), FieldFlow("mine", field), h=0.1, steps=1)
+
+
+def test_whole_numbers_of_numpy_are_orders_and_counts():
+    assert as_flow(np.int64(2)) == as_flow(2)
+    flow = TopPrincipalFlow(np.int64(2), order=np.int32(1), composed=np.int8(1))
+    assert flow == TopPrincipalFlow(2)
+    assert all(type(value) in (int, str, bool) for value in flow.settings.values())
+    assert type(as_flow(np.int64(2)).settings["order"]) is int
+
+
+@pytest.mark.parametrize(
+    "arguments", [("mine", 3), (3, lambda p, h: p), ("mine", lambda p, h: p, 0)]
+)
+def test_fields_names_and_periods_that_cannot_be_right_are_refused(arguments):
+    with pytest.raises(InvalidValue):
+        FieldFlow(*arguments)
+
+
+@pytest.mark.parametrize("loss", [3, "x**2", None])
+def test_what_is_no_function_is_no_loss(loss):
+    with pytest.raises(InvalidLoss, match="it must be a function of a pytree of weights"):
+        FlatLoss(loss, np.ones(2))
+
+
+@pytest.mark.parametrize(
+    "flow", [SeriesFlow(1), TopPrincipalFlow(1), TopPrincipalFlow(1, frozen=True)]
+)
+def test_two_trajectories_of_one_flow_do_not_know_of_each_other(flow):
+    loss = FlatLoss(lambda p: jnp.sum(jnp.cosh(p * jnp.arange(1.0, 4.0))), np.ones(3))
+    here, there = np.float32([0.1, 0.2, 0.3]), np.float32([0.9, -0.5, 0.2])
+    alone = flow.bind(loss)
+    alone.begin(here, 0.01)
+    expected = alone.rhs(here, 0.01)
+    first, second = flow.bind(loss), flow.bind(loss)
+    first.begin(here, 0.01)
+    second.begin(there, 0.01)
+    second.rhs(there, 0.01)
+    np.testing.assert_array_equal(first.rhs(here, 0.01), expected)
+
+
+def test_a_flow_is_compiled_once_for_a_loss():
+    loss = FlatLoss(lambda p: jnp.sum(p**4), np.ones(2))
+    assert SeriesFlow(1).bind(loss).rhs is SeriesFlow(1).bind(loss).rhs
+    first, second = (TopPrincipalFlow(1, frozen=f).bind(loss) for f in (False, True))
+    assert first._base is second._base
+
+
+@pytest.mark.parametrize("composed", [1, 2, 3])
+def test_the_field_is_continuous_where_a_complex_path_crosses_the_real_points(composed):
+    def loss(p):
+        return (p["x"] ** 2 + p["x"] ** 4 / 4).sum()
+
+    flat = FlatLoss(loss, {"x": np.ones(1)}, precision=DOUBLE)
+    field = TopPrincipalFlow(1, composed=composed).bind(flat)
+    here = field.rhs(np.array([0.5]), 0.8)
+    for side in (1e-9j, -1e-9j):
+        np.testing.assert_allclose(field.rhs(np.array([0.5 + side]), 0.8), here, atol=1e-7)

@@ -219,3 +219,19 @@ def test_other_arguments_that_cannot_be_right_are_refused():
         models.cross_entropy(network, INPUTS, np.full(30, 9))(params)
     with pytest.raises(InvalidValue, match="targets have"):
         models.square(network, INPUTS, np.zeros((30, 1)))(params)
+
+
+@pytest.mark.parametrize(
+    "labels", [[[0], [0]], [0], [[1, 0], [0, 1]], [0.0, 1.0], [0, -1]], ids=str
+)
+def test_the_accuracy_of_labels_that_do_not_fit_is_refused(labels):
+    network = models.mlp((2, 2), bias=False)
+    params = ({"w": jax.numpy.eye(2)},)
+    with pytest.raises(InvalidValue, match="labels have the shape"):
+        models.accuracy(network, params, np.eye(2), labels)
+
+
+@pytest.mark.parametrize("arguments", [(3,), ((2, 2.5),), ((2, 2), ["tanh"]), ((2, 2), None)])
+def test_widths_and_activations_of_other_types_are_refused(arguments):
+    with pytest.raises(InvalidValue):
+        models.mlp(*arguments)

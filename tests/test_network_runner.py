@@ -196,3 +196,25 @@ def test_bad_sweeps_are_refused(tmp_path):
         sweep(square, settings(1), tmp_path / "file" / "folder")
     assert sweep(square, [], tmp_path / "new") == []
     assert sweep_cases.square(3) == {"square": 9}
+
+
+@pytest.mark.parametrize(
+    ("function", "given", "options"),
+    [
+        (3, [{"x": 1}], {}),
+        (square, [[1]], {}),
+        (square, [{1: 2}], {}),
+        (square, [{"x": 1}], {"in_flight": True}),
+        (square, [{"x": 1}], {"in_flight": 0}),
+    ],
+)
+def test_functions_settings_and_counts_that_cannot_be_right_are_refused(
+    tmp_path, function, given, options
+):
+    with pytest.raises(InvalidValue):
+        sweep(function, given, tmp_path, executor=Here(), **options)
+
+
+def test_a_folder_that_is_not_there_has_no_records(tmp_path):
+    with pytest.raises(InvalidValue, match="there is no folder"):
+        load_sweep(tmp_path / "nowhere")

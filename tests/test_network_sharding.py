@@ -11,8 +11,14 @@ import pytest
 
 jax = pytest.importorskip("jax", reason="jax is optional: pip install modeq[jax]")
 
-from modeq.errors import InvalidLoss, InvalidPoint, InvalidValue  # noqa: E402
-from modeq.networks.sharding import device_mesh, shard_batch, sharded_gradient  # noqa: E402
+from modeq.errors import InvalidLoss, InvalidPoint, InvalidStep, InvalidValue  # noqa: E402
+from modeq.networks.sharding import (  # noqa: E402
+    _check_lengths,
+    device_mesh,
+    shard_batch,
+    sharded_field,
+    sharded_gradient,
+)
 
 PROGRAM = """
 import json
@@ -107,3 +113,20 @@ def test_bad_losses_and_weights_are_refused():
         sharded_gradient(lambda p, x: p * x, mesh)(1.0, np.ones(4))
     with pytest.raises(InvalidPoint, match="int64"):
         sharded_gradient(lambda p, x: (p * x).sum(), mesh)(np.arange(4), np.ones(4))
+
+
+def test_a_learning_rate_that_cannot_be_right_is_refused():
+    field = sharded_field(lambda p, x: ((x * p) ** 2).mean(), 1, device_mesh(jax.devices()[:1]))
+    for h in (0, -1.0, np.nan):
+        with pytest.raises(InvalidStep):
+            field(np.float32(1.0), h, np.ones(4, np.float32))
+
+
+def test_a_batch_smaller_than_the_devices_is_refused_without_an_empty_one_as_the_way_out():
+    with pytest.raises(InvalidValue, match=r"do not divide; take 1 or 3 devices$"):
+        _check_lengths(np.ones(3), 8)
+
+
+def test_no_devices_are_refused():
+    with pytest.raises(InvalidValue, match="devices is empty"):
+        device_mesh([])

@@ -11,12 +11,14 @@ import jax.numpy as jnp
 from network_cases import DOUBLE, descent, quadratic, tanh_network
 
 from modeq.errors import FlowError, InvalidCheckpoint, InvalidPoint, InvalidStep, InvalidValue
-from modeq.networks.flows import FieldFlow, solve_flow, step_drift
+from modeq.networks.adjusted_rates import DriftAdjusted, dal
+from modeq.networks.flows import FieldFlow, SeriesFlow
 from modeq.networks.precision import double_precision
 from modeq.networks.principal import TopPrincipalFlow
 from modeq.networks.records import TrainingRecord
-from modeq.networks.spectrum import dal, network_stability
-from modeq.networks.training import DriftAdjusted, train
+from modeq.networks.spectrum import network_stability
+from modeq.networks.training import train
+from modeq.networks.trajectories import solve_flow, step_drift
 from modeq.networks.vectors import FlatLoss
 
 STEPS, H = 5, 0.1
@@ -117,6 +119,9 @@ def test_other_files_are_no_records(record, tmp_path):
         ("b.json", b"{"),
         ("c.npz", b"x"),
         ("d.json", b"\xff"),
+        ("e.json", b'{"columns": []}'),
+        ("f.json", b'{"columns": {}, "theta": []}'),
+        ("g.json", b"[" * 100_000),
     ):
         (tmp_path / name).write_bytes(content)
         with pytest.raises(InvalidCheckpoint, match=name[0]):
@@ -198,10 +203,12 @@ def test_a_loss_that_grows_without_bound_names_the_step():
         train(lambda p: jnp.sum(p**4), np.array([9.0]), steps=50, rate=1.0, flows=())
 
 
-def test_single_precision_is_kept():
+def test_single_precision_is_kept(tmp_path):
     loss, params, _ = tanh_network(hidden=2)
     record = train(loss, params, steps=2, rate=H, flows=(0,), precision="float32")
     assert record.theta.dtype == np.float32
+    record.save(tmp_path / "record.json")
+    assert TrainingRecord.load(tmp_path / "record.json").theta.dtype == np.float32
     iterates = descent(*tanh_network(hidden=2)[:2], H, 2)
     np.testing.assert_allclose(record.theta, iterates[-1], atol=1e-5)
 
@@ -232,3 +239,69 @@ def test_bad_weights_are_refused():
         train(lambda p: p["n"].sum(), {"n": np.arange(2)}, steps=1)
     with pytest.raises(InvalidValue, match="cap is 0"):
         DriftAdjusted(cap=0)
+
+
+@pytest.mark.parametrize("precision", ["float32", "float64"])
+@pytest.mark.parametrize("rate", [1.0, DriftAdjusted(0.3, cap=1e5)])
+def test_a_run_that_diverges_ends_in_one_error_and_no_warning(precision, rate):
+    with pytest.raises(FlowError, match="not finite"):
+        train(
+            lambda p: (p**2).sum() / 2 + (p**4).sum() / 4,
+            np.full(3, 5.0),
+            steps=50,
+            rate=rate,
+            flows=(),
+            directions=1,
+            precision=precision,
+        )
+
+
+def test_weights_that_are_not_finite_are_named_even_where_the_loss_is():
+    # The loss is flat far away, so that only the weights themselves overflow.
+    options = {"rate": 1e39, "flows": (), "precision": "float32"}
+    with pytest.raises(FlowError, match="the weights are not finite at step 1"):
+        train(lambda p: jnp.tanh(p).sum(), np.zeros(1), steps=3, **options)
+
+
+def test_the_size_of_a_gradient_in_single_precision_does_not_overflow():
+    record = train(
+        lambda p: 1e25 * p.sum(), np.ones(4), steps=1, rate=1e-25, flows=(), precision="float32"
+    )
+    assert record.columns["gradient_norm"][0] == pytest.approx(2e25)
+
+
+def test_a_run_with_whole_numbers_of_numpy_can_be_stored(tmp_path):
+    path = tmp_path / "run.npz"
+    options = {
+        "flows": [SeriesFlow(np.int64(1)), TopPrincipalFlow(1, order=np.int64(0))],
+        "rate": DriftAdjusted(np.float32(1), np.int64(5)),
+        "directions": np.int64(1),
+        "every": np.int64(1),
+        "precision": DOUBLE,
+    }
+    first = train(*quadratic([1.0, 2.0])[:2], steps=1, checkpoint=path, **options)
+    again = train(*quadratic([1.0, 2.0])[:2], steps=1, checkpoint=path, **options)
+    assert first.theta.tobytes() == again.theta.tobytes()
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("flows", 1),
+        ("flows", None),
+        ("flows", "01"),
+        ("optimizer", [1]),
+        ("optimizer", "adam"),
+        ("predict", 3),
+        ("directions", True),
+        ("every", 1.5),
+    ],
+)
+def test_options_that_cannot_be_right_are_named(name, value):
+    with pytest.raises(InvalidValue, match=name):
+        train(*quadratic([1.0, 2.0])[:2], steps=1, **{name: value})
+
+
+def test_records_show_themselves_in_notebooks(record):
+    assert "largest distance" in record._repr_html_()
+    assert "lambda" in network_stability(LOSS, PARAMS, h=H, count=1, precision=DOUBLE)._repr_html_()

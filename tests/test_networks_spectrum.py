@@ -12,14 +12,14 @@ from network_cases import DOUBLE, quadratic, tanh_network
 
 import modeq
 from modeq.errors import InvalidLoss, InvalidPoint, InvalidStep, InvalidValue
-from modeq.networks.flows import step_drift
+from modeq.networks.adjusted_rates import dal
 from modeq.networks.precision import double_precision
 from modeq.networks.spectrum import (
-    dal,
     hessian_eigenpairs,
     network_stability,
     stability_coefficients,
 )
+from modeq.networks.trajectories import step_drift
 from modeq.networks.vectors import FlatLoss
 
 

@@ -263,7 +263,7 @@ def test_a_nilpotent_part_is_corrected_and_others_are_left_to_krylov():
 
 
 def test_bad_arguments_are_refused():
-    with pytest.raises(InvalidMethod, match="must have init and update"):
+    with pytest.raises(InvalidMethod, match="optax, with init and update"):
         optimizer_step(0.1, 1, 0.1)
     with pytest.raises(InvalidOrder):
         optimizer_step(optax.sgd(0.1), -1, 0.1)

@@ -12,10 +12,10 @@ from modeq.algebra.notation import (
     field_names,
     gradient,
     index,
-    linear_combination,
     loss_index,
     signed_formula,
 )
+from modeq.algebra.series_text import linear_combination
 from modeq.algebra.trees import RootedTree, rooted_trees
 from modeq.errors import InvalidValue
 
@@ -95,6 +95,7 @@ def test_indices_get_numbers_when_the_letters_are_used_up():
     tree = RootedTree.from_level_sequence(range(1, 17))
     assert loss_index(tree)[1].endswith("L_vw L_wi1 L_i1i2 L_i2")
     assert index(tree, latex=True).endswith("f^w_{,i_{1}} f^{i_{1}}_{,i_{2}} f^{i_{2}}")
+    assert loss_index(tree, latex=True)[1].endswith("L_{vw} L_{wi_{1}} L_{i_{1}i_{2}} L_{i_{2}}")
 
 
 @pytest.mark.parametrize("notation", ["differentials", "gradient", "index", "loss index"])
@@ -118,6 +119,15 @@ def test_a_thousand_branchings_have_a_formula():
     comb = RootedTree.from_level_sequence([level for i in range(1, 1001) for level in (i, i + 1)])
     assert gradient(comb)[1].startswith("T[g, T[g, T[g, ")
     assert differential(comb).endswith("f'f" + ")" * 999)
+
+
+@pytest.mark.parametrize("latex", [False, True])
+def test_a_signed_formula_is_that_of_its_notation(latex):
+    for tree in TREES[:20]:
+        assert signed_formula(tree, latex=latex) == (1, differential(tree, latex=latex))
+        assert signed_formula(tree, notation="index", latex=latex) == (1, index(tree, latex=latex))
+        for name, function in (("gradient", gradient), ("loss index", loss_index)):
+            assert signed_formula(tree, notation=name, latex=latex) == function(tree, latex=latex)
 
 
 def test_an_unknown_notation_is_an_error():
@@ -144,6 +154,9 @@ def test_symbolic_coefficients_stand_in_parentheses():
         r"\left(\frac{1}{1 - \beta}\right) f - \tfrac{1}{2} f'f"
     )
     assert linear_combination([(0.5, "f")], latex=True) == r"\left(0.5\right) f"
+    X = sympy.Symbol("X")
+    assert linear_combination([(1, "f"), (X, "g"), (-X, "h")]) == "f + (X) g + (-X) h"
+    assert linear_combination([(X, "f")], latex=True) == r"\left(X\right) f"
 
 
 def two_colors(function, order, **options):
@@ -183,6 +196,8 @@ def test_latex_puts_no_second_superscript_on_a_name():
     assert differential(tree, latex=True, fields=fields) == "{f^{[2]}}'f^{[1]}"
     assert differential(bushy, latex=True, fields=fields).startswith("{f^{[1]}}^{(4)}")
     assert index(tree, latex=True, fields=fields) == "{f^{[2]}}^i_{,j} {f^{[1]}}^j"
+    assert differential(tree, latex=True, fields=("X", "Y")) == "Y'X"
+    assert index(tree, latex=True, fields=("X", "Y")) == "Y^i_{,j} X^j"
 
 
 @pytest.mark.parametrize("notation", ["differentials", "index"])

@@ -13,7 +13,7 @@ import modeq
 from modeq import problems
 from modeq.derivation.loss import H, Loss, VectorField
 from modeq.errors import InvalidLoss, InvalidPoint, InvalidStep, InvalidValue, MissingParameter
-from modeq.flows import numeric
+from modeq.flows.forms import FORMS
 from modeq.flows.numeric import as_points, check_step, gradient_field
 from modeq.testing import losses, starts
 
@@ -138,7 +138,7 @@ def test_a_value_too_large_for_a_float_is_not_an_error():
     assert not np.isfinite(rhs([100.0], 0.1)).any()
 
 
-@pytest.mark.parametrize("form", numeric.FORMS)
+@pytest.mark.parametrize("form", FORMS)
 def test_constant_components_are_broadcast(form):
     field = VectorField(["1", "x", "pi"], "x y z")
     rhs = modeq.derive(field, 2).lambdify(form=form)
@@ -151,14 +151,14 @@ def test_constant_components_are_broadcast(form):
     ("constant", "value"),
     [("pi", math.pi), ("exp(1)", math.e), ("sqrt(2)", math.sqrt(2)), ("log(3)", math.log(3))],
 )
-@pytest.mark.parametrize("form", numeric.FORMS)
+@pytest.mark.parametrize("form", FORMS)
 def test_constants_have_their_values(constant, value, form):
     rhs = modeq.derive(f"{constant}*x**2/2", 1, variables="x").lambdify(form=form)
     expected = -value - 0.1 * value**2 / 2
     np.testing.assert_allclose(rhs([[1.0], [2.0]], 0.1).ravel(), [expected, 2 * expected])
 
 
-@pytest.mark.parametrize("form", [None, *numeric.FORMS])
+@pytest.mark.parametrize("form", [None, *FORMS])
 def test_parameters_are_given_by_name_or_symbol(form):
     equation = modeq.derive("a*x**4 + b*x", 1, variables="x")
     a, b = equation.parameters
@@ -187,7 +187,7 @@ def test_an_unknown_form_is_an_error(form):
 
 def test_the_cheaper_form_is_taken():
     equation = modeq.derive("tanh(x + y)*x + y**2", 4)
-    expanded, program, chosen = (equation.lambdify(form=f) for f in (*numeric.FORMS, None))
+    expanded, program, chosen = (equation.lambdify(form=f) for f in (*FORMS, None))
     assert chosen.cost == min(expanded.cost, program.cost)
 
 
@@ -199,13 +199,39 @@ def test_points_of_the_wrong_shape_are_refused(points):
         as_points(points, 2)
 
 
-@pytest.mark.parametrize("points", ["ab", ["a", "b"], [[1], [1, 2]], [object()], {"x": 1}])
+NO_NUMBERS = [
+    "ab",
+    ["a", "b"],
+    ["1", "2"],
+    [[1], [1, 2]],
+    [object()],
+    {"x": 1},
+    [10**400, 1],
+    np.array(["2026-11-21"] * 2, dtype="datetime64[D]"),
+]
+
+
+@pytest.mark.parametrize("points", NO_NUMBERS, ids=str)
 def test_points_that_are_no_numbers_are_refused(points):
     with pytest.raises(InvalidPoint):
         as_points(points, 2)
 
 
-@pytest.mark.parametrize("h", [0, -1, math.nan, math.inf, -math.inf, "0.1", None, 1j, [1, 2]])
+@pytest.mark.parametrize("h", ["0.1", "a", 10**400, [1, [2]], object()])
+def test_a_field_refuses_learning_rates_that_are_no_numbers(h):
+    with pytest.raises(InvalidStep, match="learning rate h"):
+        modeq.derive("x**2", 1).lambdify()([1.0], h)
+
+
+def test_learning_rates_that_do_not_fit_the_points_are_refused():
+    with pytest.raises(InvalidStep, match=r"shape \(4,\).*points, \(3,\)"):
+        modeq.derive("x**2", 1).lambdify()(np.ones((3, 1)), np.ones(4))
+
+
+NO_RATES = [0, -1, math.nan, math.inf, -math.inf, "0.1", None, 1j, [1, 2], True, 10**400]
+
+
+@pytest.mark.parametrize("h", NO_RATES)
 def test_a_learning_rate_must_be_positive_and_finite(h):
     with pytest.raises(InvalidStep, match="learning rate"):
         check_step(h)

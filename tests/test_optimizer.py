@@ -67,6 +67,33 @@ def test_bad_parameters_get_one_clear_error(given, message):
         momentum(**given)
 
 
+@pytest.mark.parametrize(
+    ("values", "message"),
+    [
+        ({BETA: 1}, r"beta of momentum is 1; it must be in \[0, 1\)"),
+        ({"beta": 2.5}, "beta of momentum is 5/2; it must be"),
+        ({"betta": 0}, "'betta' is no symbol of the method; its symbols are: beta"),
+        ({"beta": "0.5"}, "beta is '0.5'; it must be a number"),
+    ],
+)
+def test_values_of_symbols_are_checked_like_parameters(values, message):
+    with pytest.raises(InvalidMethod, match=message):
+        momentum(beta=BETA).subs(values)
+
+
+@pytest.mark.parametrize("beta", [sympy.sqrt(2), -sympy.sqrt(2) / 2, sympy.E, sympy.sin(-1)])
+def test_roots_and_other_numbers_of_sympy_are_compared_with_the_range(beta):
+    with pytest.raises(InvalidMethod, match="it must be in"):
+        momentum(beta=beta)
+    assert momentum(beta=1 / (1 + beta**2)).symbols == frozenset()
+
+
+@pytest.mark.parametrize("memory", [["theta"], ["v", "v"], [3], ["replace"], ["not a name"]])
+def test_slots_have_names_of_their_own(memory):
+    with pytest.raises(InvalidMethod, match="slots are different names"):
+        optimizer(memory)(lambda state, grad, h, parameters: state)()
+
+
 def test_a_state_has_the_slots_that_were_declared():
     with pytest.raises(InvalidMethod, match="the state has no 'w'; it has theta, v"):
         State(theta=1, v=2).replace(w=3)

@@ -11,7 +11,7 @@ import sympy
 
 import modeq
 from modeq.derivation.bias_correction import adam_counter_term
-from modeq.errors import InvalidMethod, InvalidPoint, NotSmooth
+from modeq.errors import InvalidLoss, InvalidMethod, InvalidPoint, NotSmooth
 from modeq.methods.named import HeavyBall, LinearMultistep, Nesterov, repeated
 from modeq.methods.optimizer import State, optimizer
 from modeq.optimizers import (
@@ -32,6 +32,7 @@ from modeq.optimizers import (
     StochasticCoordinateDescent,
     UnnormalizedSAM,
 )
+from modeq.optimizers.named import name_of
 
 HALF = Fraction(1, 2)
 LOSS = modeq.Loss("x**4/4 + x**2*y/2 + y**2")
@@ -245,6 +246,17 @@ def test_lookahead_that_keeps_all_of_one_step_is_the_inner_optimizer():
     assert agree(ours.field, theirs.field)
 
 
+def test_an_inner_optimizer_may_have_parameters_of_the_same_names():
+    inner = OptimisticGradient(HALF, Fraction(1, 4))
+    ours, theirs = (modeq.derive(LOSS, 1, m) for m in (Lookahead(1, 1, inner), inner))
+    assert agree(ours.field, theirs.field)
+
+
+def test_lookahead_on_an_optimizer_without_parameters_has_no_name_for_files():
+    assert name_of(Lookahead(2)) == "lookahead"
+    assert name_of(Lookahead(2, inner=NormalizedGradientDescent())) is None
+
+
 def test_lion_without_decay_moves_with_constant_speed():
     equation = modeq.derive(LOSS, 2, Lion(BETA, RHO))
     assert agree(equation.field, [-g / sympy.sqrt(g**2) for g in G])
@@ -323,6 +335,13 @@ def test_a_step_of_adam_before_the_first_is_refused():
         adam_counter_term(LOSS, 0, 0.9, 0.99, epsilon=1)
 
 
+@pytest.mark.parametrize("name", ["step", "beta1", "beta2", "epsilon"])
+def test_parameters_of_adam_do_not_depend_on_the_variables(name):
+    values = {"step": 2, "beta1": 0.9, "beta2": 0.99, "epsilon": 1, name: "x"}
+    with pytest.raises(InvalidLoss, match=f"{name} is x, which depends on the variables x"):
+        adam_counter_term(LOSS, **values)
+
+
 # Against the optimizers themselves
 
 
@@ -383,6 +402,10 @@ BAD = [
     (lambda: SGD(dampening=0.5), "dampening of SGD is 0.5 without momentum"),
     (lambda: SGD(0.9, weight_decay=-1), "weight_decay of SGD is -1; it must be >= 0"),
     (lambda: SGD(momentun=0.9), "SGD has no parameter 'momentun': did you mean 'momentum'?"),
+    (lambda: SGD(np.array([0.9, 0.5])), "momentum of SGD is array"),
+    (lambda: RMSProp(momentum=np.array([0.9, 0.5])), "momentum of RMSProp is array"),
+    (lambda: SGD(0.9, nesterov=2), "nesterov of SGD is 2; it must be True or False"),
+    (lambda: Lookahead(True), "steps of lookahead is True; it must be an integer >= 1"),
     (lambda: SGD(0.9, nesterov="yes"), "nesterov of SGD is 'yes'; it must be True or False"),
     (lambda: Adam(1.0), r"beta1 of Adam is 1.0; it must be in \[0, 1\)"),
     (lambda: Adam(0.9, -1), r"beta2 of Adam is -1; it must be in \[0, 1\)"),
@@ -405,6 +428,16 @@ BAD = [
 def test_parameters_that_cannot_be_right_are_refused(make, message):
     with pytest.raises(InvalidMethod, match=message):
         make()
+
+
+@pytest.mark.parametrize("factor", [1j, math.nan, math.inf])
+def test_a_rule_that_leaves_the_real_numbers_is_refused(factor):
+    @optimizer()
+    def strange(state, grad, h, p):
+        return state.replace(theta=state.theta - factor * h * grad(state.theta))
+
+    with pytest.raises(InvalidMethod, match="no finite real number"):
+        modeq.derive("x**2", 1, strange())
 
 
 def test_memory_that_does_not_contract_is_refused_with_its_eigenvalue():

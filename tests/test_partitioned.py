@@ -263,6 +263,15 @@ def test_options_out_of_range_are_refused(make):
         make()
 
 
+def test_values_are_given_by_symbol_or_by_name_and_no_text_is_evaluated():
+    g = sympy.Symbol("g")
+    method = AdditiveRungeKutta([[[g]], [[0]]], [[1], [1]])
+    assert method.subs({"g": 0.5}) == AdditiveRungeKutta([[[0.5]], [[0]]], [[1], [1]])
+    for values in ({"g": "print(1)"}, {"print(1)": 1}):
+        with pytest.raises(InvalidMethod):
+            method.subs(values)
+
+
 @pytest.mark.parametrize("name", NAMED_FOR_PARTS)
 def test_a_field_in_one_piece_or_in_too_many_parts_is_refused(name):
     with pytest.raises(InvalidMethod, match=r"2 parts .* in one piece; split it"):

@@ -192,3 +192,9 @@ def test_modeq_imports_matplotlib_only_for_a_picture_and_pyplot_never(tmp_path):
     )
     done = subprocess.run([sys.executable, "-c", code], check=False, capture_output=True)
     assert done.returncode == 0, done.stderr
+
+
+def test_a_picture_needs_an_order_check():
+    comparison = modeq.compare("x**2", [1.0], h=0.1, steps=2, orders=(0,))
+    with pytest.raises(InvalidValue, match="reports is empty"):
+        plots.check_figure(comparison, [])

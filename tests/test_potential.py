@@ -68,6 +68,8 @@ def test_a_rotation_is_no_gradient_at_all():
         equation.modified_loss()
     assert raised.value.order == 0
     assert raised.value.witness == (x, y, 2)
+    assert "the field itself is not a gradient" in str(raised.value)
+    assert "ask for" not in str(raised.value)
 
 
 def test_a_vector_field_that_is_a_gradient_has_a_potential():

@@ -9,7 +9,7 @@ import sympy
 import modeq
 from modeq.algebra.power_series import Vector
 from modeq.derivation.loss import VectorField
-from modeq.errors import FlowError
+from modeq.errors import FlowError, ModeqWarning
 from modeq.flows.numeric import gradient_field
 from modeq.flows.precise import Precision, flow, is_finite, norm
 
@@ -128,3 +128,12 @@ def test_a_precise_field_has_the_value_of_the_formula(text):
     exact = equation.field.subs(point | {equation.h: sympy.Rational(1, 8)}).evalf(45)
     with mpmath.workdps(50):
         assert all(abs(v - mpmath.mpf(e)) < 1e-36 for v, e in zip(values, exact, strict=True))
+
+
+def test_what_mpmath_makes_complex_has_left_the_domain():
+    """Past 0 the square root is imaginary, and gmpy2 has no Bessel functions of any order."""
+    x = sympy.Symbol("x")
+    with pytest.warns(ModeqWarning, match="besselj"):
+        equation = modeq.derive(sympy.sqrt(x) + sympy.besselj(0, x), 1)
+    with pytest.raises(FlowError, match="not finite|leaves the domain"):
+        equation.check([0.01], h=0.02)

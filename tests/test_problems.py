@@ -8,7 +8,7 @@ import sympy
 
 import modeq
 from modeq import problems
-from modeq.errors import InvalidLoss
+from modeq.errors import InvalidLoss, InvalidValue
 
 
 @pytest.mark.parametrize("name", problems.ALL)
@@ -56,3 +56,23 @@ def test_a_quadratic_has_the_eigenvalues_asked_for():
 
 def test_the_network_has_three_weights_for_each_unit():
     assert problems.tanh_network(3).dimension == 9
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: problems.quadratic(("print(1)",)),
+        lambda: problems.quadratic("ab"),
+        lambda: problems.quadratic(3),
+        lambda: problems.quadratic((math.nan,)),
+        lambda: problems.rosenbrock(a="print(1)"),
+        lambda: problems.rosenbrock(b=math.inf),
+        lambda: problems.tanh_network(0),
+        lambda: problems.tanh_network(1.5),
+        lambda: problems.named(3),
+    ],
+)
+def test_what_is_no_problem_is_refused_and_no_text_is_evaluated(make, capsys):
+    with pytest.raises(InvalidValue):
+        make()
+    assert capsys.readouterr().out == ""

@@ -45,7 +45,7 @@ def test_every_public_name_has_an_example(name):
 PRODUCERS = {
     "Certificate": [modeq.derivation.certify.certify],
     "OrderReport": [modeq.flows.slopes.check],
-    "NumericField": [modeq.flows.numeric.numeric_field],
+    "NumericField": [modeq.flows.forms.numeric_field],
     "Trajectory": [modeq.flows.flow.solve],
     "Optimizer": [modeq.optimizer],
     "Comparison": [modeq.flows.comparison.compare],

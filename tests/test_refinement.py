@@ -7,7 +7,8 @@ import modeq
 from modeq import problems
 from modeq.accuracy.refinement import step_refinement
 from modeq.errors import FlowError, InvalidPoint, InvalidStep, InvalidValue
-from modeq.small_networks.fully_connected import FullyConnected, digits
+from modeq.networks import data
+from modeq.small_networks.fully_connected import FullyConnected
 
 
 def small_network(activation):
@@ -67,14 +68,6 @@ def test_a_time_that_is_no_multiple_of_h_is_refused_with_those_nearby():
         step_refinement("x**2", [1.0], h=0.1, time=0.5, steps=5)
 
 
-def test_the_digits_are_counted():
-    pytest.importorskip("sklearn")
-    assert len(digits(count=1_000).labels) == 1_000
-    assert digits(count=1_000).widths == (64, 50, 50, 10)
-    with pytest.raises(InvalidValue, match="1797"):
-        digits(count=2_000)
-
-
 def test_without_a_loss_only_distances_are_compared():
     refinement = step_refinement(lambda x, h: x - h * x, [1.0], h=0.1, steps=3)
     assert refinement.losses == {}
@@ -108,7 +101,8 @@ def test_networks_are_refined_and_smaller_learning_rates_change_less(activation)
 @pytest.mark.parametrize("activation", ["linear", "relu"])
 def test_on_digits_the_protocol_of_the_paper_runs(activation):
     pytest.importorskip("sklearn")
-    net = digits(activation, count=200)
+    digits = data.digits(200)
+    net = FullyConnected((64, 50, 50, 10), digits.inputs, digits.labels, activation)
     refinement = step_refinement(net.step, net.start(), h=0.001, steps=5, value=net.value)
     assert refinement.factors == (2, 5, 10, 20)
     assert refinement.distances[20].max() < 0.01 * refinement.moved[-1]
@@ -117,7 +111,7 @@ def test_on_digits_the_protocol_of_the_paper_runs(activation):
     assert refinement.losses[1][-1] < refinement.losses[1][0]
 
 
-@pytest.mark.parametrize("factors", [(), (1,), (2, 0), (2.5,), (True,)])
+@pytest.mark.parametrize("factors", [5, None, (), (1,), (2, 0), (2.5,), (True,)])
 def test_factors_that_are_no_whole_numbers_above_one_are_refused(factors):
     with pytest.raises(InvalidValue, match="factors"):
         step_refinement("x**2", [1.0], h=0.1, factors=factors)
@@ -143,6 +137,11 @@ def test_other_arguments_that_cannot_be_right_are_refused():
         ((1, 2), [[1.0]], [2]),
         ((1, 2), [[1.0]], [0.5]),
         ((1, 2), [[1.0]], [0], "tanh"),
+        ((1, 2), [[1.0]], [0], ["relu"]),
+        ((1, 2.5), [[1.0]], [0]),
+        ((), [[1.0]], [0]),
+        (3, [[1.0]], [0]),
+        ((1, 2), np.zeros((0, 1)), np.zeros(0, int)),
     ],
 )
 def test_networks_that_cannot_be_right_are_refused(arguments):

@@ -6,7 +6,8 @@ import sympy
 
 import modeq
 from modeq.errors import InvalidLoss, InvalidMethod, InvalidStep, MissingParameter
-from modeq.reports.regimes import multipliers_of, stability_regimes
+from modeq.reports.multipliers import multipliers_of
+from modeq.reports.regimes import stability_regimes
 
 BOWL = "x**2 - y**2/10"  # eigenvalues 2 and -1/5
 
@@ -104,3 +105,10 @@ def test_what_cannot_be_had_is_refused_with_a_reason():
         stability_regimes("x**2", [0.0], method=modeq.HeavyBall(sympy.Symbol("beta")))
     with pytest.raises(InvalidStep):
         stability_regimes("x**2", [0.0], largest=-1)
+
+
+def test_beyond_the_learning_rates_that_were_looked_at_nothing_is_said():
+    regimes = stability_regimes("x**2/2", [0.0], largest=1.5)
+    assert regimes.at(1.5) == ("oscillating",)
+    with pytest.raises(InvalidStep, match=r"known up to 1\.5"):
+        regimes.at(2.5)  # where gradient descent diverges

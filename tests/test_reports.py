@@ -367,3 +367,15 @@ def test_a_long_formula_is_counted_and_not_printed():
     found = modeq.report(modeq.Loss(long), order=0)
     assert html_of(found.document.section("loss").blocks)
     assert len(found.to_html()) < 400_000
+
+
+@pytest.mark.parametrize("format", ["html", "markdown", "latex"])
+def test_where_every_flow_blows_up_the_report_says_so_and_has_no_empty_table(format):
+    field = modeq.VectorField(["x**2"], "x")
+    found = modeq.report(field, 0, modeq.HeavyBall(0.25), theta0=[1.0], h=0.5, steps=5)
+    [nearest] = [fact for fact in found.document.summary if fact.label == "Nearest flow"]
+    assert nearest.state == "bad"
+    assert str(nearest.value).startswith("none: order 0: ")
+    assert "Not available" in found.text(format)
+    tables = [b for s in found.document.sections for b in s.blocks if isinstance(b, Table)]
+    assert all(table.rows for table in tables)

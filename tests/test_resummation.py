@@ -10,15 +10,10 @@ import sympy
 import modeq
 from modeq.algebra.trees import RootedTree
 from modeq.errors import InvalidMethod
+from modeq.principal.coefficients import coefficients, on_circles
 from modeq.principal.fork_sum import fork_by_steps, fork_sum
 from modeq.principal.recurrence import recurrence_of
-from modeq.principal.resummation import (
-    coefficient,
-    coefficients,
-    on_circles,
-    reduced_trees,
-    symbolic_coefficient,
-)
+from modeq.principal.resummation import coefficient, reduced_trees, symbolic_coefficient
 
 ORDER = 8
 FORK = reduced_trees(1)[0]

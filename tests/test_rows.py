@@ -6,7 +6,7 @@ from math import lcm, log2
 import numpy as np
 import pytest
 import tree_oracle as oracle
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from modeq.algebra.numerators import field_numerators
@@ -79,6 +79,9 @@ def test_the_denominator_of_the_field_has_the_logarithm_and_the_table_in_it():
 
 
 @given(st.integers(-(10**30), 10**30))
+@example(2**63)
+@example(2**64)
+@example(-(2**63) - 1)
 def test_each_arithmetic_takes_integers_to_their_remainders(number):
     assert EXACT.convert(number) == number
     wrapped = WRAPPED.convert(number)

@@ -4,7 +4,9 @@ import math
 from dataclasses import replace
 from fractions import Fraction
 
+import numpy as np
 import pytest
+import sympy
 
 import modeq
 from modeq import problems
@@ -97,6 +99,13 @@ def test_a_flow_that_is_exact_has_no_errors_at_all():
 
 def test_at_a_rest_point_nothing_moves():
     assert modeq.derive("x**2 + y**4", 1).check([0, 0], h=0.1).passed
+
+
+@pytest.mark.parametrize("start", [np.array([1, 2]), [np.int64(1), 2], [sympy.Integer(1), 2.0]])
+@pytest.mark.parametrize("h", [np.float32(0.125), np.array(0.125), sympy.Float(0.125)])
+def test_start_and_learning_rate_may_be_numbers_of_any_kind(start, h):
+    equation = modeq.derive("x**2/2 + y**4/64", 1)
+    assert equation.check(start, h=h).local_errors == equation.check([1, 2], h=0.125).local_errors
 
 
 @pytest.mark.parametrize("h", [Fraction(1, 10), 0.1, 1 / 10])

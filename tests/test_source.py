@@ -7,7 +7,7 @@ import sympy
 from modeq.derivation.derive import derive_field
 from modeq.derivation.loss import Loss, VectorField
 from modeq.errors import InvalidValue, MissingParameter
-from modeq.flows.numeric import numeric_field
+from modeq.flows.forms import numeric_field
 from modeq.methods.named import CustomMethod, GradientDescent, as_method
 from modeq.presentation.source import to_python
 

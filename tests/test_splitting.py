@@ -21,6 +21,17 @@ BACKWARD = Splitting([(0, THIRD), (1, 2), (0, 2 * THIRD), (1, -1)])
 METHODS = [LieTrotter(), Strang(), BACKWARD]
 
 
+def test_values_are_given_by_symbol_or_by_name_and_no_text_is_evaluated():
+    a = sympy.Symbol("a")
+    method = Splitting([(0, a), (1, 1), (0, 1 - a)], "two thirds")
+    found = method.subs({"a": Fraction(2, 3)})
+    assert found == method.subs({a: Fraction(2, 3)})
+    assert str(found) == "two thirds with a = 2/3"
+    for values in ({"a": "print(1)"}, {"print(1)": 1}):
+        with pytest.raises(InvalidMethod):
+            method.subs(values)
+
+
 @pytest.mark.parametrize("method", METHODS, ids=["lie-trotter", "strang", "backward"])
 def test_counter_terms_are_those_of_the_lie_series(method):
     step = oracle.splitting_step(PARTS, (x, y), method.stages, 3)

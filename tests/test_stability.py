@@ -156,7 +156,7 @@ def test_adjusted_rates_are_compared_with_fixed_ones_in_one_table():
 
 
 @pytest.mark.parametrize(
-    ("p", "cap"), [(0, 5), (-1, 5), (1, 0), (math.nan, 5), ("1", 5), (1, None)]
+    ("p", "cap"), [(0, 5), (-1, 5), (1, 0), (math.nan, 5), ("1", 5), (1, None), (1j, 5)]
 )
 def test_an_adjusted_rate_with_a_bad_power_or_cap_is_refused(p, cap):
     with pytest.raises(InvalidValue):
@@ -252,3 +252,31 @@ def test_a_comparison_without_any_flow_that_exists_says_so():
     found = modeq.compare_flows("x**2/2", [1.0], h=1.0, steps=1, orders=(), corrections=(0,))
     assert not found.errors
     assert "h*lambda = 1" in str(found)
+
+
+def test_rates_are_compared_for_losses_alone():
+    with pytest.raises(InvalidLoss, match="vector field"):
+        compare_rates(
+            modeq.VectorField(["y", "-x"], "x y"), [1, 1], steps=2, rates=(0.1,), powers=()
+        )
+
+
+def test_of_no_runs_and_no_flows_none_is_best():
+    with pytest.raises(FlowError, match="none is best"):
+        _ = compare_rates("x**2", [1.0], steps=2, rates=(), powers=()).best
+    found = modeq.compare_flows("x**2", [1.0], h=0.1, steps=2, orders=(), corrections=())
+    with pytest.raises(FlowError, match="none is best"):
+        _ = found.best
+
+
+def test_a_flow_that_is_too_large_does_not_stop_the_others():
+    names = " ".join(f"x{i}" for i in range(24))
+    loss = modeq.Loss(f"({'+'.join(names.split())})**2 + x0**4", names)
+    found = modeq.compare_flows(loss, [0.01] * 24, h=0.01, steps=1, orders=(0,), corrections=(0, 2))
+    assert [*found.flows] == ["order 0", "principal"]
+    assert "24**5 coefficients" in found.failures["principal + 2"]
+
+
+@pytest.mark.parametrize("z", [1e200, -1e200])
+def test_the_multiplier_of_a_flow_may_be_too_large_or_too_small_for_a_float(z):
+    assert multiplier_of_flow(z, 2) == (0 if z > 0 else math.inf)

@@ -12,11 +12,12 @@ import sympy
 
 import modeq
 from modeq.derivation.loss import Loss, as_field
-from modeq.derivation.start_shift import as_optimizer, start_series
+from modeq.derivation.start_shift import start_series
 from modeq.errors import InvalidMethod
 from modeq.flows.flow import integrate
 from modeq.methods.functions import sqrt
 from modeq.methods.optimizer import optimizer
+from modeq.methods.two_steps import as_optimizer
 
 BETA = sympy.Symbol("beta")
 HALF = Fraction(1, 2)
@@ -109,6 +110,13 @@ def test_memory_that_forgets_at_once_is_refused():
 def test_only_explicit_two_step_methods_become_optimizers(method):
     with pytest.raises(InvalidMethod, match="is not an explicit method of two steps"):
         as_optimizer(method)
+
+
+def test_a_method_without_velocity_takes_f_between_no_two_points():
+    half = sympy.Rational(1, 2)
+    extrapolated = modeq.LinearMultistep([0, -1, 1], [1], [[-half, 3 * half, 0]])
+    with pytest.raises(InvalidMethod, match="has no velocity"):
+        as_optimizer(extrapolated)
 
 
 def test_a_solution_starts_where_the_iterates_from_rest_belong():

@@ -350,11 +350,11 @@ def test_a_generator_says_what_it_is_about():
         ),
         (lambda: sgd_generator(["x**2", "y"], 1), InvalidLoss, "part 1 has the variables y"),
         (lambda: sgd_generator(["x**2"], 1), InvalidLoss, "at least two"),
-        (lambda: sgd_generator(7, 1), InvalidLoss, "must be a list of losses"),
+        (lambda: sgd_generator(7, 1), InvalidLoss, "they must be a list"),
         (
             lambda: sgd_generator([modeq.VectorField(["x"]), "x"], 1),
             InvalidLoss,
-            "is no loss; SGD draws one",
+            "is no loss",
         ),
         (lambda: sgd_generator(["x**2", "x"], -1), InvalidOrder, "-1"),
         (
@@ -367,3 +367,36 @@ def test_a_generator_says_what_it_is_about():
 def test_what_does_not_say_what_the_gradient_is_is_refused(call, error, message):
     with pytest.raises(error, match=message):
         call()
+
+
+X_AGAIN = sympy.Symbol("x", real=True)
+
+
+@pytest.mark.parametrize(
+    ("call", "error", "message"),
+    [
+        (lambda g: g.coefficient("z"), InvalidValue, "'z' is no variable; they are x"),
+        (lambda g: g.coefficient("x x"), InvalidValue, "'x x' is no variable"),
+        (lambda g: g(X_AGAIN**2), InvalidLoss, "two different symbols are called 'x'"),
+        (lambda g: g("h*x"), InvalidLoss, "the name h is the learning rate"),
+        (lambda g: g.expectation(X_AGAIN), InvalidLoss, "two different symbols are called 'x'"),
+        (lambda g: g.expectation("x", 1.5), InvalidOrder, "order is 1.5"),
+        (lambda g: g.moment_equations(1.5), InvalidOrder, "degree is 1.5"),
+        (lambda g: g.moment_equations(-1), InvalidOrder, "degree is -1"),
+        (lambda g: g.moment_equations(1), InvalidValue, "the moments are not closed"),
+    ],
+)
+def test_what_is_not_asked_of_the_variables_is_refused(call, error, message):
+    with pytest.raises(error, match=message):
+        call(sgd_generator(["exp(x)", "x**2"], 1))
+
+
+def test_a_covariance_with_another_symbol_of_the_same_name_is_refused():
+    with pytest.raises(InvalidLoss, match="two different symbols are called 'x'"):
+        sgd_generator("x**2", 1, covariance=[[X_AGAIN**2]])
+
+
+@pytest.mark.parametrize("weak_order", [1.0, True, []])
+def test_a_weak_order_is_an_integer(weak_order):
+    with pytest.raises(InvalidOrder, match="it must be 1 or 2"):
+        stochastic_equation(["x**2", "x"], weak_order=weak_order)

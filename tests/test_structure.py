@@ -1,5 +1,6 @@
 """What modified equations keep, with counterexamples on given fields where they fail to keep it."""
 
+from collections import Counter
 from fractions import Fraction
 
 import pytest
@@ -301,6 +302,71 @@ def test_fields_constant_on_free_trees_are_gradients(vertices):
         assert b.is_gradient()
         if len(members) > 1:
             assert not (b + BSeries({min(members): 1}, order=vertices - 1)).is_gradient()
+
+
+def seen_from_leaves(tree):
+    """Return (-1)^d and the rest of the free tree [τ] for each of its leaves, by the oracle."""
+    parents, _ = oracle.flat((0, (plain(tree),)))
+    neighbors = [set() for _ in parents]
+    for vertex, parent in enumerate(parents[1:], 1):
+        neighbors[vertex].add(parent)
+        neighbors[parent].add(vertex)
+
+    def rooted(vertex, above):
+        below = neighbors[vertex] - {above}
+        return 0, tuple(sorted(rooted(other, vertex) for other in below))
+
+    depths = [0]
+    for parent in parents[1:]:
+        depths.append(depths[parent] + 1)
+    leaves = [vertex for vertex, around in enumerate(neighbors) if len(around) == 1]
+    return [((-1) ** depths[v], rooted(*neighbors[v], v)) for v in leaves]
+
+
+@pytest.mark.parametrize("tree", [t for n in range(1, 7) for t in rooted_trees(n)], ids=str)
+def test_energy_is_kept_where_the_signs_of_all_leaves_cancel(tree):
+    b = BSeries({tree: 3}, order=5)
+    signs = [sign for sign, other in seen_from_leaves(tree) if other == plain(tree)]
+    verdict = b.is_energy_preserving()
+    assert bool(verdict) == (sum(signs) == 0)
+    assert verdict.order == (5 if verdict else tree.order - 2)
+    assert bool(verdict.witness) == (tree in verdict.witness)
+
+
+def test_energy_is_kept_by_differences_of_what_two_leaves_leave():
+    trees = {plain(tree): tree for n in range(1, 6) for tree in rooted_trees(n)}
+    for tree in trees:
+        counts = Counter()
+        for sign, other in seen_from_leaves(trees[tree]):
+            counts[other] += sign
+        for other in counts.keys() - {tree}:
+            # The sum over all leaves has the one and the other this often.
+            pair = {trees[tree]: counts[other], trees[other]: -counts[tree]}
+            assert BSeries(pair, order=4).is_energy_preserving()
+            if counts[tree] != 0:
+                spoiled = {trees[tree]: counts[other], trees[other]: counts[tree]}
+                assert not BSeries(spoiled, order=4).is_energy_preserving()
+
+
+def test_a_field_that_loses_energy_says_at_which_trees():
+    fork, chain = map(RootedTree.from_level_sequence, [(1, 2, 3, 3), (1, 2, 3, 2)])
+    b = BSeries({fork: 4, chain: Fraction(-1, 3)}, order=4)
+    verdict = b.is_energy_preserving()
+    assert (verdict.holds, verdict.order, verdict.witness) == (False, 2, (chain, fork))
+    assert verdict.reason == "b/sigma([[•],•]) - b/sigma([[•,•]]) = -7/3 is not 0"
+    verdict = modified_equation("euler", 2).is_energy_preserving()
+    assert (verdict.holds, verdict.order, verdict.witness) == (False, 0, (TALL2,))
+    assert verdict.reason == "b/sigma([•]) = -1/2 is not 0"
+
+
+def test_a_method_that_is_not_symmetric_says_at_which_tree():
+    euler = modified_equation("euler", 3).is_symmetric()
+    assert euler == Verdict(False, 0, (TALL2,), "b([•]) = -1/2 is not 0")
+    # θ - h f(θ), and then h f at that place: -h² f'f
+    step = method_series("euler", 3).is_symmetric()
+    assert step == Verdict(
+        False, 0, (TALL2,), "a(h) after a(-h) has at [•] the coefficient -1 instead of 0"
+    )
 
 
 # coefficients with symbols in them

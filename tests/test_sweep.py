@@ -2,6 +2,7 @@
 
 from fractions import Fraction
 from itertools import product
+from math import prod
 
 import numpy as np
 import pytest
@@ -137,6 +138,9 @@ def test_blocks_come_in_the_order_of_the_catalog(monkeypatch):
         first = block.part.start if block.part else 0
         assert trees.starts[block.vertices] + first == end
         assert block.values.shape == (len(block.part) if block.part else 1,)
+        # Of the largest trees and those with one vertex fewer no rows are made.
+        most = 3 if block.vertices <= 5 else 5
+        assert len(block.values) <= most or len(block.part.children) == 1
         end += len(block.values)
     assert end == len(trees)
 
@@ -200,12 +204,25 @@ def test_a_color_without_weights_has_coefficients_zero():
     assert all(found[tree] == heun[tree] for tree in heun)
 
 
+def test_there_may_be_more_colors_than_a_signed_byte_can_tell_apart():
+    # Forward Euler with the weight c + 1 for f_c
+    table = RungeKuttaTable([[[0]]] * 130, [[c + 1] for c in range(130)])
+    trees = Catalog(3, 130)
+    values = np.concatenate([block.values for block in field_numerators(trees, table)])
+    for index in range(trees.starts[3], len(trees), 9973):
+        tree = trees.tree(index)
+        euler = 2 if tree.is_tall else 1  # over the denominator 6
+        assert values[index] == euler * prod(color + 1 for color in tree.colors)
+
+
 # how many primes
 
 
 def test_the_largest_primes_are_prime_and_next_to_each_other():
     found = largest_primes(3, below=100)
     assert found == [97, 89, 83]
+    assert largest_primes(3, below=26) == [23, 19, 17]
+    assert largest_primes(2, below=101) == [97, 89]
     many = largest_primes(MAX_PRIMES)
     assert many[0] == PRIME
     assert sorted(many, reverse=True) == many
@@ -265,6 +282,14 @@ def test_beyond_the_most_primes_python_takes_over(monkeypatch):
     assert primes_needed(LARGE, 4) == 3
     blocks = list(field_numerators(Catalog(4), LARGE))
     assert all(block.values.dtype == object for block in blocks)
+    assert values_of(blocks) == exact_values(LARGE, 4)
+
+
+def test_as_many_primes_as_there_may_be_leave_small_numbers_in_64_bits(monkeypatch):
+    monkeypatch.setattr(numerators, "MAX_PRIMES", 3)
+    assert primes_needed(LARGE, 4) == 3
+    blocks = list(field_numerators(Catalog(4), LARGE))
+    assert blocks[0].values.dtype == np.int64
     assert values_of(blocks) == exact_values(LARGE, 4)
 
 

@@ -13,14 +13,9 @@ from hypothesis import strategies as st
 from modeq.algebra.notation import differential
 from modeq.algebra.series import BSeries
 from modeq.algebra.surds import square_root
+from modeq.derivation.coefficients import _over_number_field, _rational
 from modeq.derivation.symbolic import _degree, _newton_to_monomial, interpolated, number_field
-from modeq.derivation.universal import (
-    _over_number_field,
-    _rational,
-    method_series,
-    modified_equation,
-    modifying_integrator,
-)
+from modeq.derivation.universal import method_series, modified_equation, modifying_integrator
 from modeq.methods.named import AverageVectorField, HeavyBall, LinearMultistep, Nesterov, RungeKutta
 from modeq.methods.partitioned import AdditiveRungeKutta
 from modeq.methods.splitting import Splitting

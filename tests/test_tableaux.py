@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from modeq.algebra.entries import vanishes
 from modeq.errors import InvalidMethod
-from modeq.methods.collocation import AverageVectorField, collocation
+from modeq.methods.collocation import AverageVectorField, collocation, partner
 from modeq.methods.named import GradientDescent, RungeKutta, adjoint, as_method, composed, repeated
 from modeq.testing import tableaux
 
@@ -244,10 +244,17 @@ def test_an_irrational_number_that_is_no_root_stays_an_expression():
     assert method.symbols == frozenset()
 
 
-@pytest.mark.parametrize("nodes", [[0, 0], [F(1, 2), F(1, 2), 1]])
+@pytest.mark.parametrize(
+    "nodes", [[0, 0], [F(1, 2), F(1, 2), 1], [ALPHA * (ALPHA + 1), ALPHA**2 + ALPHA]]
+)
 def test_collocation_needs_different_nodes(nodes):
     with pytest.raises(InvalidMethod, match="different"):
         collocation(nodes)
+
+
+def test_a_method_with_a_weight_of_zero_has_no_symplectic_partner():
+    with pytest.raises(InvalidMethod, match="has a weight b that is 0"):
+        partner(as_method("explicit-midpoint"), "partner")
 
 
 @pytest.mark.parametrize("order", range(7))

@@ -10,13 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modeq.algebra import sweep
+from modeq.algebra.counts import physical_memory, tree_counts
 from modeq.algebra.notation import differential
-from modeq.algebra.rows import RungeKuttaTable
+from modeq.algebra.numerators import primes_needed
+from modeq.algebra.rows import WRAPPED, RungeKuttaRows, RungeKuttaTable
 from modeq.algebra.rule_series import modified_equation
-from modeq.algebra.table import physical_memory, tree_counts
+from modeq.algebra.table import catalog
 from modeq.algebra.tree_table import sweep_bytes, tree_blocks, tree_table_of
 from modeq.algebra.trees import RootedTree, rooted_trees
-from modeq.errors import InvalidOrder, InvalidTree
+from modeq.errors import InvalidOrder, InvalidTree, InvalidValue
 from modeq.methods.named import as_method
 
 LEAF = RootedTree()
@@ -179,7 +181,7 @@ def test_the_columns_of_a_table_describe_its_trees(table, order):
                 rest, child = found.tree(found.rest(n)[i]), found.tree(found.child(n)[i])
                 assert rest.butcher_product(child) == tree
     assert found.rest(1).tolist() == found.child(1).tolist() == [-1] * found.count(1)
-    assert len(found) == sum(map(found.count, range(order + 2)))
+    assert len(found) == sum(map(found.count, range(1, order + 2)))
 
 
 @pytest.mark.parametrize(("name", "order"), [("rk4", 5), ("implicit-midpoint", 5), ("euler", 0)])
@@ -189,6 +191,22 @@ def test_a_table_and_its_series_are_the_same_mapping(name, order):
     assert series == modified_equation(as_method(name), order)
     assert all(table[tree] == series[tree] for tree in series)
     assert all(isinstance(table[tree], Fraction) for tree in series)
+
+
+def test_what_a_table_tells_cannot_be_changed():
+    table = tree_table_of(EULER, 3)
+    for n in range(1, 5):
+        columns = (table.rest, table.child, table.symmetry, table.density)
+        for array in (*(column(n) for column in columns), table.coefficients(n)[0]):
+            with pytest.raises(ValueError, match="read-only"):
+                array[0] = 7
+
+
+def test_blocks_are_told_apart_as_objects():
+    first, *others = blocks = list(tree_blocks(EULER, 3))
+    assert first == first
+    assert first not in others
+    assert len(set(blocks)) == len(blocks)
 
 
 def test_the_repr_of_a_table_says_how_large_it_is():
@@ -237,6 +255,36 @@ def test_blocks_need_less_memory_than_a_table():
         tree_table_of(EULER, 12, limit=limit)
 
 
+@pytest.mark.parametrize(
+    ("table", "order"), [(EULER, 11), (named("rk4"), 9), (SYMPLECTIC_EULER, 6)]
+)
+def test_the_memory_of_a_sweep_is_about_that_of_the_rows_it_keeps(table, order):
+    rows = RungeKuttaRows(table, order + 1, WRAPPED)
+    swept = sweep._Sweep(catalog(order + 1, len(table.b)), rows)
+    for _ in swept.run():
+        pass
+    kept = [*swept.U.values(), *swept.g.values(), swept.single]
+    assert sweep_bytes(table, order) == pytest.approx(sum(a.nbytes for a in kept), rel=0.25)
+
+
+def test_each_prime_takes_a_sweep_of_its_own():
+    assert primes_needed(LARGE, 7) > 1
+    assert sweep_bytes(LARGE, 6) == (1 + primes_needed(LARGE, 7)) * sweep_bytes(EULER, 6)
+
+
+@pytest.mark.parametrize(("table", "order"), [(EULER, 7), (SYMPLECTIC_EULER, 4)])
+def test_a_table_takes_memory_for_its_numerators_beside_the_sweep(table, order):
+    trees = sum(tree_counts(order + 1, len(table.b)))
+    limit = 8 * trees + sweep_bytes(table, order)
+    assert len(tree_table_of(table, order, limit=limit)) == trees
+    with pytest.raises(InvalidOrder, match=f"order={order} means {trees:,} trees"):
+        tree_table_of(table, order, limit=limit - 1)
+    limit = sweep_bytes(table, order)
+    assert sum(map(len, tree_blocks(table, order, limit=limit))) == trees
+    with pytest.raises(InvalidOrder, match=f"order={order} means {trees:,} trees"):
+        next(tree_blocks(table, order, limit=limit - 1))
+
+
 def test_more_primes_and_more_colors_take_more_memory():
     assert sweep_bytes(named("rk4"), 13) > sweep_bytes(named("rk4"), 12)
     assert sweep_bytes(LARGE, 6) > sweep_bytes(EULER, 6)
@@ -254,7 +302,17 @@ def test_a_tree_that_is_not_in_the_table_is_an_error(tree):
             get(tree)
 
 
-@pytest.mark.parametrize("index", [-1, 8, 100])
+@pytest.mark.parametrize("n", [0, -1, 5, 1.5, None, "2"])
+@pytest.mark.parametrize(
+    "column", ["count", "start", "coefficients", "rest", "child", "symmetry", "density"]
+)
+def test_columns_are_those_of_trees_in_the_table(column, n):
+    table = tree_table_of(EULER, 3)
+    with pytest.raises(InvalidValue, match=f"^n is {n!r}; the trees of the table have 1 to 4 ver"):
+        getattr(table, column)(n)
+
+
+@pytest.mark.parametrize("index", [-1, 8, 100, 1.5, None])
 def test_a_number_that_no_tree_has_is_an_error(index):
     with pytest.raises(InvalidTree, match=rf"tree number {index}: the table has 0 to 7"):
         tree_table_of(EULER, 3).tree(index)

@@ -2,6 +2,7 @@
 
 import copy
 import pickle
+import re
 from fractions import Fraction
 from itertools import permutations
 from math import factorial
@@ -10,8 +11,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modeq.algebra.trees import RootedTree, check_order, rooted_trees
-from modeq.errors import InvalidOrder, InvalidTree, InvalidValue
+from modeq.algebra.checks import check_order
+from modeq.algebra.trees import RootedTree, rooted_trees
+from modeq.errors import ExceedsLimit, InvalidOrder, InvalidTree, InvalidValue
 
 LEAF = RootedTree()
 CHAIN = range(1, 1001)
@@ -231,7 +233,7 @@ def test_numpy_integers_are_integers():
         ("12", "entry 0 is '1', not an integer"),
         ([1, 2.0], "entry 1 is 2.0, not an integer"),
         ([False, True], "entry 0 is False, not an integer"),
-        ([1, 2, 1], "entry 2 is 1, but every entry after the first must be more than the first"),
+        ([1, 2, 1], "entry 2 is 1, but every entry after the first must be more than the first, 1"),
         ([1, 0], "entry 1 is 0, but every entry"),
         ([1, 2, 4], r"\[1, 2, 4\] is not .* entry 2 is 4, more than one above .* before it, 2"),
     ],
@@ -241,9 +243,31 @@ def test_a_bad_level_sequence_is_told_where_it_is_bad(sequence, fault):
         RootedTree.from_level_sequence(sequence)
 
 
-@pytest.mark.parametrize("children", [LEAF, 3, [1], "abc", [LEAF, None]])
-def test_children_must_be_a_list_of_trees(children):
-    with pytest.raises(InvalidTree, match="children must be a list of RootedTree, got"):
+@pytest.mark.parametrize("length", [1, 79, 80, 81, 1000])
+def test_an_error_shows_at_most_eighty_characters_of_a_value(length):
+    class Long:
+        def __repr__(self):
+            return "".join(str(i % 10) for i in range(length))
+
+    whole = repr(Long())
+    shown = whole if length <= 80 else whole[:77] + "..."
+    with pytest.raises(InvalidTree, match=f"color is {re.escape(shown)}; it must"):
+        RootedTree(color=Long())
+
+
+@pytest.mark.parametrize(
+    ("children", "shown"),
+    [
+        (LEAF, "RootedTree.from_level_sequence((1,))"),
+        (3, "3"),
+        ([1], "[1]"),
+        ("abc", "['a', 'b', 'c']"),
+        ([LEAF, None], "[RootedTree.from_level_sequence((1,)), None]"),
+    ],
+)
+def test_children_must_be_a_list_of_trees(children, shown):
+    wrong = re.escape(f"children must be a list of RootedTree, got {shown}")
+    with pytest.raises(InvalidTree, match=f"^{wrong}$"):
         RootedTree(children)
 
 
@@ -253,9 +277,37 @@ def test_the_number_of_vertices_must_be_a_positive_integer(order):
         rooted_trees(order)
 
 
+def test_trees_need_room_for_themselves_and_their_levels(monkeypatch):
+    room = 20 * (100 + 8 * 6)
+    monkeypatch.setattr("modeq.algebra.trees.physical_memory", lambda: room)
+    assert len(rooted_trees(6)) == 20
+    monkeypatch.setattr("modeq.algebra.trees.physical_memory", lambda: room - 1)
+    with pytest.raises(ExceedsLimit, match=f"take about {room:,} bytes"):
+        rooted_trees(6)
+
+
+@pytest.mark.parametrize(
+    ("order", "colors", "count"), [(30, 1, "354,426,847,597"), (25, 2, "20,714,056,652,990,194")]
+)
+def test_more_trees_than_fit_in_memory_are_not_begun(order, colors, count):
+    with pytest.raises(ExceedsLimit, match=f"order={order} means {count} trees, which take about"):
+        rooted_trees(order, colors)
+
+
+def test_nobody_counts_the_trees_with_a_thousand_vertices():
+    with pytest.raises(InvalidOrder, match="order=1000 means more than"):
+        rooted_trees(1000)
+
+
 def test_an_order_may_be_any_kind_of_integer():
     np = pytest.importorskip("numpy")
     assert type(check_order(np.int64(3))) is int
+
+
+def test_an_order_may_be_zero_where_nothing_is_said():
+    assert check_order(0) == 0
+    with pytest.raises(InvalidOrder, match="order is -1; it must be an integer >= 0"):
+        check_order(-1)
 
 
 def test_a_tree_does_not_compare_with_anything_else():
@@ -408,21 +460,24 @@ def test_a_colored_tree_of_a_thousand_levels_is_a_tree_like_any_other():
 
 @pytest.mark.parametrize("color", [-1, 1.0, 0.0, "1", True, False, None, [0]])
 def test_a_color_is_an_integer_of_at_least_zero(color):
-    with pytest.raises(InvalidTree, match=r"color is .*; it must be an integer >= 0"):
+    wrong = re.escape(f"color is {color!r}; it must be an integer >= 0")
+    with pytest.raises(InvalidTree, match=wrong):
         RootedTree(color=color)
-    with pytest.raises(InvalidTree, match=r"color is .*; it must be an integer >= 0"):
+    with pytest.raises(InvalidTree, match=wrong):
         RootedTree.from_level_sequence([1, 2], [0, color])
 
 
 @pytest.mark.parametrize("colors", [[], [1], [0, 0, 0], 3, "colors"])
 def test_there_is_one_color_for_each_vertex(colors):
-    with pytest.raises(InvalidTree, match="one color for each of 2 vertices, got"):
+    wrong = re.escape(f"colors must list one color for each of 2 vertices, got {colors!r}")
+    with pytest.raises(InvalidTree, match=wrong):
         RootedTree.from_level_sequence([1, 2], colors)
 
 
 @pytest.mark.parametrize("colors", [0, -2, 1.0, "2", True, None])
 def test_the_number_of_colors_must_be_a_positive_integer(colors):
-    with pytest.raises(InvalidValue, match=r"colors is .*; it must be an integer >= 1"):
+    wrong = re.escape(f"colors is {colors!r}; it must be an integer >= 1")
+    with pytest.raises(InvalidValue, match=wrong):
         rooted_trees(3, colors)
 
 

@@ -6,7 +6,7 @@ import pytest
 import sympy
 import tree_oracle as oracle
 
-from modeq.algebra import laws, rule_series, series, table
+from modeq.algebra import counts, laws, rule_series, series
 from modeq.algebra.series import BSeries, exact_flow, identity
 from modeq.algebra.trees import rooted_trees
 from modeq.derivation.universal import (
@@ -277,7 +277,7 @@ def test_roots_in_a_multistep_table_are_exact():
 
 
 def test_a_composition_that_does_not_fit_in_memory_is_refused_before_it_starts(monkeypatch):
-    monkeypatch.setattr(table, "physical_memory", lambda: 5 * 10**6)
+    monkeypatch.setattr(counts, "physical_memory", lambda: 5 * 10**6)
     small = series.identity(7)
     assert laws.compose(small, small) == small
     large = series.identity(11)

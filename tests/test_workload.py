@@ -78,6 +78,18 @@ def test_a_larger_limit_lets_the_work_go_on():
     assert modeq.derive(ROSENBROCK, 3, limit=91) == modeq.derive(ROSENBROCK, 3)
 
 
+@pytest.mark.parametrize("order", [2_000, 10**11])
+def test_orders_of_which_no_memory_holds_the_work_are_refused_at_once(order):
+    with pytest.raises(ExceedsLimit, match=f"order={order} means at least"):
+        modeq.derive("x**2/2", order)
+
+
+def test_values_are_put_into_what_was_derived_beyond_the_limit(monkeypatch):
+    equation = modeq.derive("a*x**4 + x**2*y", 3, variables="x y")
+    monkeypatch.setattr(modeq.derivation.workload, "MAX_TERMS", 10)
+    assert equation.subs({"a": 2}).loss == Loss("2*x**4 + x**2*y")
+
+
 def test_what_cannot_be_many_terms_is_not_probed(monkeypatch):
     monkeypatch.setattr(modeq.derivation.workload, "lie_recursion", None)
     assert modeq.derive("x**4/4", 5).order == 5
