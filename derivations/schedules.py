@@ -26,16 +26,11 @@ SCHEDULES = {
 }
 
 
-def scheduled(rate: sympy.Expr) -> modeq.VectorField:
-    """Return gradient descent's field with the rate η(t), and with t as a variable."""
-    return modeq.VectorField([-rate * LOSS.diff(x), 1], variables=(x, t))
-
-
 def show_terms() -> None:
     """Compare the derived terms with those of the claim."""
     g = LOSS.diff(x)
     for name, rate in SCHEDULES.items():
-        equation = modeq.derive(scheduled(rate), 2)
+        equation = modeq.derive(modeq.scheduled(LOSS, rate), 2)
         expected = (rate.diff(t) * g - rate**2 * g.diff(x) * g) / 2
         assert sympy.simplify(equation.counter_terms[0][0] - expected) == 0
         assert all(term[1] == 0 for term in equation.counter_terms)
@@ -48,10 +43,12 @@ def show_orders() -> dict[str, np.ndarray]:
     errors = {}
     for name, rate in SCHEDULES.items():
         for order in (0, 1):
-            report = modeq.derive(scheduled(rate), order).check((0.8, 0.0), h=0.05)
+            report = modeq.derive(modeq.scheduled(LOSS, rate), order).check((0.8, 0.0), h=0.05)
             assert report.passed
         print(f"\neta = {name}: {report}")
-        comparison = modeq.compare(scheduled(rate), (0.8, 0.0), h=0.1, steps=30, orders=(0, 1))
+        comparison = modeq.compare(
+            modeq.scheduled(LOSS, rate), (0.8, 0.0), h=0.1, steps=30, orders=(0, 1)
+        )
         errors[name] = comparison.errors
         assert comparison.errors[1].max() < comparison.errors[0].max() / 3
     return errors

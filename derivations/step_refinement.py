@@ -20,7 +20,8 @@ from pathlib import Path
 import numpy as np
 
 import modeq
-from modeq.small_networks.fully_connected import FullyConnected, digits
+from modeq.networks import data
+from modeq.small_networks.fully_connected import FullyConnected
 
 
 @dataclass(frozen=True)
@@ -51,11 +52,12 @@ def show_formula() -> None:
 def network(activation: str, images: int) -> FullyConnected:
     """Return a network on digits, or on random data where scikit-learn is missing."""
     try:
-        return digits(activation, count=images)
+        digits = data.digits(images)
+        inputs, labels = digits.inputs, digits.labels
     except ImportError:
         rng = np.random.default_rng(0)
         inputs, labels = rng.random((images, 64)), rng.integers(0, 10, images)
-        return FullyConnected((64, 50, 50, 10), inputs, labels, activation)
+    return FullyConnected((64, 50, 50, 10), inputs, labels, activation)
 
 
 def refine(activation: str, protocol: Protocol) -> modeq.StepRefinement:

@@ -18,9 +18,10 @@ import numpy as np
 
 from modeq.errors import FlowError
 from modeq.networks import data, models
+from modeq.networks.adjusted_rates import DriftAdjusted
 from modeq.networks.precision import double_precision
 from modeq.networks.records import TrainingRecord
-from modeq.networks.training import DriftAdjusted, train
+from modeq.networks.training import train
 
 GRID = (0.0625, 0.125, 0.25, 0.5, 1.0, 2.0)
 Runs = dict[str, TrainingRecord | None]
@@ -44,8 +45,7 @@ def tanh_network(points: int) -> tuple[Callable, models.Params]:
 def run(loss: Callable, params: models.Params, rate: Any, steps: int) -> TrainingRecord | None:
     """Return a run, or nothing if it diverged."""
     try:
-        with np.errstate(over="ignore"):
-            return train(loss, params, rate=rate, steps=steps, flows=())
+        return train(loss, params, rate=rate, steps=steps, flows=())
     except FlowError:
         return None
 

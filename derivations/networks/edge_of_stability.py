@@ -20,10 +20,11 @@ import jax
 import numpy as np
 
 from modeq.networks import data, models
-from modeq.networks.flows import SeriesFlow, advance
+from modeq.networks.flows import SeriesFlow
 from modeq.networks.precision import double_precision
 from modeq.networks.principal import TopPrincipalFlow
 from modeq.networks.spectrum import NetworkStability, sharpest, stability_from
+from modeq.networks.trajectories import advance
 from modeq.networks.vectors import FlatLoss
 from modeq.principal.stability import multiplier_of_flow
 
@@ -57,21 +58,6 @@ class Sample:
         """Return the change that the principal flow predicts: Σ h scᵢ, -h|g|² for the rest."""
         rest = self.stability.rest**2
         return RATE * float(np.sum(self.stability.coefficients) - rest)
-
-
-@dataclass(frozen=True)
-class AtRate:
-    """The field of a flow at the learning rate, to be solved over any time."""
-
-    field: object
-
-    def begin(self, theta: np.ndarray, time: float) -> None:
-        """Take note of where a step begins."""
-        self.field.begin(theta, RATE)
-
-    def rhs(self, theta: np.ndarray, time: float) -> np.ndarray:
-        """Return θ' at a vector."""
-        return self.field.rhs(theta, RATE)
 
 
 def network_loss(units: int, points: int) -> FlatLoss:
@@ -159,10 +145,10 @@ def show_flows(loss: FlatLoss, steps: int, every: int, orders: tuple) -> dict[in
     """Print hλ along the flows of finite order, which go on past the edge."""
     found: dict[int, list[float]] = {}
     for order in orders:
-        field, theta, start = AtRate(SeriesFlow(order).bind(loss)), loss.start, None
+        field, theta, start = SeriesFlow(order).bind(loss), loss.start, None
         found[order] = []
         for _ in range(0, steps, every):
-            theta = advance(field, theta, every * RATE, TOLERANCE)
+            theta = advance(field, theta, RATE, TOLERANCE, time=every * RATE)
             stability = examine(loss, theta, start)
             start = stability.vectors.sum(axis=1)
             found[order].append(RATE * stability.sharpness)

@@ -17,9 +17,10 @@ from pathlib import Path
 import numpy as np
 
 from modeq.networks import data, models
-from modeq.networks.flows import SeriesFlow, advance
+from modeq.networks.flows import SeriesFlow
 from modeq.networks.precision import double_precision
 from modeq.networks.principal import TopPrincipalFlow
+from modeq.networks.trajectories import advance
 from modeq.networks.vectors import FlatLoss
 
 FLOWS = {

@@ -19,9 +19,9 @@ import numpy as np
 import optax
 
 from modeq.networks import data, models
-from modeq.networks.flows import advance
 from modeq.networks.precision import double_precision
 from modeq.networks.steps import OptimizerStep
+from modeq.networks.trajectories import advance
 from modeq.networks.vectors import FlatLoss
 
 BETA = 0.5
@@ -86,7 +86,7 @@ def show(loss: FlatLoss, name: str, rates: list[float], time: float, orders: tup
         slopes = [log2(a / b) for a, b in pairwise(errors[order])]
         row = "".join(f"{error:11.2e}" for error in errors[order])
         print(f"order {order} {row}   slopes {' '.join(f'{slope:.2f}' for slope in slopes)}")
-        # assert abs(slopes[-1] - order - 1) < 0.1
+        assert abs(slopes[-1] - order - 1) < 0.1
     return errors
 
 

@@ -18,8 +18,9 @@ import numpy as np
 
 import modeq
 from modeq.networks import data, models
-from modeq.networks.flows import SeriesFlow, advance
+from modeq.networks.flows import SeriesFlow
 from modeq.networks.precision import double_precision
+from modeq.networks.trajectories import advance
 from modeq.networks.vectors import FlatLoss
 
 RATE = 0.001
@@ -71,25 +72,12 @@ def refine(activation: str, points: int, shown: int, count: int) -> modeq.StepRe
     return refinement
 
 
-class AtRate:
-    """The field of a flow at the learning rate h₀, to be solved over any time."""
-
-    def __init__(self, flow: SeriesFlow, loss: FlatLoss):
-        self.field = flow.bind(loss)
-
-    def begin(self, theta: np.ndarray, time: float) -> None:
-        """Take note of nothing."""
-
-    def rhs(self, theta: np.ndarray, time: float) -> np.ndarray:
-        """Return θ' at a vector."""
-        return self.field.rhs(theta, RATE)
-
-
 def compare_flows(loss: FlatLoss, end: np.ndarray, steps: int, estimate: float) -> None:
     """Compare the estimate with gradient flow itself, and with the flow of order 1."""
     distances = []
     for order in (0, 1):
-        flowed = advance(AtRate(SeriesFlow(order), loss), loss.start, RATE * steps, 1e-12)
+        field = SeriesFlow(order).bind(loss)
+        flowed = advance(field, loss.start, RATE, 1e-12, time=RATE * steps)
         distances.append(float(np.linalg.norm(flowed - end)))
     print(f"the distance is {distances[0]:.4e}, and to the flow of order 1 {distances[1]:.1e}")
     assert abs(estimate / distances[0] - 1) < 0.01

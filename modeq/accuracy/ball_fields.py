@@ -27,9 +27,9 @@ from flint import arb, arb_mat
 from modeq.accuracy.balls import Box, compiled
 from modeq.accuracy.closed_fields import closed_field
 from modeq.accuracy.path_differentials import coefficient, counter_terms_along
-from modeq.algebra.power_series import Coefficient, PowerSeries, is_absent, scaled
+from modeq.algebra.power_series import Coefficient, PowerSeries, added, scaled, times
 from modeq.derivation.loss import Field, H
-from modeq.flows.program import Node, Tape
+from modeq.flows.tape import Node, Tape
 
 TAYLOR_ORDER = 3
 """The last Taylor coefficient of a trajectory that is not part of its remainder."""
@@ -110,13 +110,10 @@ class BallField:
 
     def _outputs(self, terms: Sequence[Sequence], k: int) -> list[Node]:
         """Return the coefficients of sᵏ of f̃ along a path, as polynomials in h."""
-        outputs = []
-        for component in zip(*terms, strict=True):
-            total = self._tape.node(0)
-            for series in reversed(component):
-                total = total * self._tape.convert(H) + self._node(coefficient(series, k))
-            outputs.append(total)
-        return outputs
+        return [
+            self._tape.polynomial(H, [coefficient(series, k) for series in component])
+            for component in zip(*terms, strict=True)
+        ]
 
     def _along(self, path: Path, constant: Callable) -> list[list[PowerSeries]]:
         """Return the components of f, f₁, …, fₙ along a path, as power series in s."""
@@ -149,7 +146,7 @@ class BallField:
     @cached_property
     def _taylor(self) -> Callable[..., Box]:
         orders = range(1, TAYLOR_ORDER + 2)
-        nodes = [self._node(coefficient(s[k], 0)) for k in orders for s in self._flow]
+        nodes = [self._tape.node(coefficient(s[k], 0)) for k in orders for s in self._flow]
         return compiled(self._tape, nodes)
 
     @cached_property
@@ -157,24 +154,20 @@ class BallField:
         last = self.order + 2
         nodes = []
         for series in self._flow:
-            parts = (self._node(coefficient(series[k], last - k)) for k in range(2, last + 1))
-            nodes.append(sum(parts, self._tape.node(0)))
+            parts = (coefficient(series[k], last - k) for k in range(2, last + 1))
+            nodes.append(sum(map(self._tape.node, parts), self._tape.node(0)))
         return compiled(self._tape, nodes)
-
-    def _node(self, value: Coefficient) -> Node:
-        return self._tape.node(value)
 
 
 def _antiderivative(terms: Sequence[PowerSeries], powers: Sequence[PowerSeries]) -> Callable:
     """Return the rule of the series whose derivative is Σ (h + t)ʲ fⱼ."""
 
     def rule(k: int) -> Coefficient:
-        total: Coefficient = 0
-        for term, power in zip(terms, powers, strict=True):
-            value = coefficient(term, k - 1)
-            if not is_absent(value):
-                value = value if power is powers[0] else value * power
-                total = value if is_absent(total) else total + value
+        values = (coefficient(term, k - 1) for term in terms)
+        total = added(
+            value if power is powers[0] else times(value, power)
+            for value, power in zip(values, powers, strict=True)
+        )
         return scaled(total, Fraction(1, k))
 
     return rule

@@ -11,7 +11,8 @@ import numpy as np
 from flint import arb, arb_mat, fmpq
 
 from modeq.errors import ModeqError
-from modeq.flows.program import Node, Tape
+from modeq.flows.program import compiled_program
+from modeq.flows.tape import Node, Tape
 
 Box = list[arb]
 
@@ -61,7 +62,8 @@ def compiled(tape: Tape, outputs: Sequence[Node]) -> Callable[..., Box]:
     >>> bool(square(arb(2, 1))[0].contains(9))
     True
     """
-    program = tape.compile(outputs, "mpmath", {"mp": _BallFunctions(), "mpq": _quotient})
+    names = {"mp": _BallFunctions(), "mpq": _quotient}
+    program = compiled_program(tape, outputs, "mpmath", names)
 
     def evaluate(*arguments: arb) -> Box:
         values = [arb(value) for value in program(*arguments)]

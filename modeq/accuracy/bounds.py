@@ -24,13 +24,13 @@ from typing import Any
 
 from modeq.accuracy.balls import NotEnclosed
 from modeq.accuracy.certified_bounds import CertifiedBound
-from modeq.accuracy.flow_bounds import FlowBound
+from modeq.accuracy.flow_bounds import Demand, FlowBound
 from modeq.accuracy.sampled_bounds import SampledBound
-from modeq.algebra.trees import check_order
+from modeq.algebra.checks import check_order
 from modeq.derivation.expressions import exact_values
 from modeq.derivation.loss import as_field
 from modeq.errors import FlowError
-from modeq.flows.comparison import start_and_step
+from modeq.flows.comparison import start_of
 from modeq.flows.flow import check_start
 from modeq.flows.tolerances import check_positive, check_tolerance
 
@@ -70,15 +70,13 @@ def gradient_flow_bound(
     """
     loss, order = as_field(loss), check_order(order)
     time, tolerance = check_positive("time", time), check_tolerance(tolerance)
-    theta0, _ = start_and_step(loss, theta0, 1)
     values = exact_values(parameters or {}, loss.parameters)
-    start = check_start(theta0, loss, values)
-    sampled = SampledBound(loss, start, time, tolerance, order, values).bound()
+    start = check_start(start_of(loss, theta0), loss, values)
+    demand = Demand(loss, start, time, tolerance, order, values)
+    sampled = SampledBound(demand).bound()
     if not certify:
         return sampled
     try:
-        return CertifiedBound(loss, start, time, tolerance, order, values).bound(
-            sampled.max_learning_rate
-        )
+        return CertifiedBound(demand).bound(sampled.max_learning_rate)
     except (NotEnclosed, FlowError) as error:
         return replace(sampled, reason=str(error))

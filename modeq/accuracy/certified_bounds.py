@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Sequence
 
 import numpy as np
 from flint import arb
@@ -11,12 +11,11 @@ from flint import arb
 from modeq.accuracy.ball_fields import BallField
 from modeq.accuracy.balls import NotEnclosed, lower, matrix_norm_bound, norm_bound, pieces, upper
 from modeq.accuracy.enclosure import Segment, contraction, trajectory
-from modeq.accuracy.flow_bounds import FlowBound
-from modeq.derivation.loss import Field, Loss
+from modeq.accuracy.flow_bounds import LARGEST_RATE, Demand, FlowBound
+from modeq.derivation.loss import Loss
 from modeq.errors import FlowError
 
 MAX_ATTEMPTS = 40
-LARGEST_RATE = 2.0**20
 SAFETY = 0.98
 """How much smaller the next rate is than the error bound at the last one allows."""
 
@@ -28,29 +27,13 @@ HOPELESS = 1e6
 
 
 class CertifiedBound:
-    """The theorems of ``modeq.accuracy.bounds``, by intervals along a validated trajectory.
+    """The theorems of ``modeq.accuracy.bounds``, by intervals along a validated trajectory."""
 
-    Args:
-        loss: A loss or vector field.
-        start: The start, of shape (d,).
-        time: The time T.
-        tolerance: The tolerance ε.
-        order: The order n of the flow.
-        values: Values of the parameters.
-    """
-
-    def __init__(
-        self,
-        loss: Field,
-        start: np.ndarray,
-        time: float,
-        tolerance: float,
-        order: int,
-        values: Mapping,
-    ):
-        self.start, self.time, self.tolerance = start.tolist(), time, tolerance
-        self.order, self.is_loss = order, isinstance(loss, Loss)
-        self.field = BallField(loss, order, values)
+    def __init__(self, demand: Demand):
+        self.demand = demand
+        self.tolerance, self.order = demand.tolerance, demand.order
+        self.is_loss = isinstance(demand.loss, Loss)
+        self.field = BallField(demand.loss, demand.order, demand.values)
 
     def bound(self, guess: float) -> FlowBound:
         """Return a certified bound; for n > 0 one near the largest rate that can be certified.
@@ -62,7 +45,7 @@ class CertifiedBound:
 
     def _gradient_flow(self) -> FlowBound:
         field = self.field.at(arb(0))
-        segments = list(trajectory(field, self.start, self.time, self.tolerance))
+        segments = list(self._trajectory(field))
         rows, growth, largest, beta, gamma = [], arb(0), math.inf, 0.0, 0.0
         for segment in segments:
             parts = pieces(segment.tube)
@@ -112,7 +95,7 @@ class CertifiedBound:
         segments, rows, growth, size = [], [], arb(0), 0.0
         defect = largest_growth = most = 0.0
         try:
-            for segment in trajectory(field, self.start, self.time, self.tolerance):
+            for segment in self._trajectory(field):
                 m, _ = contraction(field, segment.tube)
                 growth = _grown(growth, m, segment)
                 defect = max(defect, norm_bound(field.defect(segment.tube)))
@@ -127,6 +110,9 @@ class CertifiedBound:
             return math.inf, None
         return size, self._result(rate, segments, rows) if size < self.tolerance else None
 
+    def _trajectory(self, field: BallField) -> Iterator[Segment]:
+        return trajectory(field, self.demand.start.tolist(), self.demand.time, self.tolerance)
+
     def _result(self, rate: float, segments: Sequence[Segment], rows: Sequence) -> FlowBound:
         m, growth, defect = (np.array(column) for column in zip(*rows, strict=True))
         return FlowBound(
@@ -134,7 +120,7 @@ class CertifiedBound:
             certified=True,
             reason="",
             order=self.order,
-            time=self.time,
+            time=self.demand.time,
             tolerance=self.tolerance,
             t=np.array([0.0, *(segment.stop for segment in segments)]),
             lambda_min=m,

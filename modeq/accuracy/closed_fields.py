@@ -14,7 +14,7 @@ from functools import cached_property
 
 import sympy
 
-from modeq.algebra.power_series import Coefficient, PowerSeries, integral, is_absent
+from modeq.algebra.power_series import Coefficient, PowerSeries, added, integral_coefficient
 from modeq.derivation.derive import field_ring
 from modeq.derivation.evaluate import SeriesEvaluator
 from modeq.derivation.loss import Field
@@ -147,11 +147,7 @@ def _along(slopes: Mapping, path: Path, evaluate: SeriesEvaluator) -> Callable:
     """Return the rule of y with y' = Σ slope · x'."""
 
     def rule(k: int) -> Coefficient:
-        total: Coefficient = 0
-        for x, slope in slopes.items():
-            value = integral(evaluate(slope), path[x], 0)[k]
-            if not is_absent(value):
-                total = value if is_absent(total) else total + value
-        return total
+        parts = (integral_coefficient(evaluate(slope), path[x], k) for x, slope in slopes.items())
+        return added(parts)
 
     return rule

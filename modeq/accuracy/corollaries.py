@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import math
+import sys
 
+from modeq.accuracy.flow_bounds import LARGEST_RATE
+from modeq.errors import InvalidPoint
+from modeq.flows.numeric import as_points
 from modeq.flows.tolerances import check_positive, check_tolerance
 
-LARGEST_RATE = 2.0**20
+SMALL, TERMS = 0.01, 10
+"""Up to where a logarithm is summed as a series, and how many terms of it."""
 
 
 def convex_bound(beta: float, gamma: float, *, time: float, tolerance: float) -> float:
@@ -38,31 +43,47 @@ def saddle_bound(start: float, *, time: float, tolerance: float) -> float:
     >>> round(saddle_bound(1.0, time=2.0, tolerance=0.1), 6)
     0.00209
     """
-    time, tolerance = check_positive("time", time), check_tolerance(tolerance)
-    growth = math.exp(time)
-    return tolerance / ((abs(start) * growth + tolerance) * (growth - 1))
+    size, time, tolerance = _size(start), check_positive("time", time), check_tolerance(tolerance)
+    # Over e^2T, so that nothing is too large for a float.
+    left = tolerance * math.exp(-time)
+    return left * math.exp(-time) / ((size + left) * -math.expm1(-time))
 
 
 def saddle_limit(start: float, *, time: float, tolerance: float) -> float:
     """Return the h at which |y₀|(e^T - (1+h)^{T/h}) = ε on L = -y²/2: no larger h will do at T.
 
-    It shrinks like e^{-T}: there is no bound without that factor.
+    It shrinks like e^{-T}: there is no bound without that factor. From 0 nothing moves.
 
     >>> h = saddle_limit(1.0, time=2.0, tolerance=0.1)
     >>> round(h, 4), abs(math.exp(2) - (1 + h) ** (2 / h)) - 0.1 < 1e-9
     (0.0138, True)
     """
-    time, tolerance = check_positive("time", time), check_tolerance(tolerance)
-    start = check_positive("start", abs(start))
+    size, time, tolerance = _size(start), check_positive("time", time), check_tolerance(tolerance)
     low, high = 0.0, LARGEST_RATE
+    allowed = tolerance * math.exp(-time)
 
     def error(h: float) -> float:
-        exponent = time / h * math.log1p(h)
-        return -start * math.exp(time) * math.expm1(exponent - time)
+        return -size * math.expm1(time * _slower(h))
 
-    if error(high) < tolerance:
+    if error(high) <= allowed:
         return math.inf
-    for _ in range(200):
-        middle = (low + high) / 2
-        low, high = (middle, high) if error(middle) <= tolerance else (low, middle)
+    if allowed < sys.float_info.min:
+        return 0.0  # it is smaller than floats are
+    while low < (middle := (low + high) / 2) < high:
+        low, high = (middle, high) if error(middle) <= allowed else (low, middle)
     return low
+
+
+def _slower(h: float) -> float:
+    """Return log(1 + h)/h - 1, to all digits where that is small."""
+    if h > SMALL:
+        return math.log1p(h) / h - 1
+    return sum((-h) ** k / (k + 1) for k in range(1, TERMS))
+
+
+def _size(start: float) -> float:
+    """Return the distance of a start from the saddle."""
+    [value] = as_points([start], 1)
+    if isinstance(value, complex) or not math.isfinite(value):
+        raise InvalidPoint(f"the start is {start!r}; it must be a finite real number")
+    return abs(float(value))

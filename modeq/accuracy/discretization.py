@@ -27,15 +27,16 @@ from typing import Any
 import numpy as np
 import sympy
 
+from modeq.algebra.checks import check_order
 from modeq.algebra.power_series import Vector
-from modeq.algebra.trees import check_order
 from modeq.derivation.loss import Field, as_field
 from modeq.flows.comparison import start_and_step
-from modeq.flows.error_table import DiscretizationError, length, slopes
+from modeq.flows.error_table import DiscretizationError, length
 from modeq.flows.flow import check_start
 from modeq.flows.followed import followed
 from modeq.flows.next_terms import field_and_next_term, next_power, propagated
 from modeq.flows.numeric import check_step, recorded
+from modeq.flows.order_report import SLOPE_TOLERANCE, slopes_of
 from modeq.flows.precise import Precision, flow
 from modeq.flows.tolerances import check_duration
 from modeq.flows.values import with_values
@@ -44,7 +45,6 @@ from modeq.methods.named import Method, method_for
 SETTLED = 0.05
 """How far predicted over measured error may be from one at the smallest learning rate."""
 
-SLOPE_TOLERANCE = 0.1
 MIN_HALVINGS, MAX_HALVINGS = 3, 12
 EXTRA_DIGITS = 12
 STEPS = 10
@@ -153,10 +153,10 @@ class _Study:
     def _is_settled(self, rows: Sequence, power: int) -> bool:
         """Tell whether the predictions are near what is measured, and the last slopes right."""
         step, step_predicted, far, far_predicted = zip(*rows[-MIN_HALVINGS - 1 :], strict=True)
-        wrong = [s - power for s in slopes(np.array(far))]
+        wrong = [s - power for s in slopes_of(map(length, far))]
         pairs = [(far[-1], far_predicted[-1])]
         if not self.source.at_rest:
-            wrong += [s - power - 1 for s in slopes(np.array(step))]
+            wrong += [s - power - 1 for s in slopes_of(map(length, step))]
             pairs.append((step[-1], step_predicted[-1]))
         near = all(length(a - b) <= SETTLED * length(a) for a, b in pairs)
         return near and all(abs(s) <= SLOPE_TOLERANCE for s in wrong)

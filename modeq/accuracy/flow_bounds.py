@@ -1,12 +1,39 @@
-"""What a bound says: a learning rate, and the curvature and growth along the flow behind it."""
+"""What a bound is asked for, and what it says: a learning rate, and the curvature behind it."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 import numpy as np
+import sympy
 
+from modeq.derivation.loss import Field
 from modeq.shown import Shown
+
+LARGEST_RATE = 2.0**20
+"""No larger learning rates are looked at."""
+
+
+@dataclass(frozen=True)
+class Demand:
+    """That gradient descent follows a flow from a start, for a time, to a tolerance.
+
+    Attributes:
+        loss: A loss or vector field.
+        start: The start, of shape (d,).
+        time: The time T.
+        tolerance: The tolerance ε.
+        order: The order n of the flow.
+        values: Values of the parameters.
+    """
+
+    loss: Field
+    start: np.ndarray
+    time: float
+    tolerance: float
+    order: int
+    values: Mapping[sympy.Symbol, sympy.Expr]
 
 
 @dataclass(frozen=True)

@@ -8,9 +8,10 @@ from typing import Any
 
 import numpy as np
 
-from modeq.algebra.trees import check_order
+from modeq.algebra.checks import check_order
 from modeq.derivation.loss import Field, as_field
-from modeq.errors import FlowError, InvalidPoint
+from modeq.errors import FlowError
+from modeq.flows.comparison import start_of
 from modeq.flows.flow import check_start, check_steps, integrate
 from modeq.flows.iterates import iterate
 from modeq.flows.next_terms import field_and_next_term, next_power
@@ -19,6 +20,9 @@ from modeq.flows.tolerances import check_tolerance
 from modeq.flows.values import with_values
 from modeq.methods.named import LinearMultistep, Method, method_for
 from modeq.methods.optimizer import Optimizer
+
+MOST = 2.0**40
+"""How many times larger than the first guess learning rates are looked at."""
 
 
 class LeadingOrderRate(float):
@@ -91,10 +95,7 @@ def max_learning_rate(
     loss, tolerance = as_field(loss), check_tolerance(tolerance)
     steps, order = check_steps(steps), check_order(order)
     values, method = with_values(loss, method_for(loss, method), parameters)
-    theta0 = getattr(loss, "start", None) if theta0 is None else theta0
-    if theta0 is None:
-        raise InvalidPoint(f"a start is missing: give one number for each of {loss.variables}")
-    start = check_start(theta0, loss, values)
+    start = check_start(start_of(loss, theta0), loss, values)
     power = next_power(loss, start, order, values, method)
     if power is None:
         return LeadingOrderRate(math.inf, tolerance, steps, order, str(method))
@@ -102,13 +103,15 @@ def max_learning_rate(
     points = _points(loss, method, values, field, start, steps)
 
     def is_within(h: float) -> bool:
-        try:
-            sums = np.linalg.norm(np.cumsum(term(points(h), h), axis=0), axis=1)
-        except FlowError:
-            return False
-        return bool(h ** (power + 1) * np.max(sums) <= tolerance)
+        with np.errstate(over="ignore", invalid="ignore"):
+            try:
+                sums = np.linalg.norm(np.cumsum(term(points(h), h), axis=0), axis=1)
+            except FlowError:
+                return False
+            return bool(np.float64(h) ** (power + 1) * np.max(sums) <= tolerance)
 
-    size = steps * float(np.linalg.norm(term(start, 0.0)))
+    # It may vanish at the start, and not beside it.
+    size = steps * float(np.linalg.norm(term(start, 0.0))) or 1.0
     first = (tolerance / size) ** (1 / (power + 1)) / 16
     return LeadingOrderRate(_largest(is_within, first), tolerance, steps, order, str(method))
 
@@ -135,12 +138,14 @@ def _points(
 
 
 def _largest(is_within: Callable[[float], bool], first: float) -> float:
-    """Return the first h at which ``is_within`` ends, from below."""
+    """Return the first h at which ``is_within`` ends, from below; inf if there is none."""
     h = first
     while not is_within(h):
         h /= 2
     while is_within(1.1 * h):
         h *= 1.1
+        if h > MOST * first:
+            return math.inf
     low, high = h, 1.1 * h
     for _ in range(50):
         middle = (low + high) / 2

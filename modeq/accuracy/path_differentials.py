@@ -15,7 +15,7 @@ from typing import Any
 
 import sympy
 
-from modeq.algebra.power_series import Coefficient, PowerSeries, is_absent, scaled
+from modeq.algebra.power_series import Coefficient, PowerSeries, added, is_absent, scaled
 from modeq.algebra.trees import RootedTree
 from modeq.derivation.evaluate import SeriesEvaluator
 from modeq.derivation.universal import modified_equation
@@ -111,12 +111,6 @@ def _combination(pairs: Sequence[tuple], dimension: int) -> Column:
 
 
 def _sum(pairs: Sequence[tuple]) -> PowerSeries:
-    def rule(k: int) -> Coefficient:
-        total: Coefficient = 0
-        for c, series in pairs:
-            value = scaled(coefficient(series, k), c)
-            if not is_absent(value):
-                total = value if is_absent(total) else total + value
-        return total
-
-    return PowerSeries(rule=rule)
+    return PowerSeries(
+        rule=lambda k: added(scaled(coefficient(series, k), c) for c, series in pairs)
+    )

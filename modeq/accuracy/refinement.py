@@ -7,12 +7,13 @@ the experiment of Elkabetz and Cohen (2021).
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
+from modeq.algebra.checks import as_integer
 from modeq.derivation.expressions import exact_values
 from modeq.derivation.loss import Loss, as_field
 from modeq.errors import FlowError, InvalidPoint, InvalidValue
@@ -195,8 +196,7 @@ def _checked_start(theta0: Any) -> np.ndarray:
 
 
 def _checked_factors(factors: Any) -> tuple[int, ...]:
-    factors = tuple(factors)
-    wrong = [r for r in factors if isinstance(r, bool) or not hasattr(r, "__index__") or r < 2]
-    if wrong or not factors:
-        raise InvalidValue(f"factors is {factors}; give whole numbers > 1, such as {FACTORS}")
-    return tuple(r.__index__() for r in factors)
+    found = tuple(map(as_integer, factors)) if isinstance(factors, Iterable) else ()
+    if not found or any(r is None or r < 2 for r in found):
+        raise InvalidValue(f"factors is {factors!r}; give whole numbers > 1, such as {FACTORS}")
+    return found

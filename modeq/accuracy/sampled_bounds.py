@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
 from itertools import pairwise
 
 import numpy as np
 
-from modeq.accuracy.flow_bounds import FlowBound
-from modeq.derivation.loss import Field
+from modeq.accuracy.flow_bounds import Demand, FlowBound
 from modeq.errors import FlowError
 from modeq.flows.flow import integrate
 from modeq.flows.next_terms import field_and_next_term
@@ -26,25 +24,12 @@ class SampledBound:
     leading order.
 
     Args:
-        loss: A loss or vector field.
-        start: The start, of shape (d,).
-        time: The time T.
-        tolerance: The tolerance ε.
-        order: The order n of the flow.
-        values: Values of the parameters.
+        demand: What is asked.
     """
 
-    def __init__(
-        self,
-        loss: Field,
-        start: np.ndarray,
-        time: float,
-        tolerance: float,
-        order: int,
-        values: Mapping,
-    ):
-        self.loss, self.start, self.time = loss, start, time
-        self.tolerance, self.order, self.values = tolerance, order, values
+    def __init__(self, demand: Demand):
+        self.demand = demand
+        loss, order, values = demand.loss, demand.order, demand.values
         d = loss.dimension
         slopes = [f.diff(x) for f in loss.components for x in loss.variables]
         self.jacobian = recorded(loss, slopes, values)
@@ -54,12 +39,13 @@ class SampledBound:
         directions = rng.normal(size=(SAMPLES, d))
         directions /= np.linalg.norm(directions, axis=1, keepdims=True)
         inside = directions * rng.random((SAMPLES, 1))
-        self.offsets = tolerance * np.concatenate([np.zeros((1, d)), directions, inside])
+        self.offsets = demand.tolerance * np.concatenate([np.zeros((1, d)), directions, inside])
 
     def bound(self) -> FlowBound:
         """Return the bound that the samples give."""
-        step = self.time / SAMPLE_TIMES
-        path = integrate(lambda x: self.f(x, 0.0), self.start, step, SAMPLE_TIMES).theta
+        demand = self.demand
+        step = demand.time / SAMPLE_TIMES
+        path = integrate(lambda x: self.f(x, 0.0), demand.start, step, SAMPLE_TIMES).theta
         rows = [self._row(point) for point in path]
         m = np.minimum(*np.array([[row[0] for row in pair] for pair in pairwise(rows)]).T)
         sizes = np.maximum.accumulate(np.array([row[1:] for row in rows]), axis=0)[1:]
@@ -71,15 +57,16 @@ class SampledBound:
             )
         defect = sizes[:, 0] * sizes[:, 1]
         products = defect * np.maximum(growth[1:], growth[:-1])
-        power = 1 / (self.order + 1)
-        largest = min(((self.tolerance / p) ** power for p in products if p > 0), default=math.inf)
+        power = 1 / (demand.order + 1)
+        rates = ((demand.tolerance / p) ** power for p in products if p > 0)
+        largest = min(rates, default=math.inf)
         return FlowBound(
             max_learning_rate=float(largest),
             certified=False,
             reason="suprema were sampled, as asked",
-            order=self.order,
-            time=self.time,
-            tolerance=self.tolerance,
+            order=demand.order,
+            time=demand.time,
+            tolerance=demand.tolerance,
             t=step * np.arange(SAMPLE_TIMES + 1),
             lambda_min=m,
             growth=np.array(growth),
@@ -90,13 +77,13 @@ class SampledBound:
 
     def _row(self, point: np.ndarray) -> tuple[float, float, float]:
         """Return the smallest eigenvalue and two suprema, over the samples around a point."""
-        points, d = point + self.offsets, self.loss.dimension
+        points, d = point + self.offsets, len(point)
         jacobians = self.jacobian(points, 0.0).reshape(-1, d, d)
         if not np.all(np.isfinite(self.domain(points, 0.0))) or not np.all(np.isfinite(jacobians)):
             raise FlowError(f"the tube around {point.tolist()} leaves the domain of the loss")
         symmetric = (jacobians + jacobians.swapaxes(1, 2)) / 2
         m = -np.max(np.linalg.eigvalsh(symmetric))
-        if self.order:
+        if self.next_term is not None:
             return m, 1.0, float(np.max(np.linalg.norm(self.next_term(points, 0.0), axis=1)))
         beta = np.max(np.linalg.norm(jacobians, 2, axis=(1, 2)))
         return m, float(beta), float(np.max(np.linalg.norm(self.f(points, 0.0), axis=1)))

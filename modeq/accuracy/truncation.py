@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-from modeq.algebra.trees import check_order
+from modeq.algebra.checks import check_order
 from modeq.derivation.loss import as_field
 from modeq.flows.comparison import start_and_step
 from modeq.flows.flow import check_start
@@ -77,7 +77,9 @@ def optimal_truncation(
     h = check_step(h)
     values, method = with_values(loss, method_for(loss, method), parameters)
     sizes = term_sizes(loss, check_start(theta0, loss, values), max_order + 2, values, method)
-    terms = [float(size) * h ** (j + 1) for j, size in enumerate(sizes)]
-    errors = tuple(max(pair) for pair in pairwise(terms[1:]))
+    # In the arithmetic of the sizes, because high powers of h may not be numbers for floats.
+    terms = [size * size.context.mpf(h) ** (j + 1) for j, size in enumerate(sizes)]
+    errors = [max(pair) for pair in pairwise(terms[1:])]
     best = min(range(len(errors)), key=errors.__getitem__)
-    return Truncation(best, errors[best], errors, best < max_order or errors[best] == 0)
+    is_reached = best < max_order or errors[best] == 0
+    return Truncation(best, float(errors[best]), tuple(map(float, errors)), is_reached)

@@ -18,7 +18,8 @@ from typing import Any, NamedTuple
 import gmpy2
 import numpy as np
 
-from modeq.algebra.table import Catalog, catalog, check_memory
+from modeq.algebra.counts import check_memory
+from modeq.algebra.table import Catalog, catalog
 
 GROWTH = 3.7
 """By what the number of prunings of all trees grows with each vertex, in one color (measured)."""
@@ -131,10 +132,8 @@ def _prunings_of(trees: Catalog, smaller: tuple[Prunings, ...]) -> Prunings:
     """Return the prunings of the trees with the most vertices."""
     n = trees.vertices
     parts = [_pairs(trees, part, smaller) for part in trees.ranges(n)]
-    tree, subtree, forest, multiplicity = (
-        np.concatenate(columns) for columns in zip(*parts, strict=True)
-    )
-    return _collected(trees, tree, subtree, forest, multiplicity)
+    entries = (np.concatenate(columns) for columns in zip(*parts, strict=True))
+    return Prunings(*collected(trees, n, *entries))
 
 
 def _pairs(trees: Catalog, part, smaller: tuple[Prunings, ...]) -> tuple[np.ndarray, ...]:
@@ -191,7 +190,7 @@ def merged(trees: Catalog, left: np.ndarray, right: np.ndarray) -> np.ndarray:
     >>> merged(catalog(5), np.array([1, 2]), np.array([3, 0])).tolist()
     [5, 2]
     """
-    result = np.array(left, np.int64)
+    result = left.copy()
     open_ = np.flatnonzero(right >= trees.colors)
     remaining = right[open_]
     while len(open_):
@@ -202,20 +201,31 @@ def merged(trees: Catalog, left: np.ndarray, right: np.ndarray) -> np.ndarray:
     return result
 
 
-def _collected(trees: Catalog, tree, subtree, forest, multiplicity) -> Prunings:
-    """Return the entries sorted by tree, with equal ones added up."""
-    order, starts_of_groups, tree, subtree, forest = grouped(trees, tree, subtree, forest)
-    total = np.add.reduceat(multiplicity[order], starts_of_groups)
-    starts = np.searchsorted(tree, np.arange(trees.counts[trees.vertices]))
-    return Prunings(starts, subtree, forest, total)
+def collected(
+    trees: Catalog,
+    n: int,
+    tree: np.ndarray,
+    left: np.ndarray,
+    right: np.ndarray,
+    weight: np.ndarray,
+) -> tuple[np.ndarray, ...]:
+    """Return entries of the trees with n vertices sorted by tree, with equal ones added up.
 
+    Args:
+        trees: The catalog that numbers the trees.
+        n: How many vertices the trees have.
+        tree: The position of the tree of each entry among those with n vertices.
+        left, right: What two entries have in common if their weights are to be added up.
+        weight: The weights.
 
-def grouped(trees: Catalog, tree: np.ndarray, left: np.ndarray, right: np.ndarray):
-    """Return an order that puts equal triples side by side, where groups start, and the triples."""
+    Returns:
+        Where the entries of each tree start, and the left, right and weight of each.
+    """
     base = len(trees)
-    key = (tree.astype(np.int64) * base + left) * base + right
-    order = np.argsort(key, kind="stable")
+    key = (tree * base + left) * base + right
+    order = np.argsort(key)
     key = key[order]
-    starts = np.flatnonzero(np.concatenate(([True], key[1:] != key[:-1])))
-    chosen = order[starts]
-    return order, starts, tree[chosen], left[chosen], right[chosen]
+    groups = np.flatnonzero(np.concatenate(([True], key[1:] != key[:-1])))
+    chosen = order[groups]
+    starts = np.searchsorted(tree[chosen], np.arange(trees.counts[n]))
+    return starts, left[chosen], right[chosen], np.add.reduceat(weight[order], groups)

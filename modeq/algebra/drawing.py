@@ -266,7 +266,8 @@ def _number(value: float) -> str:
 
 
 def _checked_size(size: Any) -> float:
-    if not isinstance(size, Real) or not isfinite(size) or size <= 0:
+    is_number = isinstance(size, Real) and not isinstance(size, bool)
+    if not is_number or not isfinite(size) or size <= 0:
         raise InvalidValue(f"size is {size!r}; it must be a positive number")
     return float(size)
 

@@ -12,6 +12,7 @@ from fractions import Fraction
 from numbers import Rational
 from typing import Any
 
+from modeq.algebra.rationals import RealNumber, as_fraction
 from modeq.algebra.surds import Surd, square_root
 from modeq.errors import InvalidMethod
 
@@ -33,12 +34,10 @@ def exact(entry: Any, where: str) -> Entry:
         raise InvalidMethod(f"{where} is {entry!r}; it must be a number, such as Fraction(1, 2)")
     if isinstance(entry, Surd):
         return entry
-    if isinstance(entry, Rational):
-        return Fraction(entry.numerator, entry.denominator)
-    if isinstance(entry, float):
-        if not math.isfinite(entry):
+    if isinstance(entry, RealNumber):
+        if not isinstance(entry, Rational) and not math.isfinite(entry):
             raise InvalidMethod(f"{where} is {entry!r}; it must be finite")
-        return Fraction(repr(float(entry)))
+        return as_fraction(entry)
     if is_expression(entry):
         return _exact_expression(entry, where)
     raise InvalidMethod(
@@ -52,22 +51,30 @@ def is_expression(entry: Any) -> bool:
     >>> is_expression(Fraction(1, 2))
     False
     """
-    return hasattr(entry, "free_symbols") and hasattr(entry, "is_comparable")
+    is_value = not isinstance(entry, type)  # a function without its argument is a class
+    return is_value and hasattr(entry, "free_symbols") and hasattr(entry, "is_comparable")
 
 
 def _exact_expression(entry: Any, where: str) -> Entry:
     """Return a sympy expression without floats, as a Fraction or a Surd where it is one."""
-    if entry.is_infinite or not (entry.free_symbols or entry.is_comparable):
-        raise InvalidMethod(f"{where} is {entry}; it must be a finite real number")
     if not (entry.is_commutative and hasattr(entry, "as_coefficients_dict")):
         raise InvalidMethod(f"{where} is {entry}; it must be a sympy expression of real numbers")
-    floats = [atom for atom in entry.atoms() if getattr(atom, "is_Float", False)]
+    is_known = entry.free_symbols or entry.is_comparable
+    is_infinite = any(part.is_infinite for part in (entry, *entry.atoms()))
+    if is_infinite or not is_known or entry.is_real is False:
+        raise InvalidMethod(f"{where} is {entry}; it must be a finite real number")
+    floats = [atom for atom in entry.atoms() if atom.is_Float]
     # 0·x + q is q as a sympy number.
-    entry = entry.xreplace({x: 0 * entry + Fraction(repr(float(x))) for x in floats})
+    entry = entry.xreplace({x: 0 * entry + _decimal(x) for x in floats})
     if entry.free_symbols:
         return entry
     surd = _as_surd(entry)
     return entry if surd is None else surd
+
+
+def _decimal(number: Any) -> Fraction:
+    """Return the decimal that a sympy float stands for: all its digits if it is no double."""
+    return Fraction(repr(float(number)) if number == float(number) else str(number))
 
 
 def _as_surd(number: Any) -> Fraction | Surd | None:

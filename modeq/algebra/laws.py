@@ -7,26 +7,28 @@ trees v,
     composition    (b·a)(τ) = a(∅) b(τ) + Σ_s a(s) Π_v b(v),    b is applied first, b(∅) = 1,
     substitution   (b★a)(τ) = Σ a(skeleton) Π b(pieces),        the field b goes into a, b(∅) = 0,
 
-where the second sum is over all ways to cut edges of τ; the pieces fall apart, and the skeleton
-has a vertex for each. Hairer, Lubich, Wanner, *Geometric Numerical Integration*, III.1.4 and IX.9;
-Chartier, Hairer, Vilmart, Found. Comput. Math. 10 (2010).
+where the second sum is over all ways to contract τ (`modeq.algebra.contractions`). Hairer, Lubich,
+Wanner, *Geometric Numerical Integration*, III.1.4 and IX.9; Chartier, Hairer, Vilmart, Found.
+Comput. Math. 10 (2010).
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import gmpy2
 import numpy as np
 
-from modeq.algebra.coproduct import composition, counts_of, grouped, merged, pairs_of, prunings
+from modeq.algebra.checks import check_order
+from modeq.algebra.contractions import substitution
+from modeq.algebra.coproduct import composition, counts_of, prunings
 from modeq.algebra.logarithm import logarithm
-from modeq.algebra.rule_series import run
-from modeq.algebra.series import BSeries, aligned, exact, exact_flow, identity, plain
+from modeq.algebra.rationals import exact, plain
+from modeq.algebra.rule_series import run, step_series
+from modeq.algebra.series import BSeries, aligned, exact_flow, identity
 from modeq.algebra.structure import first_nonzero
 from modeq.algebra.table import Catalog
-from modeq.algebra.trees import check_order
 from modeq.errors import InvalidMethod, InvalidValue
 
 
@@ -45,7 +47,7 @@ def compose(b: BSeries, a: BSeries) -> BSeries:
     b, a = aligned(b, a)
     _check_map(b, "b")
     values = composition(b.catalog, b.array, a.array, a.empty)
-    return BSeries.of_array(b.catalog, values, a.empty, b.is_rational)
+    return BSeries.of_array(b.catalog, values, a.empty)
 
 
 def scaled(a: BSeries, factor: Any) -> BSeries:
@@ -55,13 +57,18 @@ def scaled(a: BSeries, factor: Any) -> BSeries:
     1    y
     h    -f
     h^2  1/2 f'f
+
+    Raises:
+        InvalidValue: If the factor is not finite, or no number.
     """
     factor = exact(factor)
     if not (a.is_rational and isinstance(factor, gmpy2.mpq)):
         a, factor = a.general(), plain(factor)
     array = a.array.copy()
+    scale = factor
     for n in range(1, a.order + 2):
-        array[a.catalog.starts[n] : a.catalog.starts[n + 1]] *= factor**n
+        array[a.catalog.starts[n] : a.catalog.starts[n + 1]] *= scale
+        scale = scale * factor
     return BSeries.of_array(a.catalog, array, a.empty)
 
 
@@ -86,6 +93,9 @@ def adjoint(a: BSeries) -> BSeries:
 
     >>> adjoint(exact_flow(4)) == exact_flow(4)
     True
+
+    Raises:
+        InvalidValue: If a(∅) is not 1.
     """
     return inverse(scaled(a, -1))
 
@@ -95,7 +105,12 @@ def power(a: BSeries, k: int) -> BSeries:
 
     >>> power(exact_flow(2), 3) == scaled(exact_flow(2), 3)
     True
+
+    Raises:
+        InvalidOrder: If k is not an integer of at least zero.
+        InvalidValue: If a(∅) is not 1.
     """
+    _check_map(a, "a")
     result = identity(a.order, a.colors)
     for _ in range(check_order(k)):
         result = compose(result, a)
@@ -118,13 +133,7 @@ def substitute(b: BSeries, a: BSeries) -> BSeries:
         raise InvalidValue(
             f"the series have {b.colors} fields; one field can be substituted, several cannot"
         )
-    values = np.full(len(b), b.zero, object)
-    for n, skeletons in enumerate(_contractions(b), 1):
-        terms = skeletons.weight * a.array[skeletons.tree]
-        values[b.catalog.starts[n] : b.catalog.starts[n + 1]] = np.add.reduceat(
-            terms, skeletons.starts
-        )
-    return BSeries.of_array(b.catalog, values, a.empty)
+    return BSeries.of_array(b.catalog, substitution(b.catalog, b.array, a.array), a.empty)
 
 
 def flow(b: BSeries) -> BSeries:
@@ -149,6 +158,13 @@ def derivative(b: BSeries, a: BSeries) -> BSeries:
     """Return the series of the derivative of B(a, hf, .) along the field B(b, hf, .).
 
     (Hairer, Lubich, Wanner, IX.9.1, Lemma 9.1.) Only prunings that cut off one tree count.
+
+    >>> f, flow_of_f = identity(3).b_plus(), exact_flow(3)
+    >>> derivative(f, flow_of_f) == flow_of_f.b_plus()  # φ'(y) f(y) = f(φ(y))
+    True
+
+    Raises:
+        InvalidValue: If the series have different numbers of fields.
     """
     b, a = aligned(b, a)
     trees = b.catalog
@@ -162,89 +178,7 @@ def derivative(b: BSeries, a: BSeries) -> BSeries:
         terms *= a.array[order.subtree[chosen]]
         tree = np.repeat(np.arange(len(order.starts)), counts_of(order))[chosen]
         np.add.at(values, trees.starts[n] + tree, terms)
-    return BSeries.of_array(trees, values, 0)
-
-
-class _Skeletons(NamedTuple):
-    """For each tree with n vertices, the skeletons that contractions give, with weights."""
-
-    starts: np.ndarray
-    tree: np.ndarray
-    weight: np.ndarray
-
-
-class _Open(NamedTuple):
-    """The same before the piece with the root is complete.
-
-    Attributes:
-        piece: The number of the piece with the root.
-        skeleton: The number of the skeleton, in which that piece is the root.
-        weight: The product of b over all other pieces.
-    """
-
-    starts: np.ndarray
-    piece: np.ndarray
-    skeleton: np.ndarray
-    weight: np.ndarray
-
-
-def _contractions(b: BSeries) -> list[_Skeletons]:
-    """Return the skeletons of the trees with 1, 2, … vertices, weighted by b over the pieces.
-
-    The edge above the largest child is cut or not, which makes the pieces of a tree from those of
-    its rest and child, as in `modeq.algebra.coproduct`.
-    """
-    trees = b.catalog
-    one = np.array([b.zero + 1], object)
-    zero = np.zeros(1, np.int64)
-    opened = [_Open(zero, zero, zero, one)]
-    closed = [_closed(b, 1, opened[0])]
-    for n in range(2, trees.vertices + 1):
-        columns = [_joined(b, part, opened, closed) for part in trees.ranges(n)]
-        tree, piece, skeleton, weight = (np.concatenate(c) for c in zip(*columns, strict=True))
-        opened.append(_Open(*_added(trees, n, tree, piece, skeleton, weight)))
-        closed.append(_closed(b, n, opened[-1]))
-    return closed
-
-
-def _joined(b: BSeries, part, opened: list[_Open], closed: list[_Skeletons]) -> list[np.ndarray]:
-    """Return the open contractions of a range of trees, from those of rest and child."""
-    trees = b.catalog
-    rest, child = part.parts()
-    of_rest, of_child = opened[part.rest_order - 1], opened[part.child_order - 1]
-    whole = closed[part.child_order - 1]
-    i, j, kept = pairs_of(of_rest, rest, of_child, child)
-    k, m, cut = pairs_of(of_rest, rest, whole, child)
-    return [
-        part.start + np.concatenate([kept, cut]),
-        np.concatenate([trees.graft(of_rest.piece[i], of_child.piece[j]), of_rest.piece[k]]),
-        np.concatenate(
-            [
-                merged(trees, of_rest.skeleton[i], of_child.skeleton[j]),
-                trees.graft(of_rest.skeleton[k], whole.tree[m]),
-            ]
-        ),
-        np.concatenate(
-            [of_rest.weight[i] * of_child.weight[j], of_rest.weight[k] * whole.weight[m]]
-        ),
-    ]
-
-
-def _closed(b: BSeries, n: int, opened: _Open) -> _Skeletons:
-    """Return the contractions with the piece of the root complete, which weighs b(piece)."""
-    tree = np.repeat(np.arange(len(opened.starts)), counts_of(opened))
-    weight = opened.weight * b.array[opened.piece]
-    starts, _, skeleton, weight = _added(
-        b.catalog, n, tree, np.zeros_like(tree), opened.skeleton, weight
-    )
-    return _Skeletons(starts, skeleton, weight)
-
-
-def _added(trees: Catalog, n: int, tree, left, right, weight) -> tuple[np.ndarray, ...]:
-    """Return the entries sorted by tree, with the weights of equal ones added up."""
-    order, groups, tree, left, right = grouped(trees, tree, left, right)
-    weight = np.add.reduceat(weight[order], groups)
-    return np.searchsorted(tree, np.arange(trees.counts[n])), left, right, weight
+    return BSeries.of_array(trees, values)
 
 
 def modified_equation_of(a: BSeries) -> BSeries:
@@ -283,33 +217,28 @@ def field_with(image: Callable[[BSeries], BSeries], target: BSeries, leading: An
 
 def _solved(image: Callable, target: BSeries, leading: Any, start: int) -> BSeries:
     """Return x with image(x) = target and x(∅) = start, one order after another."""
-    target = target if target.is_rational else target.general()
     x = BSeries({}, order=target.order, empty=start, colors=target.colors)
     for order in range(target.order + 1):
         missing = target.cut(order) - image(x.cut(order))
-        x = x + _extended(_part(missing, order + 1), target) / leading
+        x = x + _last_order(missing, target.catalog) / leading
     return x
 
 
-def _part(a: BSeries, n: int) -> BSeries:
-    """Return the series of the trees with n vertices alone."""
-    array = np.full(len(a), a.zero, object)
-    own = slice(a.catalog.starts[n], a.catalog.starts[n + 1])
-    array[own] = a.array[own]
-    return BSeries.of_array(a.catalog, array, 0)
-
-
-def _extended(a: BSeries, like: BSeries) -> BSeries:
-    """Return the series with zeros for the trees that another one has more."""
-    array = np.full(len(like), a.zero, object)
-    array[: len(a)] = a.array
-    return BSeries.of_array(like.catalog, array, a.empty)
+def _last_order(a: BSeries, trees: Catalog) -> BSeries:
+    """Return the series of the largest trees alone, with zeros for all others of a catalog."""
+    array = np.full(len(trees), a.zero, object)
+    array[a.catalog.starts[-2] : len(a)] = a.of_order(a.order + 1)
+    return BSeries.of_array(trees, array)
 
 
 def modifying_integrator_of(a: BSeries) -> BSeries:
     """Return the field b for which the map a gives the exact flow of f: b★a = e.
 
-    Chartier, Hairer, Vilmart, Math. Comp. 76 (2007). For Euler it is 1/γ(τ).
+    Chartier, Hairer, Vilmart, Math. Comp. 76 (2007).
+
+    >>> euler = identity(3) + identity(3).b_plus()
+    >>> modifying_integrator_of(euler) == exact_flow(3) - identity(3)  # 1/γ(τ)
+    True
 
     Raises:
         InvalidValue: If a(∅) is not 1.
@@ -330,7 +259,12 @@ def modifying_integrator_of_rule(rule: Callable, order: int) -> BSeries:
     >>> euler = modifying_integrator_of_rule(lambda theta, f, h: theta + h * f(theta), 3)
     >>> euler == exact_flow(3) - identity(3)  # 1/γ(τ)
     True
+
+    Raises:
+        InvalidMethod: If the rule does not return theta plus multiples of f(...), or h enters it
+            otherwise than in products h f(...).
     """
+    step_series(rule, order)
 
     def image(b: BSeries) -> BSeries:
         return run(rule, identity(b.order), lambda theta: compose(theta, b))
@@ -343,7 +277,11 @@ def order_of_accuracy(a: BSeries) -> int:
 
     >>> order_of_accuracy(identity(5) + identity(5).b_plus())
     1
+
+    Raises:
+        InvalidValue: If a(∅) is not 1.
     """
+    _check_map(a, "a")
     wrong = first_nonzero((a - exact_flow(a.order, a.colors)).array)
     return a.order + 1 if wrong is None else a.catalog.order_of(wrong) - 1
 

@@ -8,6 +8,7 @@ from math import prod
 from operator import index
 from typing import Any, TypeVar
 
+from modeq.algebra.checks import as_integer, shortened
 from modeq.errors import InvalidTree
 
 Value = TypeVar("Value")
@@ -103,17 +104,3 @@ def _fault(entries: list, position: int) -> str | None:
     if position and level > entries[position - 1] + 1:
         return f"more than one above the entry before it, {entries[position - 1]}"
     return None
-
-
-def as_integer(value: Any) -> int | None:
-    """Return the value of anything that stands for an integer, and None for the rest."""
-    try:
-        return None if isinstance(value, bool) else index(value)
-    except TypeError:
-        return None
-
-
-def shortened(value: Any, width: int = 80) -> str:
-    """Return how a value is shown in an error."""
-    text = repr(value)
-    return text if len(text) <= width else f"{text[: width - 3]}..."

@@ -40,7 +40,7 @@ def increment_weights(order: int) -> tuple[Fraction, ...]:
     ['3/2', '-1/2']
     """
     weights = logarithm_weights(order)
-    return tuple(sum(weights[s:], Fraction(0)) for s in range(1, order + 2))
+    return tuple(sum(weights[s:]) for s in range(1, order + 2))
 
 
 def logarithm(step: Callable[[State], State], start: State, order: int) -> State:

@@ -45,7 +45,7 @@ class MultistepRows:
         beta: Sequence,
         points_of_f: Sequence[Sequence],
         vertices: int,
-        field: bool = True,
+        field: bool,
         number: Callable[[Fraction], Any] = Fraction,
     ):
         self.stages = len(beta)

@@ -22,10 +22,8 @@ one loss, and so one color.
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from fractions import Fraction
+from collections.abc import Callable, Iterator, Sequence
 from itertools import islice
-from numbers import Rational
 from typing import Any
 
 from modeq.algebra.trees import RootedTree
@@ -74,7 +72,7 @@ def differential(
     def combine(color: int, children: list[str]) -> str:
         name = _derivative(names[color], len(children), latex)
         if len(children) < 2:
-            return name + "".join(children)
+            return "".join([name, *children])
         arguments = ",".join(reversed(children))
         return rf"{name}\!\left({arguments}\right)" if latex else f"{name}({arguments})"
 
@@ -197,49 +195,6 @@ def signed_formula(
     if fields is not None:
         raise InvalidValue(f"{notation!r} is a notation for one loss L, got fields {fields!r}")
     return _SIGNED[notation](tree, latex=latex)
-
-
-def linear_combination(terms: Iterable[tuple[Any, str]], *, latex: bool = False) -> str:
-    """Return the sum Σ cᵢ tᵢ of pairs (cᵢ, tᵢ) of a coefficient and a formula.
-
-    Coefficients 0 and 1 are not written. A rational one shows its sign and, in LaTeX, its
-    fraction. Any other is written as it writes itself, in parentheses: by `str`, or in LaTeX by
-    `_repr_latex_`, which sympy's expressions have.
-
-    >>> linear_combination([(Fraction(1, 3), "f'f'f"), (Fraction(-1, 12), "f''(f,f)")])
-    "1/3 f'f'f - 1/12 f''(f,f)"
-    >>> linear_combination([(-1, "f"), (Fraction(1, 2), "f'f")], latex=True)
-    "-f + \\\\tfrac{1}{2} f'f"
-    >>> linear_combination([])
-    '0'
-    """
-    signed = [_signed_term(*term, latex) for term in terms if term[0] != 0]
-    if not signed:
-        return "0"
-    (first_sign, first), *others = signed
-    lead = "-" if first_sign == "-" else ""
-    return lead + first + "".join(f" {sign} {text}" for sign, text in others)
-
-
-def _signed_term(coefficient: Any, formula: str, latex: bool) -> tuple[str, str]:
-    """Return the sign of a term, and the term without it."""
-    if not isinstance(coefficient, Rational):
-        return "+", f"{_in_parentheses(coefficient, latex)} {formula}"
-    sign = "-" if coefficient < 0 else "+"
-    size = abs(Fraction(int(coefficient.numerator), int(coefficient.denominator)))
-    if size == 1:
-        return sign, formula
-    if latex and size.denominator > 1:
-        return sign, rf"\tfrac{{{size.numerator}}}{{{size.denominator}}} {formula}"
-    return sign, f"{size} {formula}"
-
-
-def _in_parentheses(coefficient: Any, latex: bool) -> str:
-    if not latex:
-        return f"({coefficient})"
-    text = getattr(coefficient, "_repr_latex_", coefficient.__str__)()
-    formula = text.strip("$").removeprefix(r"\displaystyle").strip()
-    return rf"\left({formula}\right)"
 
 
 def _names(tree: RootedTree, latex: bool, fields: Sequence[str] | None) -> Sequence[str]:

@@ -18,7 +18,10 @@ from modeq.algebra.sweep import Block, sweep
 from modeq.algebra.table import Catalog
 
 MAX_PRIMES = 12
+"""With more primes than these, sweeps in Python's integers take less time."""
+
 BITS_OF_A_PRIME = 21.99
+"""What each of the largest primes below 2²² adds to 64 bits, at least."""
 
 
 def field_numerators(catalog: Catalog, table: RungeKuttaTable) -> Iterator[Block]:
@@ -66,9 +69,9 @@ def largest_primes(count: int, below: int = 1 << 22) -> list[int]:
     primes: list[int] = []
     candidate = below - 1
     while len(primes) < count:
-        if all(candidate % divisor for divisor in range(3, isqrt(candidate) + 1, 2)):
+        if all(candidate % divisor for divisor in range(2, isqrt(candidate) + 1)):
             primes.append(candidate)
-        candidate -= 2
+        candidate -= 1
     return primes
 
 

@@ -10,8 +10,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from fractions import Fraction
-from numbers import Rational
+from functools import reduce
 from typing import Any
+
+from modeq.algebra.checks import as_integer
+from modeq.algebra.rationals import RealNumber, as_fraction
 
 Coefficient = Any
 
@@ -31,56 +34,62 @@ def scaled(coefficient: Coefficient, factor: Any) -> Coefficient:
     """
     if is_absent(coefficient):
         return 0
-    if isinstance(factor, float | Rational) and not isinstance(factor, int):
-        factor = _exact(factor)
+    if isinstance(factor, RealNumber) and not isinstance(factor, int):
+        factor = as_fraction(factor)
     if not isinstance(factor, Fraction) or isinstance(coefficient, int):
         return factor * coefficient
     product = factor.numerator * coefficient
     return product if factor.denominator == 1 else product / factor.denominator
 
 
-def _exact(number: float | Rational) -> Fraction:
-    """Return an int, a float, or a rational number of any library as a Fraction."""
-    if isinstance(number, float):
-        return Fraction(repr(float(number)))
-    return Fraction(int(number.numerator), int(number.denominator))
-
-
 def times(left: Coefficient, right: Coefficient) -> Coefficient:
-    """Return the product of two coefficients, of which one may be a Fraction.
+    """Return the product of two coefficients, of which one may be a Fraction, or either absent.
 
     >>> times(Fraction(1, 2), 3)
     Fraction(3, 2)
     """
+    if is_absent(left) or is_absent(right):
+        return 0
     if isinstance(left, Fraction):
         return scaled(right, left)
     return scaled(left, right) if isinstance(right, Fraction) else left * right
 
 
-def convolve(a: PowerSeries, b: PowerSeries, k: int, start: int = 0) -> Coefficient:
-    """Return Σ aᵢ bₖ₋ᵢ over i = ``start``, …, k."""
-    total = 0
-    for i in range(start, k + 1):
-        left = a[i]
-        if is_absent(left):
-            continue
-        right = b[k - i]
-        if not is_absent(right):
-            product = times(left, right)
-            total = product if is_absent(total) else total + product
-    return total
+def plus(left: Coefficient, right: Coefficient) -> Coefficient:
+    """Return the sum of two coefficients, either of which may be absent.
+
+    >>> plus(Fraction(1, 2), 0)
+    Fraction(1, 2)
+    """
+    if is_absent(left):
+        return right
+    return left if is_absent(right) else left + right
+
+
+def added(terms: Iterable[Coefficient]) -> Coefficient:
+    """Return the sum of coefficients, of which any may be absent.
+
+    >>> added([0, Fraction(1, 2), 0, Fraction(1, 3)])
+    Fraction(5, 6)
+    """
+    return reduce(plus, terms, 0)
+
+
+def convolve(
+    a: PowerSeries, b: PowerSeries, k: int, start: int = 0, stop: int | None = None
+) -> Coefficient:
+    """Return Σ aᵢ bₖ₋ᵢ over i = ``start``, …, ``stop`` - 1, or up to k.
+
+    Where aᵢ is absent, bₖ₋ᵢ is not asked for: it may be what is being computed.
+    """
+    indices = range(start, k + 1 if stop is None else stop)
+    return added(times(a[i], b[k - i]) for i in indices if not is_absent(a[i]))
 
 
 def _square(a: PowerSeries, k: int) -> Coefficient:
     """Return the coefficient k of a², with half the products of a general one."""
-    total = 0
-    for i in range((k + 1) // 2):
-        left, right = a[i], a[k - i]
-        if not (is_absent(left) or is_absent(right)):
-            total = total + left * right
-    total = 2 * total
-    middle = a[k // 2] if k % 2 == 0 else 0
-    return total if is_absent(middle) else total + middle * middle
+    twice = scaled(convolve(a, a, k, stop=(k + 1) // 2), 2)
+    return twice if k % 2 else plus(twice, convolve(a, a, k, start=k // 2, stop=k // 2 + 1))
 
 
 class PowerSeries:
@@ -133,7 +142,7 @@ class PowerSeries:
     def __add__(self, other) -> PowerSeries:
         if not isinstance(other, PowerSeries):
             other = PowerSeries([other])
-        return PowerSeries(rule=lambda k: self[k] + other[k])
+        return PowerSeries(rule=lambda k: plus(self[k], other[k]))
 
     __radd__ = __add__
 
@@ -158,37 +167,36 @@ class PowerSeries:
     __rmul__ = __mul__
 
     def __truediv__(self, number) -> PowerSeries:
-        return self * (Fraction(1) / _exact(number))
+        if isinstance(number, PowerSeries | Vector):
+            return NotImplemented
+        return self * (1 / as_fraction(number) if isinstance(number, RealNumber) else 1 / number)
 
     def __pow__(self, exponent: int) -> PowerSeries:
-        """Return the product of ``exponent`` >= 1 copies, by repeated squaring."""
-        if exponent == 1:
+        """Return the product of ``exponent`` copies, by repeated squaring."""
+        copies = as_integer(exponent)
+        if copies is None or copies < 0:
+            raise TypeError(f"a power series has powers 0, 1, 2, …, and not {exponent!r}")
+        if copies == 0:
+            return PowerSeries([1])
+        if copies == 1:
             return self
-        half = self ** (exponent // 2)
+        half = self ** (copies // 2)
         square = half * half
-        return square * self if exponent % 2 else square
+        return square * self if copies % 2 else square
 
 
-def integral(slope: PowerSeries, inner: PowerSeries, constant: Coefficient) -> PowerSeries:
-    """Return the series y with y(0) = ``constant`` and dy/dh = ``slope`` · d(``inner``)/dh.
+def integral_coefficient(slope: PowerSeries, inner: PowerSeries, k: int) -> Coefficient:
+    """Return the coefficient of hᵏ, k >= 1, in y = ∫ ``slope`` d``inner``.
 
-    The slope may depend on y itself:
+    It is Σⱼ j innerⱼ slopeₖ₋ⱼ / k over j = 1, …, k. The slope may depend on y itself:
 
     >>> h = PowerSeries([0, 1])
-    >>> y = PowerSeries([1])
-    >>> y.rule = integral(y, h, 1).rule  # y' = y, y(0) = 1
+    >>> y = PowerSeries([1], lambda k: integral_coefficient(y, h, k))  # y' = y, y(0) = 1
     >>> y[3]
     Fraction(1, 6)
     """
-
-    def coefficient(k: int) -> Coefficient:
-        total = 0
-        for j in range(1, k + 1):
-            if not (is_absent(inner[j]) or is_absent(slope[k - j])):
-                total = total + j * inner[j] * slope[k - j]
-        return scaled(total, Fraction(1, k))
-
-    return PowerSeries([constant], coefficient)
+    derivative = PowerSeries([0], lambda j: scaled(inner[j], j))
+    return scaled(convolve(derivative, slope, k), Fraction(1, k))
 
 
 def reciprocal(series: PowerSeries, constant: Coefficient) -> PowerSeries:
@@ -199,8 +207,7 @@ def reciprocal(series: PowerSeries, constant: Coefficient) -> PowerSeries:
     """
 
     def coefficient(k: int) -> Coefficient:
-        total = convolve(series, inverse, k, start=1)
-        return total if is_absent(total) else -1 * times(constant, total)
+        return scaled(times(constant, convolve(series, inverse, k, start=1)), -1)
 
     inverse = PowerSeries([constant], coefficient)
     return inverse

@@ -137,7 +137,7 @@ class RungeKuttaTable:
     def bits(self, vertices: int) -> float:
         """Return a number of bits that no numerator of a field with so many vertices exceeds."""
         bound = field_bounds(self, vertices)[-1]
-        return log2(bound) + log2(self.field_denominator(vertices)) if 0 < bound < inf else inf
+        return log2(bound) + log2(self.field_denominator(vertices)) if bound > 0 else inf
 
 
 class RungeKuttaRows:

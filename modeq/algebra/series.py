@@ -20,21 +20,28 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from fractions import Fraction
-from numbers import Rational
+from itertools import chain
 from typing import Any
 
 import gmpy2
 import numpy as np
 
 from modeq.algebra import structure
+from modeq.algebra.checks import check_colors, check_order
 from modeq.algebra.coproduct import forest_products
-from modeq.algebra.series_text import series_formula, series_rows
+from modeq.algebra.counts import check_memory, tree_counts
+from modeq.algebra.rationals import exact, plain, plain_array
+from modeq.algebra.series_text import (
+    series_beginning,
+    series_formula,
+    series_formula_beginning,
+    series_rows,
+)
 from modeq.algebra.structure import Verdict
-from modeq.algebra.table import Catalog, Structure, catalog, check_memory, tree_counts
-from modeq.algebra.trees import RootedTree, check_order, rooted_trees
+from modeq.algebra.symmetry import SymmetryAndDensity
+from modeq.algebra.table import Catalog, catalog
+from modeq.algebra.trees import RootedTree, rooted_trees
 from modeq.errors import InvalidLoss, InvalidMethod, InvalidTree, InvalidValue
-
-_POWERS_IN_REPR = 5
 
 BYTES_PER_COEFFICIENT = 100
 """About what one exact coefficient of a series takes, with its place in two or three arrays."""
@@ -65,10 +72,13 @@ class BSeries(Mapping[RootedTree, Any]):
         catalog: The numbering of the trees.
         array: The coefficients in the order of the catalog, as a read-only array: ``gmpy2.mpq``
             where all are rational numbers, else Fractions and elements of some other ring.
+        is_rational: Whether the array is of the first kind.
 
     Raises:
         InvalidOrder: If ``order`` is not an integer of at least zero.
         InvalidTree: If a key is not a tree with at most order + 1 vertices, in these colors.
+        InvalidValue: If ``coefficients`` is not a mapping, a coefficient is not finite or no
+            number, or ``colors`` is not an integer of at least one.
     """
 
     __slots__ = ("array", "catalog", "empty", "is_rational", "order")
@@ -84,23 +94,30 @@ class BSeries(Mapping[RootedTree, Any]):
         empty: Any = 0,
         colors: int = 1,
     ):
+        if not isinstance(coefficients, Mapping):
+            raise InvalidValue(f"coefficients must map trees to numbers, got {coefficients!r}")
         trees = _trees(order, colors)
-        array = np.full(len(trees), gmpy2.mpq(), object)
+        entries = [gmpy2.mpq()] * len(trees)
         for tree, coefficient in coefficients.items():
             try:
-                array[trees.index(tree)] = exact(coefficient)
-            except (KeyError, AttributeError):
+                entries[trees.index(tree)] = coefficient
+            except KeyError:
                 raise InvalidTree(_not_in(tree, trees)) from None
-        self._set(trees, array, exact(empty))
+        self._set(trees, np.fromiter(entries, object), empty)
 
     def _set(
         self, trees: Catalog, array: np.ndarray, empty: Any, is_rational: bool = False
     ) -> None:
+        empty = exact(empty)
         # Sums and products of rational series are known to be rational, and need no look.
-        kinds = set() if is_rational else {*map(type, array.tolist()), type(empty)}
-        is_rational = is_rational or kinds == {gmpy2.mpq}
         if not is_rational:
-            array, empty = _general(array), plain(empty)
+            array = np.fromiter(map(exact, array.tolist()), object)
+            is_rational = {*map(type, array.tolist()), type(empty)} == {gmpy2.mpq}
+        if not is_rational:
+            array, empty = plain_array(array), plain(empty)
+        self._keep(trees, array, empty, is_rational)
+
+    def _keep(self, trees: Catalog, array: np.ndarray, empty: Any, is_rational: bool) -> None:
         array.flags.writeable = False
         for name, value in (
             ("catalog", trees),
@@ -120,11 +137,13 @@ class BSeries(Mapping[RootedTree, Any]):
         ``is_rational`` says that all of them are known to be mpq.
         """
         series = object.__new__(cls)
-        series._set(trees, array, exact(empty), is_rational)
+        series._set(trees, array, empty, is_rational)
         return series
 
-    def __setattr__(self, name: str, value: Any) -> None:
-        raise AttributeError(f"a BSeries is immutable, so {name} cannot be set")
+    def __setattr__(self, name: str, value: Any = None) -> None:
+        raise AttributeError(f"a BSeries is immutable, so {name} cannot be changed")
+
+    __delattr__ = __setattr__
 
     def __reduce__(self) -> tuple:
         trees = self.catalog.vertices, self.catalog.colors
@@ -188,46 +207,35 @@ class BSeries(Mapping[RootedTree, Any]):
         return self._alike(-self.array, -self.empty)
 
     def __sub__(self, other: BSeries) -> BSeries:
-        return self + (-other) if isinstance(other, BSeries) else NotImplemented
+        return self + -other
 
     def __mul__(self, scalar: Any) -> BSeries:
         if isinstance(scalar, BSeries):
             return NotImplemented
-        factor = exact(scalar)
-        if factor == 1:
-            return self
-        array, empty, factor = self._beside(factor)
-        return self._with(array * factor, empty * factor)
+        series, factor = self._beside(exact(scalar))
+        return series._alike(series.array * factor, series.empty * factor)
 
     __rmul__ = __mul__
 
     def __truediv__(self, scalar: Any) -> BSeries:
         if isinstance(scalar, BSeries):
             return NotImplemented
-        array, empty, divisor = self._beside(exact(scalar))
-        return self._with(array / divisor, empty / divisor)
+        series, divisor = self._beside(exact(scalar))
+        return series._alike(series.array / divisor, series.empty / divisor)
 
-    def _beside(self, scalar: Any) -> tuple[np.ndarray, Any, Any]:
-        """Return the coefficients and a scalar so that both are mpq, or neither is."""
+    def _beside(self, scalar: Any) -> tuple[BSeries, Any]:
+        """Return the series and a scalar with coefficients that are all mpq, or none of them."""
         if self.is_rational and type(scalar) is gmpy2.mpq:
-            return self.array, self.empty, scalar
-        general = self.general()
-        return general.array, general.empty, plain(scalar)
+            return self, scalar
+        return self.general(), plain(scalar)
 
     def general(self) -> BSeries:
         """Return the series with Fractions in place of mpq, which few other rings know."""
         if not self.is_rational:
             return self
         series = object.__new__(BSeries)
-        for name in ("catalog", "order"):
-            object.__setattr__(series, name, getattr(self, name))
-        object.__setattr__(series, "array", _general(self.array))
-        object.__setattr__(series, "empty", plain(self.empty))
-        object.__setattr__(series, "is_rational", False)
+        series._keep(self.catalog, plain_array(self.array), plain(self.empty), is_rational=False)
         return series
-
-    def _with(self, array: np.ndarray, empty: Any) -> BSeries:
-        return BSeries.of_array(self.catalog, array, empty)
 
     def _alike(self, array: np.ndarray, empty: Any) -> BSeries:
         """Return a series that is rational if this one is."""
@@ -254,8 +262,8 @@ class BSeries(Mapping[RootedTree, Any]):
             )
         products = forest_products(self.catalog, self.array)
         if color is not None:
-            products[self.catalog.color != color] = self.zero
-        return self._alike(products, 0 * self.empty)
+            products[self.catalog.color != color] = gmpy2.mpq()
+        return self._alike(products, 0)
 
     def field(self, loss_or_field: Any) -> Any:
         """Return f̃ = Σ_τ h^(|τ|-1)/σ(τ) b(τ) F(τ) for a given loss or vector field.
@@ -304,12 +312,14 @@ class BSeries(Mapping[RootedTree, Any]):
         True
 
         Raises:
-            InvalidValue: ``partitioned`` without there being two fields.
+            InvalidValue: If the series is that of neither a field nor a map, or ``partitioned`` is
+                asked for without there being two fields.
         """
         if partitioned and self.colors != 2:
             raise InvalidValue(f"partitioned means two fields; the series has {self.colors}")
-        test = structure.is_symplectic if self.empty == 1 else structure.is_hamiltonian
-        return test(self.catalog, self.array, partitioned)
+        if self.empty == 1:
+            return structure.is_symplectic(self.catalog, self.array, partitioned)
+        return structure.is_hamiltonian(self.catalog, self._field_array(), partitioned)
 
     def is_energy_preserving(self) -> Verdict:
         """Tell whether the field leaves H as it is, for every f = J∇H with constant J.
@@ -330,8 +340,12 @@ class BSeries(Mapping[RootedTree, Any]):
 
         >>> print(exact_flow(3).is_symmetric())
         holds through h^3
+
+        Raises:
+            InvalidValue: If the series is that of neither a field nor a map.
         """
-        return structure.is_symmetric(self.catalog, self.array, self.empty)
+        array = self.array if self.empty == 1 else self._field_array()
+        return structure.is_symmetric(self.catalog, array, self.empty)
 
     def _field_array(self) -> np.ndarray:
         if self.empty != 0:
@@ -361,16 +375,10 @@ class BSeries(Mapping[RootedTree, Any]):
         return self.text()
 
     def __repr__(self) -> str:
-        shown = min(self.order + 1, _POWERS_IN_REPR)
-        rows = [f"<BSeries of order {self.order}", *series_rows(self, "differentials", shown)]
-        if shown <= self.order:
-            rows.append(f"...  {len(self)} trees up to h^{self.order + 1}, all in .text()")
-        return "\n".join(rows) + ">"
+        return series_beginning(self)
 
     def _repr_latex_(self) -> str:
-        shown = min(self.order + 1, _POWERS_IN_REPR)
-        rest = r" + \cdots" if shown <= self.order else ""
-        return rf"$\displaystyle {series_formula(self, 'differentials', shown)}{rest}$"
+        return series_formula_beginning(self)
 
 
 def exact_flow(order: int, colors: int = 1) -> BSeries:
@@ -385,10 +393,10 @@ def exact_flow(order: int, colors: int = 1) -> BSeries:
     h^3  1/6 f'f'f + 1/6 f''(f,f)
     """
     trees = _trees(order, colors)
-    structure = Structure(trees)
-    densities = [structure.density(n).tolist() for n in range(1, trees.vertices + 1)]
-    values = [gmpy2.mpq(1, density) for order in densities for density in order]
-    return BSeries.of_array(trees, np.array(values, object), 1)
+    density_of = SymmetryAndDensity(trees).density
+    densities = chain.from_iterable(density_of(n).tolist() for n in range(1, trees.vertices + 1))
+    values = np.fromiter((gmpy2.mpq(1, density) for density in densities), object)
+    return BSeries.of_array(trees, values, 1)
 
 
 def identity(order: int, colors: int = 1) -> BSeries:
@@ -404,7 +412,7 @@ def identity(order: int, colors: int = 1) -> BSeries:
 
 def _trees(order: Any, colors: Any) -> Catalog:
     """Return the catalog of a series, once it is known to fit in memory."""
-    vertices, colors = check_order(order) + 1, check_order(colors, lowest=1)
+    vertices, colors = check_order(order) + 1, check_colors(colors)
     check_memory(vertices, colors, BYTES_PER_COEFFICIENT * sum(tree_counts(vertices, colors)))
     return catalog(vertices, colors)
 
@@ -423,32 +431,8 @@ def aligned(*series: BSeries) -> list[BSeries]:
     return cut if all(one.is_rational for one in cut) else [one.general() for one in cut]
 
 
-def exact(coefficient: Any) -> Any:
-    """Return a rational number as an mpq, and a float as that of its shortest decimal."""
-    if isinstance(coefficient, float):
-        return gmpy2.mpq(repr(float(coefficient)))
-    if isinstance(coefficient, Rational):
-        return gmpy2.mpq(int(coefficient.numerator), int(coefficient.denominator))
-    return coefficient
-
-
-def plain(coefficient: Any) -> Any:
-    """Return an mpq as a Fraction, and anything else as it is."""
-    if isinstance(coefficient, gmpy2.mpq):
-        return Fraction(int(coefficient.numerator), int(coefficient.denominator))
-    return coefficient
-
-
-def _general(array: np.ndarray) -> np.ndarray:
-    result = np.empty(array.shape, object)
-    result[:] = [plain(entry) for entry in array]
-    return result
-
-
 def _restored(vertices: int, colors: int, entries: list, empty: Any) -> BSeries:
-    array = np.empty(len(entries), object)
-    array[:] = entries
-    return BSeries.of_array(catalog(vertices, colors), array, empty)
+    return BSeries.of_array(catalog(vertices, colors), np.fromiter(entries, object), empty)
 
 
 def _not_in(tree: Any, trees: Catalog) -> str:

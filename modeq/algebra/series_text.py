@@ -1,11 +1,60 @@
-"""Series as text and as LaTeX, sorted by powers of h."""
+"""Sums of formulas, and series sorted by powers of h, as text and as LaTeX."""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from numbers import Rational
 from typing import Any
 
-from modeq.algebra.notation import field_names, linear_combination, signed_formula
+from modeq.algebra.notation import field_names, signed_formula
+from modeq.algebra.rationals import as_fraction
 from modeq.algebra.trees import rooted_trees
+
+_POWERS_IN_BEGINNING = 5
+
+
+def linear_combination(terms: Iterable[tuple[Any, str]], *, latex: bool = False) -> str:
+    """Return the sum Σ cᵢ tᵢ of pairs (cᵢ, tᵢ) of a coefficient and a formula.
+
+    Coefficients 0 and 1 are not written. A rational one shows its sign and, in LaTeX, its
+    fraction. Any other is written as it writes itself, in parentheses: by `str`, or in LaTeX by
+    `_repr_latex_`, which sympy's expressions have.
+
+    >>> from fractions import Fraction
+    >>> linear_combination([(Fraction(1, 3), "f'f'f"), (Fraction(-1, 12), "f''(f,f)")])
+    "1/3 f'f'f - 1/12 f''(f,f)"
+    >>> linear_combination([(-1, "f"), (Fraction(1, 2), "f'f")], latex=True)
+    "-f + \\\\tfrac{1}{2} f'f"
+    >>> linear_combination([])
+    '0'
+    """
+    signed = [_signed_term(*term, latex) for term in terms if term[0] != 0]
+    if not signed:
+        return "0"
+    (first_sign, first), *others = signed
+    lead = "-" if first_sign == "-" else ""
+    return lead + first + "".join(f" {sign} {text}" for sign, text in others)
+
+
+def _signed_term(coefficient: Any, formula: str, latex: bool) -> tuple[str, str]:
+    """Return the sign of a term, and the term without it."""
+    if not isinstance(coefficient, Rational):
+        return "+", f"{_in_parentheses(coefficient, latex)} {formula}"
+    sign = "-" if coefficient < 0 else "+"
+    size = abs(as_fraction(coefficient))
+    if size == 1:
+        return sign, formula
+    if latex and size.denominator > 1:
+        return sign, rf"\tfrac{{{size.numerator}}}{{{size.denominator}}} {formula}"
+    return sign, f"{size} {formula}"
+
+
+def _in_parentheses(coefficient: Any, latex: bool) -> str:
+    if not latex:
+        return f"({coefficient})"
+    text = getattr(coefficient, "_repr_latex_", coefficient.__str__)()
+    formula = text.strip("$").removeprefix(r"\displaystyle").strip()
+    return rf"\left({formula}\right)"
 
 
 def series_rows(series: Any, notation: str, powers: int) -> list[str]:
@@ -16,6 +65,15 @@ def series_rows(series: Any, notation: str, powers: int) -> list[str]:
         label = "h" if power == 1 else f"h^{power}"
         rows.append((label, _terms(series, power, notation, latex=False)))
     return [f"{label:{width}}  {linear_combination(terms)}" for label, terms in rows]
+
+
+def series_beginning(series: Any) -> str:
+    """Return the lines of the first powers of h, and how long the whole series is."""
+    shown = min(series.order + 1, _POWERS_IN_BEGINNING)
+    rows = [f"<BSeries of order {series.order}", *series_rows(series, "differentials", shown)]
+    if shown <= series.order:
+        rows.append(f"...  {len(series)} trees up to h^{series.order + 1}, all in .text()")
+    return "\n".join(rows) + ">"
 
 
 def series_formula(series: Any, notation: str, powers: int) -> str:
@@ -29,6 +87,13 @@ def series_formula(series: Any, notation: str, powers: int) -> str:
             terms = [(1, rf"\left({inner}\right)")]
         groups.extend((coefficient, f"{label} {formula}") for coefficient, formula in terms)
     return linear_combination(groups, latex=True)
+
+
+def series_formula_beginning(series: Any) -> str:
+    """Return the LaTeX of the first powers of h, in the form that notebooks show."""
+    shown = min(series.order + 1, _POWERS_IN_BEGINNING)
+    rest = r" + \cdots" if shown <= series.order else ""
+    return rf"$\displaystyle {series_formula(series, 'differentials', shown)}{rest}$"
 
 
 def _terms(series: Any, power: int, notation: str, latex: bool) -> list[tuple[Any, str]]:

@@ -5,8 +5,8 @@ With u∘v the tree v grafted on the root of u, and coefficients without 1/σ(τ
 - a gradient for every gradient f            if and only if  b(u∘v) = b(v∘u) for all u, v,
 - Hamiltonian for every Hamiltonian f        if and only if  b(u∘v) + b(v∘u) = 0 for all u, v,
 - tangent to the level sets of H for every Hamiltonian f = J∇H if and only if for each free tree the
-  sum of (-1)^d b(τ)/σ(τ) vanishes, over the rooted trees τ that one leaf less makes of it, with d
-  the distance of that leaf from a fixed one,
+  sum of (-1)^d b(τ) vanishes, over the leaves of it, with τ what is left without that leaf, rooted
+  where it was, and d the distance of the leaf from a fixed one,
 - that of a symmetric method                  if and only if  b(τ) = 0 for all even |τ|.
 
 (Hairer, Lubich, Wanner, *Geometric Numerical Integration*, VI.7.2 and IX.9; Celledoni, McLachlan,
@@ -20,6 +20,7 @@ root (Hairer, Lubich, Wanner, VI.7.2).
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -68,12 +69,12 @@ def is_gradient(trees: Catalog, b: np.ndarray) -> Verdict:
     return _first_failure(trees, b, lambda left, right, u, v: left - right)
 
 
-def is_hamiltonian(trees: Catalog, b: np.ndarray, partitioned: bool = False) -> Verdict:
+def is_hamiltonian(trees: Catalog, b: np.ndarray, partitioned: bool) -> Verdict:
     """Tell whether b(u∘v) = -b(v∘u) for all u and v, of different colors if ``partitioned``."""
     return _first_failure(trees, b, lambda left, right, u, v: left + right, partitioned)
 
 
-def is_symplectic(trees: Catalog, a: np.ndarray, partitioned: bool = False) -> Verdict:
+def is_symplectic(trees: Catalog, a: np.ndarray, partitioned: bool) -> Verdict:
     """Tell whether a(u∘v) + a(v∘u) = a(u) a(v) for all u and v, for the series of a map."""
     return _first_failure(trees, a, lambda left, right, u, v: left + right - u * v, partitioned)
 
@@ -133,37 +134,32 @@ def _pairs(trees: Catalog, first: int, second: int) -> tuple[np.ndarray, np.ndar
 
 
 def is_energy_preserving(trees: Catalog, b: np.ndarray) -> Verdict:
-    """Tell whether ∇H·f̃ = 0 for every f = J∇H with a constant skew-symmetric J."""
+    """Tell whether ∇H·f̃ = 0 for every f = J∇H with a constant skew-symmetric J.
+
+    A tree τ that several leaves of its free tree leave is one term ±b(τ)/σ(τ) of the condition, for
+    the number of these leaves is inversely proportional to σ(τ). It is none where the signs cancel.
+    """
     for n in range(1, trees.vertices + 1):
-        seen: set[RootedTree] = set()
-        for index in range(trees.starts[n], trees.starts[n + 1]):
-            tree = trees.tree(index)
-            if tree in seen:
+        known: set[RootedTree] = set()
+        for tree in map(trees.tree, range(trees.starts[n], trees.starts[n + 1])):
+            if tree in known:
                 continue
-            signs = _around(tree)
-            seen |= signs.keys()
+            signs = _seen_from_leaves(tree)
+            known |= signs.keys()
             total = sum(sign * b[trees.index(t)] / t.symmetry for t, sign in signs.items())
             if not vanishes(total):
-                names = tuple(signs)
                 terms = " ".join(f"{'+' if s > 0 else '-'} b/sigma({t})" for t, s in signs.items())
-                return Verdict(
-                    False, n - 2, names, f"{terms.removeprefix('+ ')} = {total} is not 0"
-                )
+                reason = f"{terms.removeprefix('+ ')} = {total} is not 0"
+                return Verdict(False, n - 2, tuple(signs), reason)
     return Verdict(True, trees.vertices - 1)
 
 
-def _around(tree: RootedTree) -> dict[RootedTree, int]:
-    """Return the trees that the leaves of the free tree [τ] leave, each with its sign.
-
-    Where a tree comes with both signs, the free tree stands for zero, and so do all signs.
-    """
-    signs: dict[RootedTree, int] = {}
-    vanishes = False
+def _seen_from_leaves(tree: RootedTree) -> dict[RootedTree, int]:
+    """Return the trees that the leaves of the free tree [τ] leave, each with the sign it gets."""
+    counts = Counter({tree: 1})
     for other, distance in _leaves(tree, RootedTree(), 1):
-        sign = (-1) ** distance
-        vanishes = vanishes or signs.setdefault(other, sign) != sign
-    vanishes = vanishes or signs.setdefault(tree, 1) != 1
-    return dict.fromkeys(signs, 0) if vanishes else signs
+        counts[other] += (-1) ** distance
+    return {other: 1 if count > 0 else -1 for other, count in counts.items() if count != 0}
 
 
 def _leaves(tree: RootedTree, above: RootedTree, depth: int) -> Iterator[tuple[RootedTree, int]]:
@@ -172,7 +168,7 @@ def _leaves(tree: RootedTree, above: RootedTree, depth: int) -> Iterator[tuple[R
     if not children:
         yield above, depth
     for i, child in enumerate(children):
-        rest = RootedTree((*children[:i], *children[i + 1 :], above), color=tree.color)
+        rest = RootedTree((*children[:i], *children[i + 1 :], above))
         yield from _leaves(child, rest, depth + 1)
 
 

@@ -79,7 +79,7 @@ class _Sweep:
         stages, points = self.recurrence.stages, self.recurrence.points
         self.U[n] = np.empty((stages, self.catalog.counts[n], points), self.dtype)
         self.g[n] = np.empty((stages, self.catalog.prefix(n), points), self.dtype)
-        self.color[n] = np.empty(self.catalog.counts[n], np.int8)
+        self.color[n] = np.empty(self.catalog.counts[n], self.catalog.color_type)
         forms = self.forms(n)
         for part in self.catalog.ranges(n, ROWS_AT_ONCE):
             rows, color = self.rows(part)
@@ -120,7 +120,7 @@ class _Sweep:
         """
         stages, points = self.recurrence.stages, self.recurrence.points
         self.g[n] = np.empty((stages, self.catalog.prefix(n), points), self.dtype)
-        self.color[n] = np.empty(self.catalog.prefix(n), np.int8)
+        self.color[n] = np.empty(self.catalog.prefix(n), self.catalog.color_type)
         for part in self.catalog.ranges(n, ROWS_AT_ONCE):
             if part.start >= len(self.color[n]):
                 return
@@ -158,7 +158,7 @@ class _Sweep:
                 color[: part.lengths], len(part.children)
             )
         result = np.empty((rests.shape[0], len(part), rests.shape[2]), self.dtype)
-        colors = np.empty(len(part), np.int8)
+        colors = np.empty(len(part), self.catalog.color_type)
         start = 0
         for child, length in zip(part.children, part.lengths.tolist(), strict=True):
             place = slice(start, start + length)

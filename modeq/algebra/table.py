@@ -14,48 +14,18 @@ color of its rest.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from math import factorial
 
 import numpy as np
 
-from modeq.algebra.trees import RootedTree, check_order
-from modeq.errors import ExceedsLimit, InvalidOrder
-
-INT64_MAX = 2**63 - 1
-
-MAX_COUNTED = 400
-"""Trees with more vertices are not even counted."""
+from modeq.algebra.checks import check_colors, check_order
+from modeq.algebra.counts import tree_counts
+from modeq.algebra.trees import RootedTree
 
 
-def tree_counts(vertices: int, colors: int = 1) -> tuple[int, ...]:
-    """Return the numbers of rooted trees with 0, 1, …, ``vertices`` vertices.
-
-    They follow from the product Π (1 - xᵏ)^(-Tₖ) over the children (Cayley).
-
-    >>> tree_counts(8), tree_counts(5, colors=2)
-    ((0, 1, 1, 2, 4, 9, 20, 48, 115), (0, 2, 4, 14, 52, 214))
-
-    Raises:
-        InvalidOrder: There are so many vertices that counting would take long, and nothing else
-            could be done with them.
-    """
-    if vertices > MAX_COUNTED:
-        raise InvalidOrder(
-            f"order={vertices - 1} means more than 10^100 trees; take an order below 20 or so"
-        )
-    counts = [0, colors]
-    divisor_sums = [0]
-    for n in range(1, vertices):
-        divisor_sums.append(sum(k * counts[k] for k in range(1, n + 1) if n % k == 0))
-        counts.append(sum(divisor_sums[k] * counts[n + 1 - k] for k in range(1, n + 1)) // n)
-    return tuple(counts[: vertices + 1])
-
-
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Range:
     """Trees with n vertices whose largest child is one of a range of trees with m vertices.
 
@@ -104,11 +74,13 @@ class Catalog:
     Attributes:
         counts: Number of trees with 0, 1, 2, … vertices.
         starts: Number of the first tree with 0, 1, 2, … vertices, and the number of all.
+        color_type: The type of arrays of colors.
     """
 
     def __init__(self, vertices: int, colors: int = 1):
         self.vertices = check_order(vertices, lowest=1)
-        self.colors = check_order(colors, lowest=1)
+        self.colors = check_colors(colors)
+        self.color_type = np.min_scalar_type(colors)
         self.counts = tree_counts(vertices, colors)
         self.starts = (0, *(sum(self.counts[:n]) for n in range(1, vertices + 2)))
         # offsets[n][m][c] trees with n vertices have a largest child with m vertices before
@@ -133,12 +105,12 @@ class Catalog:
         start = 0
         for m in range(1, (n - 1) // 2 + 1):
             children = np.arange(self.counts[m])
-            ends = start + np.cumsum(self._offset(n - m, m, children + 1))
+            ends = start + np.cumsum(self.offset(n - m, m, children + 1))
             offsets[m] = np.concatenate(([start], ends))
             start = int(ends[-1])
         return offsets
 
-    def _offset(self, n: int, m: int, child):
+    def offset(self, n: int, m: int, child):
         """Return how many trees with n vertices have a largest child before number ``child`` of
         those with m vertices; ``child`` may be an array.
         """
@@ -185,7 +157,7 @@ class Catalog:
         m = min(n, self.vertices - n)
         if n == 1:
             return self.counts[1]
-        return int(self._offset(n, m, np.array(self.counts[m]))) if m else 0
+        return int(self.offset(n, m, np.array(self.counts[m]))) if m else 0
 
     # one tree
 
@@ -193,16 +165,21 @@ class Catalog:
         """Return the number of a tree.
 
         Raises:
-            KeyError: The tree has more vertices, or other colors, than those of this catalog.
+            KeyError: The tree has more vertices, or other colors, than those of this catalog, or
+                it is no tree.
         """
-        if tree.order > self.vertices or not 0 <= max(tree.colors) < self.colors:
+        if (
+            not isinstance(tree, RootedTree)
+            or tree.order > self.vertices
+            or not 0 <= max(tree.colors) < self.colors
+        ):
             raise KeyError(tree)
 
         def combine(color: int, children: list[tuple[int, int]]) -> tuple[int, int]:
             order, position = 1, color
             for child_order, child in sorted(children):
                 order += child_order
-                position += int(self._offset(order, child_order, np.array(child)))
+                position += int(self.offset(order, child_order, np.array(child)))
             return order, position
 
         order, position = tree.fold_colored(combine)
@@ -217,7 +194,7 @@ class Catalog:
         n = self.order_of(index)
         position = index - self.starts[n]
         for m in range(1, n):
-            if position < self._offset(n, m, np.array(self.counts[m])):
+            if position < self.offset(n, m, np.array(self.counts[m])):
                 break
         if m < n - m:
             offsets = self._offsets[n][m]
@@ -254,20 +231,23 @@ class Catalog:
         for n in range(2, self.vertices + 1):
             for part in self.ranges(n, 1 << 20):
                 place = slice(self.starts[n] + part.start, self.starts[n] + part.start + len(part))
-                rests, children = part.parts()
-                rest[place] = rests + self.starts[part.rest_order]
-                child[place] = children + self.starts[part.child_order]
-        return rest, child
+                rest[place], child[place] = self.parts_of(part)
+        return frozen(rest), frozen(child)
+
+    def parts_of(self, part: Range) -> tuple[np.ndarray, np.ndarray]:
+        """Return the numbers of the rest and the child of each tree of a range."""
+        rest, child = part.parts()
+        return self.starts[part.rest_order] + rest, self.starts[part.child_order] + child
 
     @cached_property
     def color(self) -> np.ndarray:
         """The color of the root of each tree."""
-        color = np.empty(len(self), np.int8)
+        color = np.empty(len(self), self.color_type)
         color[: self.colors] = np.arange(self.colors)
         for n in range(2, self.vertices + 1):
             own = slice(self.starts[n], self.starts[n + 1])
             color[own] = color[self.rest[own]]
-        return color
+        return frozen(color)
 
     def graft(self, trees: np.ndarray, children: np.ndarray) -> np.ndarray:
         """Return the numbers of u∘v, v grafted on the root of u, for arrays of u and of v.
@@ -303,39 +283,17 @@ class Catalog:
         rest_order = np.searchsorted(starts, rest, side="right")
         child_order = np.searchsorted(starts, child, side="right")
         result = np.empty(rest.shape, np.int64)
-        for pair in set(zip(rest_order.tolist(), child_order.tolist(), strict=True)):
-            r, m = pair
+        for r, m in set(zip(rest_order.tolist(), child_order.tolist(), strict=True)):
             chosen = (rest_order == r) & (child_order == m)
-            before = self._offset(r + m, m, child[chosen] - self.starts[m])
+            before = self.offset(r + m, m, child[chosen] - self.starts[m])
             result[chosen] = self.starts[r + m] + before + rest[chosen] - self.starts[r]
         return result
 
 
-def check_memory(vertices: int, colors: int, size: int, limit: int | None = None) -> None:
-    """Refuse work on all trees that would take more memory than there is.
-
-    Args:
-        vertices: How many vertices the largest trees have.
-        colors: In how many colors.
-        size: How many bytes the work takes.
-        limit: How many bytes it may take; all that the machine has, if not given.
-
-    Raises:
-        ExceedsLimit: It would take more.
-    """
-    limit = physical_memory() if limit is None else limit
-    if size > limit:
-        count = sum(tree_counts(vertices, colors))
-        means = f"order={vertices - 1} means {count:,} trees, which take about"
-        raise ExceedsLimit(means, size, "bytes", limit)
-
-
-def physical_memory() -> int:
-    """Return how many bytes of memory the machine has; very many if it does not say."""
-    try:
-        return os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES")
-    except (AttributeError, ValueError, OSError):
-        return INT64_MAX
+def frozen(array: np.ndarray) -> np.ndarray:
+    """Return an array that nobody can change, because others will read it too."""
+    array.flags.writeable = False
+    return array
 
 
 def catalog(vertices: int, colors: int = 1) -> Catalog:
@@ -344,65 +302,3 @@ def catalog(vertices: int, colors: int = 1) -> Catalog:
 
 
 _catalog = lru_cache(maxsize=64)(Catalog)
-
-
-class Structure:
-    """Symmetry and density of all trees of a catalog, order by order.
-
-    Both are products over the parts: σ(τ) = σ(rest) σ(child) m, where m is how often the largest
-    child occurs, and γ(τ)/|τ| = γ(rest)/|rest| γ(child). Numbers are 64-bit integers while n!
-    fits, and Python integers after that (from 21 vertices on).
-    """
-
-    def __init__(self, catalog: Catalog):
-        self.catalog = catalog
-        ones = np.ones(catalog.colors, np.int64)
-        self._symmetry = {1: ones}
-        self._density = {1: ones}
-        self._multiplicity = {1: np.zeros(catalog.colors, np.int8)}
-
-    def symmetry(self, n: int) -> np.ndarray:
-        """Return σ of each tree with n vertices."""
-        return self._all(n, self._symmetry, self.symmetry_of)
-
-    def density(self, n: int) -> np.ndarray:
-        """Return γ of each tree with n vertices."""
-        return self._all(n, self._density, self.density_of)
-
-    def symmetry_of(self, part: Range) -> np.ndarray:
-        """Return σ of each tree in a range."""
-        rest, child = part.parts()
-        dtype = _integers(factorial(part.vertices - 1))
-        product = self.symmetry(part.rest_order)[rest].astype(dtype)
-        product *= self.symmetry(part.child_order)[child]
-        product *= self._multiplicity_of(part)
-        return product
-
-    def density_of(self, part: Range) -> np.ndarray:
-        """Return γ of each tree in a range."""
-        rest, child = part.parts()
-        dtype = _integers(factorial(part.vertices))
-        product = (self.density(part.rest_order) // part.rest_order)[rest].astype(dtype)
-        product *= self.density(part.child_order)[child]
-        product *= part.vertices
-        return product
-
-    def _multiplicity_of(self, part: Range) -> np.ndarray:
-        """Return how often the largest child occurs, for each tree in a range."""
-        if isinstance(part.lengths, int):
-            return np.ones(len(part), np.int8)
-        rest, child = part.parts()
-        r, m = part.rest_order, part.child_order
-        multiplicity = self._all(r, self._multiplicity, self._multiplicity_of)[rest]
-        # Rests that have this child already are the last ones.
-        first = self.catalog._offset(r, m, child)
-        return np.where(rest >= first, multiplicity + 1, 1).astype(np.int8)
-
-    def _all(self, n: int, known: dict, of) -> np.ndarray:
-        if n not in known:
-            known[n] = np.concatenate([of(part) for part in self.catalog.ranges(n)])
-        return known[n]
-
-
-def _integers(bound: int) -> type:
-    return np.int64 if bound <= INT64_MAX else object

@@ -6,22 +6,26 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
+from typing import Any
 
 import gmpy2
 import numpy as np
 
+from modeq.algebra.checks import as_integer
+from modeq.algebra.counts import check_memory, tree_counts
 from modeq.algebra.numerators import field_numerators, primes_needed
 from modeq.algebra.rows import RungeKuttaTable
 from modeq.algebra.series import BSeries
-from modeq.algebra.table import Catalog, Range, Structure, catalog, check_memory, tree_counts
+from modeq.algebra.symmetry import SymmetryAndDensity
+from modeq.algebra.table import Catalog, Range, catalog, frozen
 from modeq.algebra.trees import RootedTree
-from modeq.errors import InvalidTree
+from modeq.errors import InvalidTree, InvalidValue
 from modeq.shown import Shown
 
 Progress = Callable[[int, int], None]
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class TreeBlock:
     """Consecutive trees with equally many vertices, and their coefficients b.
 
@@ -38,7 +42,7 @@ class TreeBlock:
     numerators: np.ndarray
     denominator: int
     _part: Range | None
-    _structure: Structure
+    _structure: SymmetryAndDensity
 
     def __len__(self) -> int:
         return len(self.numerators)
@@ -58,9 +62,7 @@ class TreeBlock:
         if self._part is None:
             none = np.full(len(self), -1)
             return none, none
-        starts = self._structure.catalog.starts
-        rest, child = self._part.parts()
-        return rest + starts[self._part.rest_order], child + starts[self._part.child_order]
+        return self._structure.catalog.parts_of(self._part)
 
     @cached_property
     def symmetry(self) -> np.ndarray:
@@ -100,7 +102,7 @@ def tree_blocks(
     """
     check_memory(order + 1, len(table.b), sweep_bytes(table, order), limit)
     trees = catalog(order + 1, len(table.b))
-    structure = Structure(trees)
+    structure = SymmetryAndDensity(trees)
     done = 0
     for block in field_numerators(trees, table):
         n, part, values = block
@@ -125,7 +127,8 @@ class TreeTable(Shown):
     """The coefficients b(τ) of a modified equation for all trees with up to order + 1 vertices.
 
     Trees are numbered from 0, by the number of vertices first; see `modeq.algebra.table`. Arrays
-    are for the trees with n vertices; numbers in them are those of trees.
+    are for the trees with n vertices; numbers in them are those of trees. A number n of vertices
+    that no tree of the table has is an InvalidValue.
 
     >>> table = tree_table_of(RungeKuttaTable([[[0]]], [[1]]), 3)
     >>> table.coefficients(4)
@@ -140,8 +143,8 @@ class TreeTable(Shown):
     def __init__(self, trees: Catalog, numerators: list[np.ndarray], denominators: list[int]):
         self.order = trees.vertices - 1
         self._catalog = trees
-        self._structure = Structure(trees)
-        self._numerators = numerators
+        self._structure = SymmetryAndDensity(trees)
+        self._numerators = list(map(frozen, numerators))
         self._denominators = denominators
 
     def __len__(self) -> int:
@@ -161,27 +164,29 @@ class TreeTable(Shown):
         """
         try:
             return self._catalog.index(tree)
-        except (KeyError, AttributeError):
+        except KeyError:
             raise InvalidTree(
                 f"{tree!r} is not a rooted tree of at most {self.order + 1} vertices"
             ) from None
 
     def tree(self, index: int) -> RootedTree:
         """Return tree number ``index``."""
-        if not 0 <= index < len(self):
-            raise InvalidTree(f"tree number {index}: the table has 0 to {len(self) - 1}")
-        return self._catalog.tree(index)
+        number = as_integer(index)
+        if number is None or not 0 <= number < len(self):
+            raise InvalidTree(f"tree number {index!r}: the table has 0 to {len(self) - 1}")
+        return self._catalog.tree(number)
 
     def count(self, n: int) -> int:
         """Return how many trees with n vertices there are."""
-        return self._catalog.counts[n]
+        return self._catalog.counts[self._checked(n)]
 
     def start(self, n: int) -> int:
         """Return the number of the first tree with n vertices."""
-        return self._catalog.starts[n]
+        return self._catalog.starts[self._checked(n)]
 
     def coefficients(self, n: int) -> tuple[np.ndarray, int]:
         """Return the numerators of b(τ) for |τ| = n, without 1/σ(τ), and their denominator."""
+        n = self._checked(n)
         return self._numerators[n], self._denominators[n]
 
     def rest(self, n: int) -> np.ndarray:
@@ -194,25 +199,33 @@ class TreeTable(Shown):
 
     def symmetry(self, n: int) -> np.ndarray:
         """Return σ of each tree with n vertices."""
-        return self._structure.symmetry(n)
+        return self._structure.symmetry(self._checked(n))
 
     def density(self, n: int) -> np.ndarray:
         """Return γ of each tree with n vertices."""
-        return self._structure.density(n)
+        return self._structure.density(self._checked(n))
 
     def _own(self, n: int) -> slice:
+        n = self._checked(n)
         return slice(self._catalog.starts[n], self._catalog.starts[n + 1])
+
+    def _checked(self, n: Any) -> int:
+        """Return a number of vertices, or raise InvalidValue if no tree of the table has it."""
+        number = as_integer(n)
+        if number is None or not 1 <= number <= self.order + 1:
+            raise InvalidValue(
+                f"n is {n!r}; the trees of the table have 1 to {self.order + 1} vertices"
+            )
+        return number
 
     def series(self) -> BSeries:
         """Return the same coefficients as a mapping from trees."""
         entries = [
-            gmpy2.mpq(numerator, denominator)
-            for numerators, denominator in zip(
-                self._numerators[1:], self._denominators[1:], strict=True
-            )
-            for numerator in numerators.tolist()
+            gmpy2.mpq(numerator, self._denominators[n])
+            for n in range(1, self.order + 2)
+            for numerator in self._numerators[n].tolist()
         ]
-        return BSeries.of_array(self._catalog, np.array(entries, object), is_rational=True)
+        return BSeries.of_array(self._catalog, np.array(entries, object))
 
     def __repr__(self) -> str:
         return f"<TreeTable of order {self.order}: {len(self):,} trees>"

@@ -20,27 +20,30 @@ from collections import Counter
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from functools import total_ordering
-from itertools import chain, combinations_with_replacement, product
+from itertools import chain, combinations_with_replacement, pairwise, product
 from math import factorial, prod
 from operator import attrgetter
 from typing import Any
 
+from modeq.algebra.checks import as_integer, check_colors, check_order, shortened
+from modeq.algebra.counts import physical_memory, tree_counts
 from modeq.algebra.levels import (
     Colors,
     Value,
-    as_integer,
     checked_levels,
     fold_colored_levels,
     fold_levels,
     join_colored_levels,
     join_levels,
     level_sequences,
-    shortened,
     size_and_density,
 )
-from modeq.errors import InvalidOrder, InvalidTree, InvalidValue
+from modeq.errors import ExceedsLimit, InvalidTree
 
 _MARKS = "•∘▪▫"
+
+_BYTES_PER_TREE = 100
+"""About what a tree takes, beside eight bytes for each vertex."""
 
 
 @total_ordering
@@ -155,7 +158,7 @@ class RootedTree:
             self._canonical(
                 tuple(level - 1 for level in levels[start:stop]), _nonzero(colors[start:stop])
             )
-            for start, stop in zip(starts, [*starts[1:], len(levels)], strict=False)
+            for start, stop in pairwise([*starts, len(levels)])
         )
 
     @property
@@ -265,8 +268,7 @@ class RootedTree:
 
     def __str__(self) -> str:
         parts = []
-        levels = self.level_sequence
-        for level, following in zip(levels, (*levels[1:], 1), strict=True):
+        for level, following in pairwise((*self.level_sequence, 1)):
             parts.append("[" if following > level else "•" + "]" * (level - following) + ",")
         for vertex, color in enumerate(self._nonzero_colors):
             if color:
@@ -301,10 +303,12 @@ def rooted_trees(order: int, colors: int = 1) -> tuple[RootedTree, ...]:
         colors: The number of colors that a vertex may have: 0, 1, …, colors - 1.
 
     Raises:
-        InvalidOrder: If ``order`` is not an integer of at least one.
+        InvalidOrder: If ``order`` is not an integer of at least one, or means more trees than fit
+            in memory.
         InvalidValue: If ``colors`` is not an integer of at least one.
     """
-    order, colors = check_order(order, lowest=1), _checked_number_of_colors(colors)
+    order, colors = check_order(order, lowest=1), check_colors(colors)
+    _check_number(order, colors)
     if colors == 1:
         return tuple(map(RootedTree._canonical, level_sequences(order)))
     return tuple(
@@ -323,16 +327,13 @@ def color_mark(color: int) -> str:
     return _MARKS[color] if color < len(_MARKS) else f"•{color}"
 
 
-def check_order(order: Any, lowest: int = 0) -> int:
-    """Return ``order`` as an int, or raise InvalidOrder unless it is an integer >= ``lowest``.
-
-    >>> check_order(3)
-    3
-    """
-    number = as_integer(order)
-    if number is None or number < lowest:
-        raise InvalidOrder(f"order is {order!r}; it must be an integer >= {lowest}")
-    return number
+def _check_number(order: int, colors: int) -> None:
+    """Raise ExceedsLimit if so many trees would not fit in memory."""
+    count = tree_counts(order + 1, colors)[order]
+    size, limit = count * (_BYTES_PER_TREE + 8 * order), physical_memory()
+    if size > limit:
+        means = f"order={order} means {count:,} trees, which take about"
+        raise ExceedsLimit(means, size, "bytes", limit)
 
 
 def _colorings(order: int, colors: int) -> dict[tuple[int, ...], list[Colors]]:
@@ -385,10 +386,3 @@ def _checked_colors(colors: Any, vertices: int) -> list[int]:
             f"colors must list one color for each of {vertices} vertices, got {shortened(colors)}"
         )
     return [_checked_color(entry) for entry in entries]
-
-
-def _checked_number_of_colors(colors: Any) -> int:
-    number = as_integer(colors)
-    if number is None or number < 1:
-        raise InvalidValue(f"colors is {shortened(colors)}; it must be an integer >= 1")
-    return number

@@ -19,8 +19,8 @@ from typing import Any, TypeVar
 
 import numpy as np
 
+from modeq.algebra.checks import check_order
 from modeq.algebra.logarithm import increment_weights
-from modeq.algebra.trees import check_order
 from modeq.errors import FlowError, InvalidMethod, InvalidPoint, RoundOffWarning
 from modeq.flows.numeric import check_step
 from modeq.flows.roundoff import SHARE, RoundOff, better_order, measured, perturbation
@@ -88,10 +88,10 @@ class BlackboxField(Shown):
         """
         is_checked = self._check and not any(map(_is_traced, _leaves(theta)))
         if is_checked:
-            _refuse_infinite_start(theta)
+            _check_start(theta)
         total, samples, state = None, [_sample(theta)] if is_checked else [], theta
         for number, weight in enumerate(self._weights, 1):
-            following = self._next(state, number, is_checked)
+            following = self._next(state, number, len(self._weights), is_checked)
             total = _map(_adder(weight), following, state, *(() if total is None else (total,)))
             state = following
             if is_checked:
@@ -120,24 +120,32 @@ class BlackboxField(Shown):
         return measured(*runs, scale=(size / runs[0].shape[1]) ** 0.5)
 
     def _slopes(self, theta: Point, steps: int) -> np.ndarray:
-        _refuse_infinite_start(theta)
+        _check_start(theta)
         samples = [_sample(theta)]
         for number in range(1, steps + 1):
-            theta = self._next(theta, number, True)
+            theta = self._next(theta, number, steps, True)
             samples.append(_sample(theta))
         return np.diff(samples, axis=0) / self.h
 
-    def _next(self, state: Point, number: int, is_checked: bool) -> Point:
+    def _next(self, state: Point, number: int, steps: int, is_checked: bool) -> Point:
         following = self.step(state)
         if following is None or following is state:
             raise InvalidMethod(
                 f"step returned {'None' if following is None else 'the point it was given'}; it "
                 f"must return the next point as a new object and leave its argument as it is"
             )
-        if is_checked and not all(map(_is_finite, _leaves(following))):
+        if not is_checked:
+            return following
+        shapes = [[np.shape(leaf) for leaf in _leaves(point)] for point in (state, following)]
+        if shapes[0] != shapes[1]:
+            raise InvalidMethod(
+                f"step takes arrays of the shapes {shapes[0]} to arrays of the shapes {shapes[1]}; "
+                f"they must stay the same"
+            )
+        if not all(map(_is_finite, _leaves(following))):
             raise FlowError(
-                f"step {number} of the {len(self._weights)} that order {self.order} takes is not "
-                f"finite; take a smaller learning rate or a lower order"
+                f"step {number} of the {steps} that order {steps - 1} takes is not finite; take a "
+                f"smaller learning rate or a lower order"
             )
         return following
 
@@ -184,14 +192,21 @@ def _leaves(point: Any) -> list[Any]:
 
 def _array(leaf: Any) -> np.ndarray:
     """Return a leaf as a NumPy array; PyTorch has types and graphs that NumPy does not know."""
-    return np.asarray(leaf.detach().cpu().double() if hasattr(leaf, "detach") else leaf)
+    if hasattr(leaf, "detach"):
+        leaf = leaf.detach().cpu()
+        leaf = leaf if leaf.is_complex() else leaf.double()
+    array = np.asarray(leaf)
+    return array.astype(complex if np.iscomplexobj(array) else float)
 
 
 def _sample(point: Any) -> np.ndarray:
-    """Return about ``SAMPLE`` entries of a point as doubles, or all if there are fewer."""
+    """Return about ``SAMPLE`` entries of a point as doubles, or all if there are fewer; complex
+    numbers are two.
+    """
     leaves = [leaf.reshape(-1) if hasattr(leaf, "reshape") else [leaf] for leaf in _leaves(point)]
     stride = -(-sum(map(len, leaves)) // SAMPLE)
-    return np.concatenate([_array(leaf[::stride]).astype(float) for leaf in leaves])
+    entries = [_array(leaf[::stride]) for leaf in leaves]
+    return np.concatenate([e.view(e.real.dtype) if np.iscomplexobj(e) else e for e in entries])
 
 
 def _is_traced(leaf: Any) -> bool:
@@ -206,19 +221,21 @@ def _is_finite(leaf: Any) -> bool:
     return bool(total == 0)
 
 
-def _refuse_infinite_start(theta: Any) -> None:
+def _check_start(theta: Any) -> None:
+    if not any(map(np.size, _leaves(theta))):
+        raise InvalidPoint("the point has no entries; there must be at least one")
     if not all(map(_is_finite, _leaves(theta))):
         raise InvalidPoint("the point has entries that are not finite; all of them must be")
 
 
 def _epsilon(theta: Any) -> float:
-    """Return the distance from 1 to the next number, in the least precise leaf."""
+    """Return the distance from 1 to the next number, in the least precise leaf; 0 if exact."""
     return max(_leaf_epsilon(leaf) for leaf in _leaves(theta))
 
 
 def _leaf_epsilon(leaf: Any) -> float:
     one = 0 * (leaf.reshape(-1)[:1] if hasattr(leaf, "reshape") else leaf) + 1
     size = 1.0
-    while bool(_array(one + size / 2 != one).all()):
+    while size and bool(_array(one + size / 2 != one).all()):
         size /= 2
     return size

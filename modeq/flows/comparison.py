@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 import numpy as np
 
-from modeq.algebra.trees import check_order
+from modeq.algebra.checks import check_order
 from modeq.derivation.derive import ModifiedField, derive_field
 from modeq.derivation.loss import Field, as_field
-from modeq.errors import FlowError, InvalidPoint, InvalidStep
+from modeq.errors import FlowError, InvalidPoint, InvalidStep, ModeqError
 from modeq.flows.flow import check_steps, solve
 from modeq.flows.iterates import iterate
 from modeq.flows.numeric import check_step, memory_field
 from modeq.flows.values import with_values
-from modeq.methods.named import LinearMultistep, method_for
+from modeq.methods.named import LinearMultistep, Method, method_for
 from modeq.methods.optimizer import Optimizer
 from modeq.shown import Shown
+
+Name = TypeVar("Name")
 
 
 @dataclass(frozen=True)
@@ -105,6 +108,10 @@ def compare(
     on its slow manifold. Started elsewhere, such as at rest, it follows another
     solution of that flow.
 
+    Raises:
+        InvalidStep: A multistep method starts from as many points as there would be, or more.
+        InvalidPoint, InvalidOrder, InvalidMethod, MissingParameter: The arguments cannot be right.
+
     >>> print(compare("x**2/2", [1.0], h=0.1, steps=10))
     order   first error   largest error   final error
         0     4.837e-03       1.920e-02     1.920e-02
@@ -118,13 +125,11 @@ def compare(
     h, steps = check_step(h), check_steps(steps)
     orders = tuple(map(check_order, orders))
     modified = derive_field(loss, max(orders, default=0), method)
-    flows, failures = {}, {}
-    for order in orders:
-        try:
-            flows[order] = solve(modified.truncated(order), theta0, h, steps, parameters).theta
-        except FlowError as error:
-            failures[order] = str(error)
-    start = _start_on_flow(modified, theta0, h, steps, parameters, flows)
+    flows, failures = followed(
+        {n: partial(_solved, modified.truncated(n), theta0, h, steps, parameters) for n in orders}
+    )
+    highest = flows[max(flows)] if flows else None
+    start = start_on_flow(loss, method, theta0, h, modified.order, parameters, highest)
     iterates = iterate(
         loss, theta0, h=h, steps=steps, method=method, parameters=parameters, start=start
     )
@@ -132,32 +137,86 @@ def compare(
     return Comparison(h * np.arange(steps + 1), iterates, flows, errors, failures)
 
 
-def _start_on_flow(
-    modified: ModifiedField,
+def _solved(modified: ModifiedField, *arguments: Any) -> np.ndarray:
+    return solve(modified, *arguments).theta
+
+
+def followed(
+    ways: Mapping[Name, Callable[[], np.ndarray]],
+    failing: tuple[type[ModeqError], ...] = (FlowError,),
+) -> tuple[dict[Name, np.ndarray], dict[Name, str]]:
+    """Return the points of the flows that can be followed, and why the others cannot.
+
+    Args:
+        ways: Functions that follow a flow, by its name.
+        failing: The errors that say that it cannot be followed.
+
+    >>> followed({"still": lambda: np.zeros(1)})
+    ({'still': array([0.])}, {})
+    """
+    points, failures = {}, {}
+    for name, way in ways.items():
+        try:
+            points[name] = way()
+        except failing as error:
+            failures[name] = str(error)
+    return points, failures
+
+
+def start_on_flow(
+    loss: Field,
+    method: Method,
     theta0: Any,
     h: float,
-    steps: int,
+    order: int,
     parameters: Mapping | None,
-    flows: Mapping[int, np.ndarray],
+    flow: np.ndarray | None,
 ) -> Any:
-    """Return the first points, or the memory, of a method that has one, and None for others."""
-    if isinstance(modified.method, Optimizer):
-        own, method = with_values(modified.loss, modified.method, parameters)
-        field = memory_field(modified.loss, method, modified.order + 1, own)
+    """Return the ``start`` for ``iterate`` with which a method with memory is on its flow.
+
+    Args:
+        loss: The loss or vector field.
+        method: The method.
+        theta0: The start of the flow.
+        h: The learning rate.
+        order: The order of the flow: an optimizer given as a rule has the memory of its slow
+            manifold through one power of h more.
+        parameters: Values of the parameters of the loss and of the method.
+        flow: The points at t = 0, h, …, of shape (steps + 1, d), of which a multistep method takes
+            the first; None if there is no flow.
+
+    Returns:
+        The memory, the first points, or None for methods that start from one point.
+
+    Raises:
+        InvalidStep: A multistep method needs as many points as there are, or more.
+    """
+    if isinstance(method, Optimizer):
+        own, method = with_values(loss, method, parameters)
+        field = memory_field(loss, method, order + 1, own)
         values = field(np.asarray(theta0, float), h).reshape(len(method.memory), -1)
         return dict(zip(method.memory, values, strict=True))
-    if not isinstance(modified.method, LinearMultistep) or not flows:
+    if not isinstance(method, LinearMultistep) or flow is None:
         return None
-    points = modified.method.steps
-    return flows[max(flows)][:points] if points <= steps else None
+    if method.steps >= len(flow):
+        raise InvalidStep(
+            f"steps is {len(flow) - 1}; {method} starts from {method.steps} points of its flow, so "
+            f"there must be at least {method.steps} steps to compare them"
+        )
+    return flow[: method.steps]
 
 
 def start_and_step(loss: Field, theta0: Any, h: Any) -> tuple[Any, Any]:
     """Return the start and the learning rate, taken from a problem where they are left out."""
-    theta0 = getattr(loss, "start", None) if theta0 is None else theta0
-    h = getattr(loss, "h", None) if h is None else h
-    if theta0 is None:
-        raise InvalidPoint(f"a start is missing: give one number for each of {loss.variables}")
+    theta0, h = start_of(loss, theta0), getattr(loss, "h", None) if h is None else h
     if h is None:
         raise InvalidStep("the learning rate h is missing: give a positive number")
     return theta0, h
+
+
+def start_of(loss: Field, theta0: Any) -> Any:
+    """Return the start, taken from a problem where it is left out."""
+    theta0 = getattr(loss, "start", None) if theta0 is None else theta0
+    if theta0 is None:
+        raise InvalidPoint(f"a start is missing: give one number for each of {loss.variables}")
+    return theta0

@@ -42,7 +42,7 @@ class Dialect:
             raise PrintMethodNotImplementedError(f"{function.__name__} is not available")
         return f"mp.{name}({', '.join(hole.name for hole in holes)})"
 
-    @cache  # noqa: B019 - there are three dialects, and they live for ever
+    @cache  # noqa: B019 - there are four dialects, and they live for ever
     def template(self, function: Callable, arity: int) -> str:
         """Return the text of a call, with {0}, {1}, … for the arguments."""
         holes = [sympy.Symbol(f"HOLE{i}") for i in range(arity)]

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 
+from modeq.flows.order_report import slopes_of
 from modeq.shown import Shown
 
 
@@ -49,12 +49,12 @@ class DiscretizationError(Shown):
     @property
     def slopes(self) -> tuple[float, ...]:
         """log₂ of the ratios of successive errors after a fixed number of steps: about j + 1."""
-        return slopes(self.step_errors)
+        return slopes_of(map(length, self.step_errors))
 
     @property
     def time_slopes(self) -> tuple[float, ...]:
         """log₂ of the ratios of successive errors at a fixed time: about j."""
-        return slopes(self.time_errors)
+        return slopes_of(map(length, self.time_errors))
 
     @property
     def ratio(self) -> float:
@@ -95,13 +95,3 @@ def ratio(predicted: np.ndarray, measured: np.ndarray) -> float:
     """
     size = length(measured)
     return length(predicted) / size if size else math.nan
-
-
-def slopes(errors: np.ndarray) -> tuple[float, ...]:
-    """Return log₂ of the ratios of the lengths of successive rows.
-
-    >>> slopes(np.array([[4.0], [1.0]]))
-    (2.0,)
-    """
-    sizes = map(length, errors)
-    return tuple(math.log2(a / b) if a > 0 and b > 0 else math.nan for a, b in pairwise(sizes))

@@ -13,13 +13,16 @@ from modeq.derivation.derive import ModifiedField
 from modeq.derivation.loss import Field
 from modeq.derivation.start_shift import slow_start
 from modeq.errors import FlowError, InvalidPoint, InvalidStep
-from modeq.flows.numeric import as_points, check_step, domain_field, numeric_field, recorded
+from modeq.flows.forms import numeric_field
+from modeq.flows.numeric import as_points, check_step, domain_field, recorded
 from modeq.flows.values import with_values
+from modeq.methods.checks import whole
 from modeq.shown import Shown
 
 RELATIVE_TOLERANCE = 1e-12
 ABSOLUTE_TOLERANCE = 1e-14
-MAX_EVALUATIONS = 200_000
+MAX_EVALUATIONS, MAX_PER_STEP = 50_000, 2_000
+"""No more evaluations of a field are spent on a trajectory: so many, and so many for each step."""
 
 
 @dataclass(frozen=True)
@@ -41,9 +44,7 @@ def check_steps(steps: Any) -> int:
     >>> check_steps(10)
     10
     """
-    if isinstance(steps, bool) or not hasattr(steps, "__index__") or steps < 1:
-        raise InvalidStep(f"steps is {steps!r}; it must be an integer >= 1")
-    return steps.__index__()
+    return whole(steps, "steps", 1, InvalidStep)
 
 
 def check_start(theta0: Any, loss: Field, parameters: Mapping | None = None) -> np.ndarray:
@@ -127,27 +128,28 @@ def integrate(
     from scipy.integrate import solve_ivp
 
     t = h * np.arange(steps + 1)
-    evaluations = count(1)
+    evaluations, most = count(1), MAX_EVALUATIONS + MAX_PER_STEP * steps
 
     def counted(time: float, theta: np.ndarray) -> np.ndarray:
-        if next(evaluations) > MAX_EVALUATIONS:
+        if next(evaluations) > most:
             raise FlowError(
-                f"the flow was at {theta.tolist()} at t = {time:.6g} after {MAX_EVALUATIONS} "
-                f"evaluations of its field: it is too stiff; take a smaller h or a lower order"
+                f"the flow was at {theta.tolist()} at t = {time:.6g} after {most:,} evaluations of "
+                f"its field: it is too stiff; take a smaller h or a lower order"
             )
         return rhs(theta)
 
-    # A first step is given because finding one evaluates the field outside its domain.
-    solution = solve_ivp(
-        counted,
-        (0.0, t[-1]),
-        start,
-        method="DOP853",
-        t_eval=t,
-        rtol=RELATIVE_TOLERANCE,
-        atol=ABSOLUTE_TOLERANCE,
-        first_step=h / 16,
-    )
+    with np.errstate(all="ignore"):
+        solution = solve_ivp(
+            counted,
+            (0.0, t[-1]),
+            start,
+            method="DOP853",
+            t_eval=t,
+            rtol=RELATIVE_TOLERANCE,
+            atol=ABSOLUTE_TOLERANCE,
+            # Finding a first step would evaluate the field outside its domain.
+            first_step=h / 16,
+        )
     if not (solution.success and np.all(np.isfinite(solution.y))):
         reached, last = (solution.t[-1], solution.y[:, -1]) if len(solution.t) else (0.0, start)
         raise FlowError(

@@ -15,7 +15,7 @@ from modeq.derivation.start_shift import slow_start, starts_at_rest
 from modeq.errors import FlowError, InvalidMethod
 from modeq.flows.next_terms import field_and_next_term
 from modeq.flows.numeric import NumericField, gradient_field, part_fields, recorded
-from modeq.flows.precise import Precision, flow, is_finite
+from modeq.flows.precise import Precision, exact_point, flow, is_finite
 from modeq.flows.precise_iterates import PreciseField, precise_iterates
 from modeq.flows.started import AtRest, on_slow_manifold
 from modeq.methods.named import LinearMultistep, Method
@@ -44,7 +44,7 @@ class StepsFollowed:
     at_rest = False
 
     def __init__(self, loss: Field, method: Method, start: np.ndarray, values: Mapping, power: int):
-        self.method, self.start = method, _exact(start)
+        self.method, self.start = method, exact_point(start)
         self._gradient, self._parts = gradient_field(loss, values), part_fields(loss, values)
         self._memory = method.steps if isinstance(method, LinearMultistep) else 1
         self._ahead: NumericField | None = None
@@ -76,7 +76,7 @@ class OptimizerFollowed:
     def __init__(
         self, loss: Field, method: Optimizer, start: np.ndarray, values: Mapping, power: int
     ):
-        self.method, self.start = method, _exact(start)
+        self.method, self.start = method, exact_point(start)
         self._optimizer = on_slow_manifold(loss, method, self.start, values, power)
 
     @property
@@ -111,7 +111,7 @@ class RestFollowed:
         if not starts_at_rest(method):
             raise InvalidMethod(f"{method} has no memory that could start at rest; leave it out")
         self.loss, self.method, self.values, self._point = loss, method, values, start
-        self.start = _exact(start)
+        self.start = exact_point(start)
         self._resting = AtRest(loss, method, self.start, values, order, power)
         self.power = self._resting.power
 
@@ -156,10 +156,6 @@ def followed(
         return RestFollowed(loss, method, start, values, order, power)
     kind = OptimizerFollowed if isinstance(method, Optimizer) else StepsFollowed
     return kind(loss, method, start, values, power)
-
-
-def _exact(start: np.ndarray) -> list[Fraction]:
-    return [Fraction(x) for x in start.tolist()]
 
 
 def _finite(theta: Sequence[Vector], method: Method) -> list[Vector]:

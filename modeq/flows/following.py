@@ -5,7 +5,6 @@ This shares no code with the derivation of counter terms: it is the test that ot
 
 from __future__ import annotations
 
-import itertools
 import math
 from collections.abc import Callable, Sequence
 from typing import Any
@@ -13,19 +12,17 @@ from typing import Any
 import numpy as np
 import sympy
 
-from modeq.algebra.trees import check_order
+from modeq.algebra.checks import check_order
 from modeq.derivation.derive import ModifiedField
 from modeq.derivation.digits import to_digits
 from modeq.derivation.loss import H
 from modeq.derivation.parse import parse_names
 from modeq.errors import FlowError, InvalidLoss, InvalidPoint, InvalidStep
 from modeq.flows.numeric import check_step
+from modeq.flows.order_report import SLOPE_TOLERANCE, slopes_of
 
 Column = sympy.ImmutableMatrix
 Proof = tuple[Column, Column, tuple[sympy.Symbol, ...]]
-
-SLOPE_TOLERANCE = 0.1
-"""How far a measured slope may be from the expected one."""
 
 SLOPES = 3
 """How many successive slopes must be right."""
@@ -220,7 +217,7 @@ def _assert_slopes(steps: _Steps, order: int) -> None:
         if errors[-1] < steps.noise:
             errors.pop()
             break
-        last = _slopes(errors)[-SLOPES:]
+        last = slopes_of(errors)[-SLOPES:]
         if len(last) == SLOPES and all(abs(s - expected) <= SLOPE_TOLERANCE for s in last):
             return
     if len(errors) <= SLOPES:
@@ -232,12 +229,8 @@ def _assert_slopes(steps: _Steps, order: int) -> None:
     raise AssertionError(_slope_message(order, rates, errors))
 
 
-def _slopes(errors: Sequence[float]) -> list[float]:
-    return [math.log2(a / b) for a, b in itertools.pairwise(errors)]
-
-
 def _slope_message(order: int, rates: Sequence[float], errors: Sequence[float]) -> str:
-    slopes = [f"{slope:.3f}" for slope in _slopes(errors)]
+    slopes = [f"{slope:.3f}" for slope in slopes_of(errors)]
     rows = zip(rates, errors, ["", *slopes], strict=False)
     table = "\n".join(f"  {h:9.3e}   {error:14.3e}   {slope:>6}" for h, error, slope in rows)
     return (

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 
 from modeq.derivation.loss import Field, as_field
-from modeq.errors import DidNotConverge, FlowError, InvalidPoint
+from modeq.errors import DidNotConverge, FlowError, InvalidMethod, InvalidPoint
 from modeq.flows.flow import check_start, check_steps, integrate
 from modeq.flows.numeric import NumericField, as_points, check_step, gradient_field, part_fields
 from modeq.flows.values import with_values
@@ -69,10 +69,21 @@ def iterate(
         theta = [check_start(theta0, loss, own)]
         rule = method.rule_over(float)
         step = lambda theta: rule(theta[-1], f, h)  # noqa: E731
-    while len(theta) <= steps:
-        theta.append(step(theta))
-        _refuse_infinite(theta)
+    with np.errstate(all="ignore"):
+        while len(theta) <= steps:
+            theta.append(_checked_result(method, step(theta), theta[0].shape))
+            _refuse_infinite(theta)
     return np.array(theta[: steps + 1])
+
+
+def _checked_result(method: Method, theta: Any, shape: tuple[int, ...]) -> np.ndarray:
+    """Return what an update rule has returned, if it is a point."""
+    if not isinstance(theta, np.ndarray) or theta.shape != shape:
+        raise InvalidMethod(
+            f"the update rule of {method} returned {theta!r}; it must return the next point, an "
+            f"array of the shape {shape}"
+        )
+    return theta
 
 
 def _checked_memory(method: Optimizer, start: Any, first: np.ndarray) -> dict[str, np.ndarray]:
@@ -88,6 +99,10 @@ def _checked_memory(method: Optimizer, start: Any, first: np.ndarray) -> dict[st
             raise InvalidPoint(
                 f"{slot} of the start has the shape {value.shape}; it must be {first.shape}"
             )
+        if np.iscomplexobj(value) or not np.all(np.isfinite(value)):
+            raise InvalidPoint(
+                f"{slot} of the start is {value.tolist()}; its entries must be finite and real"
+            )
     return memory
 
 
@@ -96,10 +111,11 @@ def _optimizer_points(
 ) -> np.ndarray:
     """Return the iterates of an optimizer from a state."""
     theta = [state.theta]
-    while len(theta) <= steps:
-        state = method.step(state, lambda point: -f(point), h, float)
-        theta.append(np.asarray(state.theta))
-        _refuse_infinite(theta)
+    with np.errstate(all="ignore"):
+        while len(theta) <= steps:
+            state = method.step(state, lambda point: -f(point), h, float)
+            theta.append(_checked_result(method, state.theta, theta[0].shape))
+            _refuse_infinite(theta)
     return np.array(theta)
 
 

@@ -7,19 +7,17 @@ f_{n+1}, but methods of high order and symmetric ones have gaps.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from fractions import Fraction
-from typing import Any
 
 import mpmath
 import numpy as np
-import sympy
 
 from modeq.derivation.derive import derive_field, series_field
-from modeq.derivation.evaluate import SeriesField, constants_at
 from modeq.derivation.loss import Field, H
 from modeq.flows.flow import integrate
 from modeq.flows.numeric import NumericField, gradient_field, recorded
-from modeq.flows.program import Node, Tape
+from modeq.flows.precise import exact_point
+from modeq.flows.series_fields import series_at, series_over
+from modeq.flows.tape import Tape
 from modeq.flows.values import with_values
 from modeq.methods.named import GradientDescent, Method
 
@@ -55,26 +53,14 @@ def field_and_next_term(
     own, method = with_values(loss, method or GradientDescent(), parameters)
     power = order + 1 if power is None else power
     tape = Tape((*loss.variables, H), own)
-    total = series_field(method, _field_over(loss, tape.convert), power)
-    outputs = [_in_powers_of_h([series[j + 1] for j in range(order + 1)], tape) for series in total]
+    total = series_field(method, series_over(loss, tape.convert), power)
+    outputs = [tape.polynomial(H, [series[j] for j in range(1, order + 2)]) for series in total]
     terms = [tape.node(series[power + 1]) for series in total]
     return NumericField(tape, outputs, "program"), NumericField(tape, terms, "program")
 
 
-def _field_over(loss: Field, constant: Any) -> SeriesField:
-    parts = [part.components for part in loss.parts]
-    return SeriesField(loss.components, loss.variables, constant, parts)
-
-
-def _in_powers_of_h(coefficients: Sequence, tape: Tape) -> Node:
-    total = tape.node(0)
-    for coefficient in reversed(coefficients):
-        total = total * tape.convert(H) + tape.node(coefficient)
-    return total
-
-
 def term_sizes(
-    loss: Field, point: Sequence[float], order: int, values: Mapping, method: Method
+    loss: Field, point: Sequence, order: int, values: Mapping, method: Method
 ) -> list[mpmath.mpf]:
     """Return |f|, |f₁|, …, |fₙ| at a point, from the method run in power series of numbers.
 
@@ -82,11 +68,8 @@ def term_sizes(
     >>> [float(size) for size in term_sizes(Loss("x**2/2"), [1.0], 1, {}, GradientDescent())]
     [1.0, 0.5]
     """
-    context = mpmath.MPContext()
-    context.dps = DIGITS
-    exact = map(sympy.Rational, map(Fraction, np.asarray(point, float).tolist()))
-    at = dict(zip(loss.variables, exact, strict=True)) | dict(values)
-    total = series_field(method, _field_over(loss, constants_at(at, context, DIGITS)), order)
+    f, context = series_at(loss, exact_point(point), values, DIGITS)
+    total = series_field(method, f, order)
     rows = list(total.coefficient_vectors(order + 2))[1:]
     return [context.norm([context.mpf(entry) for entry in row]) for row in rows]
 
@@ -102,12 +85,27 @@ def next_power(
     4
     """
     slope = gradient_field(loss, values)(start, 0.0)
-    points = start, start + NEAR * slope / (1 + np.linalg.norm(slope))
+    beside = start + NEAR * slope / (1 + np.linalg.norm(slope))
+    found = first_term(loss, (start, beside), order, values, method)
+    return found and found[0]
+
+
+def first_term(
+    loss: Field, points: Sequence[Sequence], order: int, values: Mapping, method: Method
+) -> tuple[int, list[mpmath.mpf]] | None:
+    """Return the first j > n for which f_j does not vanish at all of some points, and the sizes of
+    f_j at these points; None if there is none among those that are looked at.
+
+    >>> from modeq.derivation.loss import Loss
+    >>> j, [size] = first_term(Loss("x**2/2"), [[1.0]], 0, {}, GradientDescent())
+    >>> j, float(size)
+    (1, 0.5)
+    """
     for lookahead in LOOKAHEADS:
         tables = [term_sizes(loss, point, order + lookahead, values, method) for point in points]
-        for j in range(order + 1, order + lookahead + 1):
-            if any(sizes[j] > NEGLIGIBLE for sizes in tables):
-                return j
+        for j, sizes in enumerate(zip(*tables, strict=True)):
+            if j > order and max(sizes) > NEGLIGIBLE:
+                return j, list(sizes)
     return None
 
 

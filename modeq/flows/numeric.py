@@ -1,10 +1,4 @@
-"""Modified fields as fast numeric functions.
-
-A field has two forms. *Expanded*: the polynomial in its ring, by Horner's rule. *Program*: the
-n + 1 steps of the method run in truncated power series whose coefficients are recorded, which costs
-a small multiple of n + 1 gradients however long the expansion is. Both are recorded on a tape; the
-cheaper one is compiled. They agree to rounding.
-"""
+"""Formulas as fast numeric functions of points and of the learning rate."""
 
 from __future__ import annotations
 
@@ -16,22 +10,16 @@ from typing import Any
 import numpy as np
 from sympy.printing.codeprinter import PrintMethodNotImplementedError
 
-from modeq.derivation.derive import ModifiedField, series_field
-from modeq.derivation.evaluate import SeriesField
 from modeq.derivation.expressions import exact_values
 from modeq.derivation.loss import Field, H
 from modeq.derivation.optimizer_map import optimizer_map
-from modeq.derivation.ring import DifferentialRing, Element
 from modeq.derivation.slow_manifold import slow_manifold
-from modeq.errors import InvalidPoint, InvalidStep, InvalidValue
-from modeq.flows.program import Node, Tape
-from modeq.flows.values import with_values
+from modeq.errors import InvalidPoint, InvalidStep
+from modeq.flows.program import compiled_program, program_source
+from modeq.flows.series_fields import series_over
+from modeq.flows.tape import Node, Tape
 from modeq.methods.optimizer import Optimizer
 from modeq.shown import Shown
-
-FORMS = ("expanded", "program")
-MAX_EXPANDED_TERMS = 4_000
-"""Polynomials with more terms are not even tried in expanded form."""
 
 BLOCK = 2_048
 """Points that are worked on at a time, so that intermediate arrays stay in the cache."""
@@ -61,27 +49,26 @@ class NumericField(Shown):
     @cached_property
     def _arrays(self) -> Callable:
         namespace = {"numpy": np}
-        source = self._tape.source(self._outputs, "numpy")
-        if "scipy" in source:
+        if "scipy" in self.source():
             import scipy.special
 
             namespace["scipy"] = scipy
-        return self._tape.compile(self._outputs, "numpy", namespace)
+        return compiled_program(self._tape, self._outputs, "numpy", namespace)
 
     @cached_property
     def _floats(self) -> Callable | None:
         try:
-            return self._tape.compile(self._outputs, "math", {"math": math})
+            return compiled_program(self._tape, self._outputs, "math", {"math": math})
         except PrintMethodNotImplementedError:
             return None
 
     def source(self, dialect: str = "numpy") -> str:
-        """Return the source of the program; see ``Tape.source``."""
-        return self._tape.source(self._outputs, dialect)
+        """Return the source of the program; see ``program_source``."""
+        return program_source(self._tape, self._outputs, dialect)
 
     def compile(self, dialect: str, namespace: Mapping) -> Callable:
-        """Return the function of x0, …, h that returns a tuple; see ``Tape.compile``."""
-        return self._tape.compile(self._outputs, dialect, namespace)
+        """Return the function of x0, …, h that returns a tuple; see ``compiled_program``."""
+        return compiled_program(self._tape, self._outputs, dialect, namespace)
 
     def __call__(self, theta: Any, h: Any) -> np.ndarray:
         """Return the outputs at points; see the class."""
@@ -89,7 +76,7 @@ class NumericField(Shown):
         if theta.ndim == 1 and isinstance(h, float) and theta.dtype == np.float64:
             return self._at_point(theta, h)
         if isinstance(h, np.ndarray):
-            shape = np.broadcast_shapes(theta.shape[:-1], h.shape)
+            shape = _common_shape(theta.shape[:-1], h.shape)
             theta = np.broadcast_to(theta, (*shape, self.dimension))
             h = np.broadcast_to(h, shape).reshape(-1)
         columns = np.ascontiguousarray(theta.reshape(-1, self.dimension).T)
@@ -119,9 +106,34 @@ class NumericField(Shown):
 
 def _as_rates(h: Any) -> float | complex | np.ndarray:
     """Return learning rates as a Python number or an array of floats, or complex ones."""
-    rates = np.asarray(h)
-    rates = rates if rates.dtype.kind == "c" else rates.astype(np.float64, copy=False)
+    rates = as_numbers(h)
+    if rates is None:
+        raise InvalidStep(f"the learning rate h is {h!r}; it must be a number or an array of some")
     return rates if rates.ndim else rates.item()
+
+
+def _common_shape(points: tuple[int, ...], rates: tuple[int, ...]) -> tuple[int, ...]:
+    try:
+        return np.broadcast_shapes(points, rates)
+    except ValueError:
+        raise InvalidStep(
+            f"h has the shape {rates}; it must fit the leading axes of the points, {points}"
+        ) from None
+
+
+def as_numbers(thing: Any) -> np.ndarray | None:
+    """Return an array of doubles, real or complex; None for what does not consist of numbers.
+
+    >>> as_numbers([1, 2]), as_numbers("12"), as_numbers([[1, 2], [3]])
+    (array([1., 2.]), None, None)
+    """
+    try:
+        array = np.asarray(thing)
+        if array.dtype.kind == "c":
+            return array
+        return array.astype(np.float64, copy=False) if array.dtype.kind in "biufO" else None
+    except (TypeError, ValueError, OverflowError):
+        return None
 
 
 def as_points(theta: Any, dimension: int) -> np.ndarray:
@@ -133,11 +145,9 @@ def as_points(theta: Any, dimension: int) -> np.ndarray:
     >>> as_points([1, 2], 2)
     array([1., 2.])
     """
-    try:
-        points = np.asarray(theta)
-        points = points if points.dtype.kind == "c" else points.astype(np.float64, copy=False)
-    except (TypeError, ValueError):
-        raise InvalidPoint(f"the point {theta!r} does not consist of numbers") from None
+    points = as_numbers(theta)
+    if points is None:
+        raise InvalidPoint(f"the point {theta!r} does not consist of numbers")
     if points.ndim == 0 or points.shape[-1] != dimension:
         raise InvalidPoint(
             f"the point has the shape {points.shape}; "
@@ -152,46 +162,23 @@ def check_step(h: Any) -> float:
     >>> check_step(0.1)
     0.1
     """
-    try:
-        value = float(h)
-    except (TypeError, ValueError):
-        value = math.nan
-    if isinstance(h, str) or not (math.isfinite(value) and value > 0):
+    value = positive(h)
+    if value is None:
         raise InvalidStep(f"the learning rate h is {h!r}; it must be a positive finite number")
     return value
 
 
-def numeric_field(
-    modified: ModifiedField, parameters: Mapping | None = None, form: str | None = None
-) -> NumericField:
-    """Return a modified field as a numeric function, in the cheaper form unless one is named.
+def positive(value: Any) -> float | None:
+    """Return the value of anything that stands for a positive finite number, None for the rest.
 
-    >>> from modeq.derivation.derive import derive_field
-    >>> from modeq.derivation.loss import Loss
-    >>> from modeq.methods.named import GradientDescent
-    >>> rhs = numeric_field(derive_field(Loss("x**2/2"), 1, GradientDescent()))
-    >>> rhs([[1.0], [2.0]], 0.1)
-    array([[-1.05],
-           [-2.1 ]])
+    >>> positive(2), positive(-1), positive("1"), positive(10**400)
+    (2.0, None, None, None)
     """
-    if form not in (None, *FORMS):
-        raise InvalidValue(f"form is {form!r}; it must be 'expanded', 'program' or None")
-    tape = Tape((*modified.variables, H), exact_values(parameters or {}, modified.parameters))
-    if form == "program" or (form is None and not is_short(modified)):
-        return _program_form(modified, tape)
-    expanded = NumericField(tape, _record_expanded(modified, tape), "expanded")
-    if form == "expanded" or expanded.cost <= _least_program_cost(modified, parameters):
-        return expanded
-    return min(expanded, _program_form(modified, tape), key=lambda candidate: candidate.cost)
-
-
-def _least_program_cost(modified: ModifiedField, parameters: Mapping | None) -> int:
-    """Return a bound below the cost of the program form, which is slow to record at high order:
-    each of n steps does every operation of the gradient at least once for half its n + 1 powers.
-    """
-    n = modified.order
-    own, _ = with_values(modified.loss, modified.method, parameters)
-    return gradient_field(modified.loss, own).cost * (1 + n * (n + 1) // 2)
+    try:
+        number = math.nan if isinstance(value, str | bytes | bool | np.bool_) else float(value)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return number if 0 < number < math.inf else None
 
 
 def gradient_field(loss: Field, parameters: Mapping | None = None) -> NumericField:
@@ -257,11 +244,8 @@ def memory_field(
     array([2.8])
     """
     tape = Tape((*loss.variables, H), exact_values(parameters or {}, loss.parameters))
-    f = SeriesField(loss.components, loss.variables, tape.convert)
-    memory = slow_manifold(method, f).memory(order)
-    outputs = [
-        _in_powers_of_h([tape.node(entry[j]) for j in range(order + 1)], tape) for entry in memory
-    ]
+    memory = slow_manifold(method, series_over(loss, tape.convert)).memory(order)
+    outputs = [tape.polynomial(H, entry.first(order + 1)) for entry in memory]
     return NumericField(tape, outputs, "program")
 
 
@@ -275,59 +259,3 @@ def domain_field(loss: Field, parameters: Mapping | None = None) -> NumericField
     parts = (f for part in loss.parts for f in part.components)
     expressions = dict.fromkeys((*loss.expressions, *loss.components, *parts))
     return recorded(loss, expressions, parameters)
-
-
-def is_short(modified: ModifiedField) -> bool:
-    """Tell whether the expanded form is worth a try."""
-    terms = sum(len(element) for vector in modified.elements for element in vector)
-    return terms <= MAX_EXPANDED_TERMS
-
-
-def _program_form(modified: ModifiedField, tape: Tape) -> NumericField:
-    return NumericField(tape, _record_program(modified, tape), "program")
-
-
-def _record_program(modified: ModifiedField, tape: Tape) -> list[Node]:
-    loss = modified.loss
-    parts = [part.components for part in loss.parts]
-    f = SeriesField(loss.components, loss.variables, tape.convert, parts)
-    total = series_field(modified.method, f, modified.order)
-    return [
-        _in_powers_of_h([tape.node(series[j + 1]) for j in range(modified.order + 1)], tape)
-        for series in total
-    ]
-
-
-def _record_expanded(modified: ModifiedField, tape: Tape) -> list[Node]:
-    return [
-        _in_powers_of_h([horner(modified.ring, element, tape) for element in elements], tape)
-        for elements in zip(*modified.elements, strict=True)
-    ]
-
-
-def _in_powers_of_h(coefficients: list[Node], tape: Tape) -> Node:
-    """Return c₀ + h (c₁ + h (c₂ + …))."""
-    total = tape.node(0)
-    for coefficient in reversed(coefficients):
-        total = total * tape.convert(H) + coefficient
-    return total
-
-
-def horner(ring: DifferentialRing, element: Element, tape: Tape) -> Node:
-    """Record a polynomial by Horner's rule, taking out the commonest generator first."""
-    terms = {exponents: tape.node(c) for exponents, c in ring.terms(element)}
-    return _horner(terms, ring.generators, tape)
-
-
-def _horner(terms: dict[tuple[int, ...], Node], generators: tuple, tape: Tape) -> Node:
-    if not terms:
-        return tape.node(0)
-    counts = [sum(e > 0 for e in column) for column in zip(*terms, strict=True)]
-    if not any(counts):
-        return terms.popitem()[1]
-    i = counts.index(max(counts))
-    lowest = min(e[i] for e in terms if e[i])
-    inside = {(*e[:i], e[i] - lowest, *e[i + 1 :]): c for e, c in terms.items() if e[i]}
-    outside = {e: c for e, c in terms.items() if not e[i]}
-    power = tape.power(tape.convert(generators[i]), lowest)
-    return power * _horner(inside, generators, tape) + _horner(outside, generators, tape)

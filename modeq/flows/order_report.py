@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from modeq.shown import Shown
 
-TOLERANCE = 0.1
+SLOPE_TOLERANCE = 0.1
 """How far a measured slope may be from the expected one."""
 
 TOGETHER = "a method and a flow that start together"
@@ -60,7 +61,7 @@ class OrderReport(Shown):
         if math.isinf(expected):
             return all(error == 0 for error in errors)
         last = slopes[-3:]
-        return len(last) == 3 and all(abs(slope - expected) <= TOLERANCE for slope in last)
+        return len(last) == 3 and all(abs(slope - expected) <= SLOPE_TOLERANCE for slope in last)
 
     def __bool__(self) -> bool:
         return self.passed
@@ -86,6 +87,15 @@ class OrderReport(Shown):
         if self.start != TOGETHER:
             foot.append(f"errors at t = {self.time:.4g} are those of {self.start}")
         return "\n".join([head, *rows, *foot])
+
+
+def slopes_of(errors: Iterable[float]) -> tuple[float, ...]:
+    """Return log₂ of the ratios of successive errors; nan where one of them is 0.
+
+    >>> slopes_of([4.0, 1.0, 0.0])
+    (2.0, nan)
+    """
+    return tuple(math.log2(a / b) if a > 0 and b > 0 else math.nan for a, b in pairwise(errors))
 
 
 def _slope(slope: float | None) -> str:

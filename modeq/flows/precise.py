@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
+from numbers import Rational
 from typing import Any
 
 import gmpy2
@@ -84,11 +85,20 @@ class Precision:
         """Return a numeric field at a fixed h, as a function of points."""
         if self._mpmath is None:
             program = field.compile("gmpy2", {"gmpy2": gmpy2, "mpq": gmpy2.mpq})
-        else:
-            context = self._mpmath
-            names = {"mp": context, "mpq": lambda p, q: context.mpf(p) / q}
-            program = field.compile("mpmath", names)
-        return lambda theta: Vector(program(*theta, h))
+            return lambda theta: Vector(program(*theta, h))
+        context = self._mpmath
+        names = {"mp": context, "mpq": lambda p, q: context.mpf(p) / q}
+        program = field.compile("mpmath", names)
+
+        def real(theta: Vector) -> Vector:
+            """Return nan where mpmath goes on with complex numbers, or raises an error."""
+            values = [context.nan]
+            if is_finite(theta):
+                with contextlib.suppress(ArithmeticError, ValueError):
+                    values = program(*theta, h)
+            return Vector(values) if is_finite(values) else Vector([context.nan] * len(theta))
+
+        return real
 
 
 def _in_gmpy2(field: NumericField) -> bool:
@@ -102,9 +112,34 @@ def _in_gmpy2(field: NumericField) -> bool:
     return True
 
 
-def is_finite(vector: Vector) -> bool:
-    """Tell whether all entries are finite real numbers."""
-    return all(abs(entry) < 10**300 and entry == entry for entry in vector)
+def exact_point(point: Sequence) -> list[Fraction]:
+    """Return the entries of a point as Fractions; rational ones as they are, the rest as floats.
+
+    >>> exact_point([Fraction(1, 3), 0.5, 2])
+    [Fraction(1, 3), Fraction(1, 2), Fraction(2, 1)]
+    """
+    return [exact_number(x) for x in point]
+
+
+def exact_number(x: Any) -> Fraction:
+    """Return a number as a Fraction: a rational one as it is, others as the float that they are.
+
+    >>> exact_number(0.5), exact_number(sympy.Rational(1, 10))
+    (Fraction(1, 2), Fraction(1, 10))
+    """
+    if isinstance(x, Rational):
+        # The integers of NumPy are rational too, and would overflow.
+        return Fraction(int(x.numerator), int(x.denominator))
+    return Fraction(float(x))
+
+
+def is_finite(vector: Sequence[Number]) -> bool:
+    """Tell whether all entries are finite real numbers.
+
+    >>> is_finite([mpmath.mpf(1)]), is_finite([mpmath.nan]), is_finite([mpmath.mpc(1, 1)])
+    (True, False, False)
+    """
+    return all(x.imag == 0 and abs(x) < 10**300 for x in vector)
 
 
 def norm(vector: Vector) -> Number:

@@ -13,48 +13,38 @@ import contextlib
 import math
 from collections.abc import Callable, Mapping, Sequence
 from fractions import Fraction
-from itertools import pairwise
-from numbers import Rational
 from typing import Any
 
-import mpmath
-import numpy as np
-import sympy
-
 from modeq.algebra.power_series import Vector
-from modeq.derivation.derive import ModifiedField, series_field
+from modeq.derivation.derive import ModifiedField
 from modeq.derivation.digits import real_context
-from modeq.derivation.evaluate import SeriesField, constants_at
-from modeq.derivation.expressions import exact_values
 from modeq.derivation.start_shift import starts_at_rest
-from modeq.errors import FlowError, InvalidMethod, InvalidValue
+from modeq.errors import FlowError, InvalidMethod
 from modeq.flows.flow import check_start, check_steps
-from modeq.flows.numeric import (
-    NumericField,
-    check_step,
-    gradient_field,
-    is_short,
-    numeric_field,
-    part_fields,
+from modeq.flows.forms import is_short, numeric_field
+from modeq.flows.next_terms import first_term
+from modeq.flows.numeric import NumericField, check_step, gradient_field, part_fields
+from modeq.flows.order_report import SHIFTED, TOGETHER, UNSHIFTED, OrderReport, slopes_of
+from modeq.flows.precise import (
+    Number,
+    Precision,
+    exact_number,
+    exact_point,
+    flow,
+    is_finite,
+    norm,
 )
-from modeq.flows.order_report import SHIFTED, TOGETHER, UNSHIFTED, OrderReport
-from modeq.flows.precise import Number, Precision, flow, is_finite, norm
 from modeq.flows.precise_iterates import PreciseField, precise_iterates
 from modeq.flows.started import AtRest, on_slow_manifold
+from modeq.flows.tolerances import check_count
 from modeq.flows.values import with_values
 from modeq.methods.named import LinearMultistep, Method
 from modeq.methods.optimizer import Optimizer
 
 MAX_HALVINGS = 12
-LOOKAHEADS = (4, 8)
-"""How many counter terms beyond hⁿ are looked at, to know which is the first that matters: more
-only where all of fewer vanish, as they do for methods of high order.
-"""
-NEGLIGIBLE = 1e-40
-
 EXTRA_DIGITS = 12
-
 REST_OF_MEMORY = 1e-3
+"""What may be left of the memory at the fixed time, in parts of what is there at the start."""
 
 
 def check(
@@ -89,28 +79,36 @@ def check(
     >>> report.passed, round(report.local_slopes[-1]), round(report.global_slopes[-1])
     (True, 3, 2)
     """
-    if isinstance(halvings, bool) or not isinstance(halvings, int) or halvings < 3:
-        raise InvalidValue(f"halvings is {halvings!r}; it must be an integer >= 3")
+    halvings, steps = check_count("halvings", halvings, 3), check_steps(steps)
     check_step(h)
-    measurement = _Measurement(modified, theta0, h, check_steps(steps), parameters, shift)
+    measurement = _Measurement(modified, theta0, exact_number(h), steps, parameters, shift)
     return measurement.report(halvings)
 
 
 class _Measurement:
     """What stays the same while the learning rate is halved."""
 
-    def __init__(self, modified, theta0, h, steps, parameters, shift):
+    def __init__(
+        self,
+        modified: ModifiedField,
+        theta0: Any,
+        h: Fraction,
+        steps: int,
+        parameters: Mapping | None,
+        shift: bool,
+    ):
         self.modified = modified
         # A program is made from the method again, so it would hide an error in the counter terms.
         form = "expanded" if is_short(modified) else "program"
-        self.field: NumericField = numeric_field(modified, parameters, form)
+        self.field = numeric_field(modified, parameters, form)
         own, self.method = with_values(modified.loss, modified.method, parameters)
-        self.gradient: NumericField = gradient_field(modified.loss, own)
+        self.gradient = gradient_field(modified.loss, own)
         self.parts = part_fields(modified.loss, own)
-        self.start = _exact_start(theta0, check_start(theta0, modified.loss, own))
-        self.h = Fraction(h)
+        check_start(theta0, modified.loss, own)
+        self.start, self.h = exact_point(theta0), h
         self.asked = self.steps = max(steps, 2 * _memory(self.method))
-        self.next_terms = _next_terms(modified, self.start, parameters)
+        found = first_term(modified.loss, [self.start], modified.order, own, self.method)
+        self.power, [self.size] = found or (math.inf, [0])
         self.optimizer = None
         if isinstance(self.method, Optimizer):
             self.optimizer = on_slow_manifold(
@@ -123,27 +121,24 @@ class _Measurement:
 
     def _at_rest(self, parameters: Mapping) -> AtRest | None:
         """Return the method at rest if the start of its flow is known exactly."""
-        power = self._expected_power()
-        if not starts_at_rest(self.method) or math.isinf(power):
+        if not starts_at_rest(self.method) or math.isinf(self.power):
             return None
+        loss, order = self.modified.loss, self.modified.order
         with contextlib.suppress(InvalidMethod):
-            return AtRest(
-                self.modified.loss, self.method, self.start, parameters, self.modified.order, power
-            )
+            return AtRest(loss, self.method, self.start, parameters, order, self.power)
         return None
 
     def _steps_to_decay(self) -> int:
         """Return after how many steps nothing is left of the memory, as large as h at the start."""
-        left = float(self.h) ** (self._expected_power() - 1) * REST_OF_MEMORY
+        left = float(self.h) ** (self.power - 1) * REST_OF_MEMORY
         return math.ceil(math.log(left) / math.log(self.resting.decay))
 
     def report(self, halvings: int) -> OrderReport:
-        expected = self._expected_power()
         rows: list[tuple[Fraction, Number, Number]] = []
         rows.append(self._first_errors())
         for k in range(1, MAX_HALVINGS + 1):
             rows.append(self._errors(self.h / 2**k, self.steps * 2**k))
-            report = self._summary(rows, expected)
+            report = self._summary(rows)
             if k >= halvings and report.passed:
                 break
         return report
@@ -161,19 +156,12 @@ class _Measurement:
             self.steps = max(self.asked, self._steps_to_decay())
         return self._errors(self.h, self.steps)
 
-    def _expected_power(self) -> float:
-        """Return the first j > n with fⱼ ≠ 0 at the start, which makes the local slope j + 1."""
-        sizes = enumerate(self.next_terms, self.modified.order + 1)
-        return next((j for j, size in sizes if size > NEGLIGIBLE), math.inf)
-
     def _digits(self, h: Fraction) -> int:
         """Return how many digits show the local error at h, and some more."""
-        power = self._expected_power()
-        if math.isinf(power):
+        if math.isinf(self.power):
             return 30
-        term = self.next_terms[power - self.modified.order - 1]
         context = real_context(15)
-        size = context.mpf(term) * context.mpf(float(h)) ** (power + 1)
+        size = context.mpf(self.size) * context.mpf(float(h)) ** (self.power + 1)
         return max(8, int(-context.log10(size))) + EXTRA_DIGITS
 
     def _errors(self, h: Fraction, steps: int) -> tuple[Fraction, Number, Number, int]:
@@ -211,7 +199,7 @@ class _Measurement:
         f = PreciseField(precision, self.gradient, rate, self.parts)
         return precise_iterates(self.method, precision, f, first, rate, steps)
 
-    def _summary(self, rows: Sequence[tuple], power: float) -> OrderReport:
+    def _summary(self, rows: Sequence[tuple]) -> OrderReport:
         h, local, far, digits = zip(*rows, strict=True)
         return OrderReport(
             order=self.modified.order,
@@ -219,10 +207,10 @@ class _Measurement:
             h=tuple(map(float, h)),
             local_errors=local,
             global_errors=far,
-            local_slopes=_slopes(local),
-            global_slopes=_slopes(far),
-            expected_local=power + 1,
-            expected_global=min(power, self.resting.power) if self.resting else power,
+            local_slopes=slopes_of(local),
+            global_slopes=slopes_of(far),
+            expected_local=self.power + 1,
+            expected_global=min(self.power, self.resting.power) if self.resting else self.power,
             time=float(self.h * self.steps),
             digits=max(digits),
             start=(SHIFTED if self.shift else UNSHIFTED) if self.resting else TOGETHER,
@@ -234,43 +222,7 @@ def _memory(method: Method) -> int:
     return method.steps if isinstance(method, LinearMultistep) else 1
 
 
-def _exact_start(theta0: Any, rounded: np.ndarray) -> list[Fraction]:
-    """Return the start as Fractions; rational entries are taken as they are, not rounded."""
-    pairs = zip(theta0, rounded.tolist(), strict=True)
-    return [Fraction(x) if isinstance(x, Rational) else Fraction(value) for x, value in pairs]
-
-
-def _slopes(errors: Sequence[float]) -> tuple[float, ...]:
-    """Return log₂ of the ratios of successive errors; nan where there is no ratio."""
-    return tuple(math.log2(a / b) if a > 0 and b > 0 else math.nan for a, b in pairwise(errors))
-
-
 def _refuse_infinite(iterates: Sequence[Vector]) -> None:
     for step, theta in enumerate(iterates):
         if not is_finite(theta):
             raise FlowError(f"iterate {step} is not finite: the method diverges")
-
-
-def _next_terms(
-    modified: ModifiedField, start: Sequence[Fraction], parameters: Mapping | None
-) -> list[mpmath.mpf]:
-    """Return the sizes of f_{n+1}, f_{n+2}, … at the start, with one that matters if there is one.
-
-    The method is run in power series in h whose coefficients are numbers with 60 digits.
-    """
-    loss = modified.loss
-    values = exact_values(parameters or {}, modified.parameters)
-    point = dict(zip(loss.variables, map(sympy.Rational, start), strict=True)) | values
-    context = mpmath.MPContext()
-    context.dps = 60
-
-    constant = constants_at(point, context, 60)
-    parts = [part.components for part in loss.parts]
-    f = SeriesField(loss.components, loss.variables, constant, parts)
-    for order in (modified.order + lookahead for lookahead in LOOKAHEADS):
-        total = series_field(modified.method, f, order)
-        vectors = list(total.coefficient_vectors(order + 2))[modified.order + 2 :]
-        sizes = [max(abs(context.mpf(entry)) for entry in vector) for vector in vectors]
-        if max(sizes) > NEGLIGIBLE:
-            break
-    return sizes

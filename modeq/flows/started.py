@@ -5,16 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from fractions import Fraction
 
-import mpmath
 import sympy
 
 from modeq.algebra.power_series import Vector
-from modeq.derivation.evaluate import SeriesField, constants_at
 from modeq.derivation.loss import Field
 from modeq.derivation.slow_manifold import slow_manifold
 from modeq.derivation.start_shift import as_optimizer, slowest_decay, start_series
 from modeq.flows.numeric import NumericField, optimizer_field
 from modeq.flows.precise import Number, Precision
+from modeq.flows.series_fields import series_at
 from modeq.methods.named import Method
 from modeq.methods.optimizer import Optimizer
 
@@ -80,12 +79,8 @@ def on_slow_manifold(
         parameters: Values of the parameters of the loss.
         order: The order of the field that the steps are compared with.
     """
-    point = dict(zip(loss.variables, map(sympy.Rational, start), strict=True)) | parameters
-    context = mpmath.MPContext()
-    context.dps = DIGITS
-
     powers = order + POWERS_BEYOND
-    f = SeriesField(loss.components, loss.variables, constants_at(point, context, DIGITS))
+    f, context = series_at(loss, start, parameters, DIGITS)
     memory = [
         [_exact(context.mpf(coefficient)) for coefficient in entry.first(powers + 1)]
         for entry in slow_manifold(method, f).memory(powers)

@@ -1,14 +1,14 @@
-"""Positive numbers that people hand in: tolerances, times, and what is a whole number of steps."""
+"""Positive numbers that people hand in: tolerances, times, counts, and whole numbers of steps."""
 
 from __future__ import annotations
 
-import math
 from fractions import Fraction
 from typing import Any
 
 from modeq.errors import InvalidStep, InvalidValue
 from modeq.flows.flow import check_steps
-from modeq.flows.numeric import check_step
+from modeq.flows.numeric import check_step, positive
+from modeq.methods.checks import whole
 
 CLOSE = 1e-9
 """How far the number of steps may be from a whole one, as a part of it: times are rounded."""
@@ -29,13 +29,19 @@ def check_positive(name: str, value: Any) -> float:
     >>> check_positive("time", 2)
     2.0
     """
-    try:
-        number = math.nan if isinstance(value, str) else float(value)
-    except (TypeError, ValueError):
-        number = math.nan
-    if not (math.isfinite(number) and number > 0):
+    number = positive(value)
+    if number is None:
         raise InvalidValue(f"{name} is {value!r}; it must be a positive finite number")
     return number
+
+
+def check_count(name: str, value: Any, least: int = 1) -> int:
+    """Return a number of things as an int, if it is an integer that is not too small.
+
+    >>> check_count("directions", 0, least=0)
+    0
+    """
+    return whole(value, name, least, InvalidValue)
 
 
 def steps_until(time: Any, h: float) -> int:

@@ -18,11 +18,11 @@ from typing import Any
 import sympy
 from flint import fmpq, fmpq_mat
 
-from modeq.algebra.trees import check_order
+from modeq.algebra.checks import check_order
 from modeq.derivation.derive import ModifiedField, derive_field, field_ring
 from modeq.derivation.loss import Field, H, as_field
 from modeq.derivation.ring import DifferentialRing, Element
-from modeq.invariants.flow_laws import quantity_derivatives
+from modeq.invariants.flow_laws import derivative_along, quantity_derivatives
 from modeq.methods.named import GradientDescent
 from modeq.shown import Shown
 
@@ -139,7 +139,7 @@ def conserved(loss: Any) -> tuple[ConservedQuantity, ...]:
 
 def _kept(ring: DifferentialRing, f: Sequence[Element], monomials: Sequence) -> list[Row]:
     """Return a basis of the combinations Q of some monomials with ∇Q·f = 0."""
-    images = [_change(ring, f, m) for m in monomials]
+    images = [derivative_along(ring, m, f) for m in monomials]
     terms = [dict(ring.terms(image)) for image in images]
     keys = sorted(set().union(*terms))
     table = [
@@ -149,11 +149,6 @@ def _kept(ring: DifferentialRing, f: Sequence[Element], monomials: Sequence) -> 
         {m: c for m, c in zip(monomials, vector, strict=True) if c != 0}
         for vector in _nullspace(table, len(monomials))
     ]
-
-
-def _change(ring: DifferentialRing, f: Sequence[Element], monomial: sympy.Expr) -> Element:
-    slopes = [ring.convert(monomial.diff(x)) for x in ring.variables]
-    return ring.reduce(sum((s * e for s, e in zip(slopes, f, strict=True) if s != 0), ring.zero))
 
 
 def _nullspace(table: list[list[fmpq]], width: int) -> list[list[fmpq]]:

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import sympy
 
 from modeq.derivation.derive import ModifiedField
-from modeq.derivation.ring import Element
+from modeq.derivation.ring import DifferentialRing, Element
 
 NORM, SUM, FORCE, CONSTANT = sympy.symbols("N s G Ghat")
 """N = |θ_A|², s = Σθ_A, G = |∇_Aℓ|², and Ĝ = N·G, which does not depend on the length of θ_A."""
@@ -57,8 +58,19 @@ def quantity_derivatives(modified: ModifiedField, quantity: sympy.Expr) -> tuple
     [-2*x**2, -x**2]
     """
     ring = modified.ring
-    slopes = [ring.convert(quantity.diff(x)) for x in modified.variables]
-    return tuple(
-        ring.reduce(sum((s * f for s, f in zip(slopes, fields, strict=True) if s != 0), ring.zero))
-        for fields in modified.elements
-    )
+    return tuple(derivative_along(ring, quantity, field) for field in modified.elements)
+
+
+def derivative_along(
+    ring: DifferentialRing, quantity: sympy.Expr, field: Sequence[Element]
+) -> Element:
+    """Return ∇Q·f for a polynomial Q in the variables of a ring.
+
+    >>> x = sympy.Symbol("x")
+    >>> ring = DifferentialRing((x,), (), [x], depth=1)
+    >>> ring.to_sympy(derivative_along(ring, x**3, [ring.convert(x)]))
+    3*x**3
+    """
+    slopes = (ring.convert(quantity.diff(x)) for x in ring.variables)
+    products = (s * f for s, f in zip(slopes, field, strict=True) if s != 0)
+    return ring.reduce(sum(products, ring.zero))

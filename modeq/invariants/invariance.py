@@ -12,6 +12,7 @@ loss at hand, from its counter terms (theory.md, section 3).
 
 from __future__ import annotations
 
+import itertools
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,10 +20,10 @@ import sympy
 
 from modeq.derivation.digits import to_digits
 from modeq.derivation.expressions import names_of
-from modeq.derivation.loss import Field, Loss, as_field
+from modeq.derivation.loss import Field, Loss, as_loss
 from modeq.derivation.parse import parse_names
 from modeq.derivation.ring import DifferentialRing
-from modeq.errors import InvalidLoss, InvalidValue
+from modeq.errors import InvalidValue
 from modeq.invariants.invariance_laws import Laws
 from modeq.shown import Shown
 
@@ -122,9 +123,7 @@ def translation_invariance(loss: Any, block: Any = None) -> Invariance:
 
 
 def _invariance(kind: str, loss: Any, block: Any) -> Invariance:
-    loss = as_field(loss)
-    if not isinstance(loss, Loss):
-        raise InvalidLoss(f"{loss!r} is a vector field; invariance is a property of a loss")
+    loss = as_loss(loss, "invariance is a property of a loss")
     block = check_block(loss, block)
     weights = block if kind == "scale" else [sympy.Integer(1)] * len(block)
     slope = sum(w * loss.expression.diff(x) for w, x in zip(weights, block, strict=True))
@@ -160,17 +159,12 @@ def check_block(loss: Field, block: Any) -> tuple[sympy.Symbol, ...]:
 def _witness(slope: sympy.Expr, loss: Loss) -> Witness | None:
     """Return a rational point in the domain where a slope is not zero; None if none is found."""
     symbols = (*loss.variables, *loss.parameters)
-    for size in SIZES:
-        for shift in range(WITNESS_POINTS // len(SIZES)):
-            point = {
-                x: size
-                * sympy.Rational((-1) ** (shift * i) * (i + 1 + shift), i + 2 + shift * i % 5)
-                for i, x in enumerate(symbols)
-            }
-            value, inside = slope.subs(point), loss.expression.subs(point)
-            real = all(e.is_finite and e.is_real for e in (value, inside))
-            if real and abs(to_digits(value, 30)) > sympy.Rational(1, 10**15):
-                return Witness(point, value)
+    for size, shift in itertools.product(SIZES, range(WITNESS_POINTS // len(SIZES))):
+        point = {x: size * _entry(i, shift) for i, x in enumerate(symbols)}
+        value, inside = slope.subs(point), loss.expression.subs(point)
+        real = all(e.is_finite and e.is_real for e in (value, inside))
+        if real and abs(to_digits(value, 30)) > sympy.Rational(1, 10**15):
+            return Witness(point, value)
     return None
 
 

@@ -16,7 +16,7 @@ from typing import Any
 
 import sympy
 
-from modeq.algebra.trees import check_order
+from modeq.algebra.checks import check_order
 from modeq.derivation.derive import ModifiedField, derive_field
 from modeq.derivation.loss import H, Loss
 from modeq.derivation.multiples import by_power, multiple
@@ -176,6 +176,7 @@ class Laws:
         all orders        log(-h*lam + 1)/h
         gradient descent  log(-h*lam + 1)/h
         """
+        orders = tuple(map(check_order, orders))
         full = self.flow(max(orders, default=0)).rate
         rates = {
             f"order {n}" if n else "gradient flow": sympy.Add(

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
 import sympy
 
+from modeq.algebra.levels import as_integer
 from modeq.derivation.expressions import read_expression
 from modeq.errors import InvalidPoint, InvalidValue
-from modeq.flows.numeric import as_points
+from modeq.flows.numeric import as_numbers, as_points
 
 LOSSES = ("square", "logistic")
 
@@ -116,13 +117,13 @@ class Layers:
         (array([[4.]]), True)
         """
         shape = (self.widths[-1], self.widths[0])
-        product = np.asarray(product, float)
-        if product.shape != shape or not np.all(np.isfinite(product)):
+        matrix = as_numbers(product)
+        is_real = matrix is not None and not np.iscomplexobj(matrix)
+        if not is_real or matrix.shape != shape or not np.all(np.isfinite(matrix)):
             raise InvalidPoint(
-                f"the product has the shape {product.shape} or is not finite; it must be a finite "
-                f"matrix of shape {shape}"
+                f"the product is {product!r}; it must be a finite real matrix of shape {shape}"
             )
-        matrices = self._padded(_balanced_factors(product, self.depth, min(self.widths)))
+        matrices = self._padded(_balanced_factors(matrix, self.depth, min(self.widths)))
         if rotation is not None:
             matrices = _rotated(matrices, np.random.default_rng(rotation))
         return np.concatenate([matrix.ravel() for matrix in matrices])
@@ -173,11 +174,10 @@ def _rotated(matrices: list[np.ndarray], rng: np.random.Generator) -> list[np.nd
 
 
 def _checked_widths(widths: Any) -> tuple[int, ...]:
-    widths = tuple(widths)
-    whole = all(isinstance(w, int) and not isinstance(w, bool) and w >= 1 for w in widths)
-    if len(widths) < 2 or not whole:
-        raise InvalidValue(f"widths is {widths}; give two or more whole numbers >= 1")
-    return widths
+    found = tuple(map(as_integer, widths)) if isinstance(widths, Iterable) else ()
+    if len(found) < 2 or any(w is None or w < 1 for w in found):
+        raise InvalidValue(f"widths is {widths!r}; give two or more whole numbers >= 1")
+    return found
 
 
 def _checked_kind(loss: Any, outputs: int, targets: Sequence) -> str:

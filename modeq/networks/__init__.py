@@ -54,15 +54,10 @@ __all__ = [
 _LATER = {
     "modeq.flows.blackbox": ("BlackboxField", "blackbox_field"),
     "modeq.flows.roundoff": ("RoundOff",),
+    "modeq.networks.adjusted_rates": ("DriftAdjusted", "dal"),
     "modeq.networks.data": (),
     "modeq.networks.fields": ("NetworkField", "modified_field"),
-    "modeq.networks.flows": (
-        "FieldFlow",
-        "NetworkTrajectory",
-        "SeriesFlow",
-        "solve_flow",
-        "step_drift",
-    ),
+    "modeq.networks.flows": ("FieldFlow", "SeriesFlow"),
     "modeq.networks.jets": ("counter_terms",),
     "modeq.networks.models": (),
     "modeq.networks.precision": ("double_precision",),
@@ -77,13 +72,12 @@ _LATER = {
     ),
     "modeq.networks.spectrum": (
         "NetworkStability",
-        "dal",
         "hessian_eigenpairs",
         "network_stability",
     ),
     "modeq.networks.steps": ("OptimizerStep",),
     "modeq.networks.sweep_records": ("SweepRun", "load_sweep"),
-    "modeq.networks.training": ("DriftAdjusted",),
+    "modeq.networks.trajectories": ("NetworkTrajectory", "solve_flow", "step_drift"),
     "modeq.networks.watched": ("sweep", "train"),
 }
 """The modules of the names. None of the names may be that of its module."""

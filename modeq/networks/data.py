@@ -23,6 +23,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
+from modeq.algebra.checks import as_integer
 from modeq.errors import InvalidData, InvalidValue
 
 IDX_TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
@@ -41,6 +42,11 @@ CIFAR_FILES = {
 }
 CIFAR_SHAPE = (3, 32, 32)
 CIFAR_RECORD = 1 + math.prod(CIFAR_SHAPE)
+CIFAR_POINTS = 10_000
+"""The number of pictures in each file, each with its label before it."""
+
+PICKLE = b"\x80"
+"""The first byte of a pickle, which is no label."""
 
 
 @dataclass(frozen=True)
@@ -52,12 +58,23 @@ class LabelledData:
         labels: Whole numbers 0, …, classes - 1, of shape (points,).
         classes: How many classes there are.
         shape: The shape of one input as a picture: (rows, columns) or (colors, rows, columns).
+
+    Raises:
+        InvalidValue: The shapes do not fit.
     """
 
     inputs: np.ndarray
     labels: np.ndarray
     classes: int
     shape: tuple[int, ...]
+
+    def __post_init__(self):
+        points, features = len(self.labels), math.prod(self.shape)
+        if self.inputs.shape != (points, features) or self.labels.shape != (points,):
+            raise InvalidValue(
+                f"inputs have the shape {self.inputs.shape} and labels {self.labels.shape}; they "
+                f"must be (points, {features}) and (points,)"
+            )
 
     def __len__(self) -> int:
         return len(self.labels)
@@ -130,20 +147,18 @@ def cifar10(
         count: How many points; files that are not needed for them are not read.
 
     Raises:
-        InvalidData: A file is damaged or too short, or is a pickle.
+        InvalidData: A file is damaged, has not the size of 10,000 pictures, or is a pickle.
         InvalidValue: A file is missing, or there is no such split.
 
     References:
         Krizhevsky, Learning multiple layers of features from tiny images, 2009.
     """
-    folder, most = Path(folder), _checked_count(count, MOST_BYTES // CIFAR_RECORD)
+    folder, names = Path(folder), CIFAR_FILES[_checked_split(split, CIFAR_FILES)]
+    most = _checked_count(count, len(names) * CIFAR_POINTS)
     if (folder / "cifar-10-batches-bin").is_dir():
         folder = folder / "cifar-10-batches-bin"
-    parts: list[np.ndarray] = []
-    for name in CIFAR_FILES[_checked_split(split, CIFAR_FILES)]:
-        if most is None or sum(map(len, parts)) < most:
-            parts.append(_cifar_records(_cifar_file(folder, name)))
-    records = np.concatenate(parts)
+    needed = names if most is None else names[: -(-most // CIFAR_POINTS)]
+    records = np.concatenate([_cifar_records(_cifar_file(folder, name)) for name in needed])
     images = records[:, 1:].reshape(-1, *CIFAR_SHAPE)
     return _labelled(images, records[:, 0], count, folder)
 
@@ -155,6 +170,7 @@ def read_idx(path: str | os.PathLike) -> np.ndarray:
         path: The file; it is unpacked if its name ends in .gz.
 
     Raises:
+        FileNotFoundError: There is no file.
         InvalidData: The file is damaged, or has fewer or more bytes than its header says.
 
     >>> import tempfile
@@ -228,18 +244,16 @@ def _pickle_message(path: Path) -> str:
 
 def _cifar_records(path: Path) -> np.ndarray:
     """Return a label and then 3,072 bytes of a picture in each row."""
-    size = path.stat().st_size
-    if size > MOST_BYTES:
-        raise InvalidData(f"{path} has {size} bytes; it is not of CIFAR-10")
-    data = path.read_bytes()
-    if data[:1] == b"\x80" and data[-1:] == b".":
-        raise InvalidData(_pickle_message(path))
-    if not data or len(data) % CIFAR_RECORD:
-        raise InvalidData(
-            f"{path} has {len(data)} bytes, not a multiple of {CIFAR_RECORD}; it is damaged or was "
-            "cut short"
-        )
-    return np.frombuffer(data, np.uint8).reshape(-1, CIFAR_RECORD)
+    size, right = path.stat().st_size, CIFAR_POINTS * CIFAR_RECORD
+    if size == right:
+        return np.frombuffer(path.read_bytes(), np.uint8).reshape(-1, CIFAR_RECORD)
+    with path.open("rb") as file:
+        if file.read(1) == PICKLE:
+            raise InvalidData(_pickle_message(path))
+    raise InvalidData(
+        f"{path} has {size} bytes; a file of CIFAR-10 has {CIFAR_POINTS:,} pictures with their "
+        f"labels, which is {right} bytes: it is damaged, was cut short, or is something else"
+    )
 
 
 def _labelled(
@@ -247,7 +261,10 @@ def _labelled(
 ) -> LabelledData:
     """Return the first pictures as numbers from 0 to 1, if all labels are of ten classes."""
     if images.dtype != np.uint8 or not len(images):
-        raise InvalidData(f"{folder}: images are {images.shape} of {images.dtype}, not some bytes")
+        raise InvalidData(
+            f"{folder}: images have the shape {images.shape} and the type {images.dtype}; they "
+            f"must be one or more pictures of bytes"
+        )
     if labels.dtype.kind not in "iu" or labels.min() < 0 or labels.max() > 9:
         raise InvalidData(f"{folder}: a label is not a whole number from 0 to 9; a file is damaged")
     end, shape = _checked_count(count, len(images)), images.shape[1:]
@@ -259,10 +276,10 @@ def _checked_count(count: Any, most: int) -> int | None:
     """Return how many points to take, None for all of them."""
     if count is None:
         return None
-    whole = hasattr(count, "__index__") and not isinstance(count, bool)
-    if not whole or not 1 <= count <= most:
+    number = as_integer(count)
+    if number is None or not 1 <= number <= most:
         raise InvalidValue(f"count is {count!r}; it must be a whole number from 1 to {most}")
-    return count.__index__()
+    return number
 
 
 def _checked_split(split: Any, known: dict) -> str:

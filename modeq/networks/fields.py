@@ -16,24 +16,27 @@ from typing import Any
 
 import numpy as np
 
+from modeq.algebra.checks import check_order
 from modeq.algebra.logarithm import increment_weights
-from modeq.algebra.trees import check_order
-from modeq.errors import FlowError, InvalidLoss, InvalidPoint, RoundOffWarning
+from modeq.errors import FlowError, InvalidPoint, RoundOffWarning
 from modeq.flows.numeric import check_step
 from modeq.flows.roundoff import SHARE, RoundOff, better_order, measured, perturbation
 from modeq.networks.precision import cast, check_precision, in_precision
+from modeq.networks.pytrees import (
+    Params,
+    check_params,
+    epsilon,
+    is_finite,
+    is_traced,
+    sampled,
+    scalar,
+)
 
 try:
     import jax
     import jax.numpy as jnp
 except ImportError as error:
     raise ImportError("modeq.networks.fields needs JAX: pip install modeq[jax]") from error
-
-Params = Any
-"""A pytree of arrays of floats."""
-
-SAMPLE = 1_024
-"""About how many entries of the gradients are kept for estimates of round-off."""
 
 
 def modified_field(
@@ -195,91 +198,6 @@ class NetworkField:
         raise FlowError(
             f"the sum of the {self.order + 1} gradients at h = {h} is not finite: too large"
         )
-
-
-def scalar(loss_fn: Callable[..., Any]) -> Callable[..., Any]:
-    """Return the same loss, which refuses to be traced unless it is a single number.
-
-    Raises (when it is called):
-        InvalidLoss: The loss is not a single floating-point number.
-
-    >>> jax.grad(scalar(lambda x: x**2))(jnp.ones(3))
-    Traceback (most recent call last):
-    modeq.errors.InvalidLoss: the loss has the shape (3,) and the type float32; it must be ...
-    """
-
-    def checked(params: Params, *args: Any) -> Any:
-        value = loss_fn(params, *args)
-        shape = getattr(value, "shape", () if isinstance(value, float) else None)
-        kind = getattr(value, "dtype", type(value).__name__)
-        if shape != () or not (isinstance(value, float) or jnp.issubdtype(kind, jnp.floating)):
-            what = f"has the shape {shape} and the type {kind}" if shape else f"is a {kind}"
-            raise InvalidLoss(
-                f"the loss {what}; it must be one floating-point number, such as a mean over the "
-                f"batch"
-            )
-        return value
-
-    return checked
-
-
-def check_params(params: Params) -> None:
-    """Raise InvalidPoint unless all leaves of a pytree hold floats, and there is one.
-
-    >>> check_params({"w": np.ones(2), "steps": np.arange(2)})
-    Traceback (most recent call last):
-    modeq.errors.InvalidPoint: the leaf ['steps'] of params has the type int64; it must hold floats
-    """
-    leaves = jax.tree_util.tree_leaves_with_path(params)
-    if not leaves:
-        raise InvalidPoint(f"params is {params!r}; it must have at least one leaf of floats")
-    for path, leaf in leaves:
-        kind = getattr(leaf, "dtype", None)
-        if not (isinstance(leaf, float) or (kind and jnp.issubdtype(kind, jnp.floating))):
-            name = jax.tree_util.keystr(path)
-            raise InvalidPoint(
-                f"{f'the leaf {name} of params' if name else 'params'} has the type "
-                f"{kind or type(leaf).__name__}; it must hold floats"
-            )
-
-
-def is_traced(tree: Any) -> bool:
-    """Tell whether a pytree has leaves whose values JAX does not know yet.
-
-    >>> is_traced([1.0, jnp.ones(2)])
-    False
-    """
-    return any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(tree))
-
-
-def sampled(tree: Params, size: int = SAMPLE) -> jax.Array:
-    """Return about ``size`` entries of a pytree, evenly spaced in each leaf, or all if fewer.
-
-    >>> sampled([jnp.arange(10.0), jnp.ones((2, 2))], size=7).tolist()
-    [0.0, 2.0, 4.0, 6.0, 8.0, 1.0, 1.0]
-    """
-    leaves = [jnp.ravel(leaf) for leaf in jax.tree.leaves(tree)]
-    stride = -(-sum(leaf.size for leaf in leaves) // size)
-    return jnp.concatenate([leaf[::stride] for leaf in leaves])
-
-
-@jax.jit
-def is_finite(tree: Params) -> Any:
-    """Return whether all entries of all leaves are finite.
-
-    >>> bool(is_finite([1.0, np.array([np.nan])]))
-    False
-    """
-    return jnp.all(jnp.array([jnp.all(jnp.isfinite(leaf)) for leaf in jax.tree.leaves(tree)]))
-
-
-def epsilon(params: Params) -> float:
-    """Return the distance from 1 to the next number, in the least precise leaf.
-
-    >>> epsilon([np.ones(2), np.ones(2, "float32")]) == 2.0**-23
-    True
-    """
-    return max(float(jnp.finfo(leaf.dtype).eps) for leaf in jax.tree.leaves(params))
 
 
 def _zero_after(tree: Params) -> jax.Array:

@@ -15,12 +15,12 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any
 
+from modeq.algebra.checks import check_order
 from modeq.algebra.logarithm import increment_weights
-from modeq.algebra.trees import check_order
 from modeq.errors import InvalidPoint
-from modeq.networks.fields import Params, check_params, is_finite, is_traced, scalar
 from modeq.networks.precision import cast, check_precision, in_precision
-from modeq.networks.taylor import Operation, OrbitSeries, is_float, operations, points
+from modeq.networks.pytrees import Params, check_params, is_finite, is_traced, scalar
+from modeq.networks.taylor import Operation, OrbitSeries, is_float, operations
 
 try:
     import jax
@@ -122,7 +122,7 @@ def gradient_series(
 def _extend(operation: Operation, values: dict, k: int) -> None:
     """Append the coefficients of hᵏ of the outputs of an operation."""
     inputs = [values[name] for name in operation.inputs]
-    rows = [operation.coefficients(inputs, k, m) for m in points(k)]
+    rows = [operation.coefficients(inputs, k, m) for m in range(1, k + 1)]
     for name, column in zip(operation.outputs, zip(*rows, strict=True), strict=True):
         # What is counted or compared does not change with h.
         values[name].append(column if is_float(values[name].start) else [None] * k)

@@ -13,6 +13,8 @@ from typing import Any
 
 import numpy as np
 
+from modeq.errors import InvalidMethod
+
 try:
     import jax
     import jax.numpy as jnp
@@ -20,6 +22,22 @@ except ImportError as error:
     raise ImportError("modeq.networks.memory needs JAX: pip install modeq[jax]") from error
 
 State = Any
+
+
+def check_optimizer(optimizer: Any) -> Any:
+    """Return an optimizer of optax, if it has an init and an update.
+
+    >>> check_optimizer("adam")
+    Traceback (most recent call last):
+    modeq.errors.InvalidMethod: the optimizer is 'adam'; it must be a gradient transformation of
+    optax, with init and update, such as optax.sgd(0.1)
+    """
+    if not all(callable(getattr(optimizer, name, None)) for name in ("init", "update")):
+        raise InvalidMethod(
+            f"the optimizer is {optimizer!r}; it must be a gradient transformation of optax, with "
+            f"init and update, such as optax.sgd(0.1)"
+        )
+    return optimizer
 
 
 class Memory:

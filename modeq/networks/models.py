@@ -26,6 +26,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from modeq.errors import InvalidValue
+from modeq.small_networks.fully_connected import SLOPES, check_widths
 
 try:
     import jax
@@ -36,8 +37,7 @@ except ImportError as error:
 Params = tuple[dict[str, Any], ...]
 Loss = Callable[[Any], Any]
 
-LEAK = 0.1
-"""The slope of a leaky ReLU for negative inputs, as in ``modeq.small_networks.fully_connected``."""
+LEAK = SLOPES["leaky-relu"]
 
 
 def _softplus(x: Any) -> Any:
@@ -96,7 +96,7 @@ def mlp(
         return y + params["b"] if bias else y
 
     parts = ("w", "b") if bias else ("w",)
-    return _stack(_checked_widths(widths), _checked_activation(activation), parts, layer)
+    return _stack(check_widths(widths), _checked_activation(activation), parts, layer)
 
 
 def weight_normalized(widths: Sequence[int], activation: str | Callable = "tanh") -> Network:
@@ -119,7 +119,7 @@ def weight_normalized(widths: Sequence[int], activation: str | Callable = "tanh"
         gains = params["g"] / jnp.sqrt(jnp.sum(params["v"] ** 2, axis=1))
         return x @ (gains[:, None] * params["v"]).T + params["b"]
 
-    widths, activation = _checked_widths(widths), _checked_activation(activation)
+    widths, activation = check_widths(widths), _checked_activation(activation)
     return _stack(widths, activation, ("v", "b", "g"), layer)
 
 
@@ -134,12 +134,8 @@ def cross_entropy(network: Network, inputs: Any, labels: Any) -> Loss:
     Raises:
         InvalidValue: The shapes do not fit, or a label is not a whole number >= 0.
     """
-    inputs, labels = _checked_inputs(inputs), np.asarray(labels)
-    if labels.shape != inputs.shape[:1] or labels.dtype.kind not in "iu" or labels.min() < 0:
-        raise InvalidValue(
-            f"labels have the shape {labels.shape} and the type {labels.dtype}; they must be "
-            f"whole numbers >= 0, of shape ({len(inputs)},)"
-        )
+    inputs = _checked_inputs(inputs)
+    labels = _checked_labels(labels, len(inputs))
     loss_on = batch_cross_entropy(network)
 
     def loss(params: Any) -> jax.Array:
@@ -212,12 +208,16 @@ def decayed(loss: Loss, rate: float) -> Loss:
 def accuracy(network: Network, params: Params, inputs: Any, labels: Any) -> float:
     """Return the share of points whose largest output is that of their label.
 
+    Raises:
+        InvalidValue: The shapes do not fit, or a label is not a whole number >= 0.
+
     >>> network = mlp((2, 2), bias=False)
     >>> accuracy(network, ({"w": jnp.eye(2)},), np.eye(2), [0, 0])
     0.5
     """
-    found = jnp.argmax(network.apply(params, _checked_inputs(inputs)), axis=1)
-    return float(np.mean(np.asarray(found) == np.asarray(labels)))
+    inputs = _checked_inputs(inputs)
+    found = jnp.argmax(network.apply(params, inputs), axis=1)
+    return float(np.mean(np.asarray(found) == _checked_labels(labels, len(inputs))))
 
 
 def _stack(widths: tuple[int, ...], activation: Callable, parts: Sequence, layer: Callable):
@@ -250,18 +250,10 @@ def _drawn(rng: np.random.Generator, parts: Sequence[str], inputs: int, outputs:
     return found
 
 
-def _checked_widths(widths: Any) -> tuple[int, ...]:
-    widths = tuple(widths)
-    wrong = [n for n in widths if isinstance(n, bool) or not hasattr(n, "__index__") or n < 1]
-    if wrong or len(widths) < 2:
-        raise InvalidValue(f"widths is {widths}; give whole numbers > 0, such as (64, 50, 10)")
-    return tuple(n.__index__() for n in widths)
-
-
 def _checked_activation(activation: Any) -> Callable:
     if callable(activation):
         return activation
-    if activation not in ACTIVATIONS:
+    if not isinstance(activation, str) or activation not in ACTIVATIONS:
         names = list(ACTIVATIONS)
         raise InvalidValue(f"activation is {activation!r}; it must be a function or one of {names}")
     return ACTIVATIONS[activation]
@@ -284,3 +276,13 @@ def _checked_inputs(inputs: Any) -> np.ndarray:
     if inputs.ndim != 2 or not len(inputs):
         raise InvalidValue(f"inputs have the shape {inputs.shape}; it must be (points, features)")
     return inputs
+
+
+def _checked_labels(labels: Any, points: int) -> np.ndarray:
+    labels = np.asarray(labels)
+    if labels.shape != (points,) or labels.dtype.kind not in "iu" or labels.min() < 0:
+        raise InvalidValue(
+            f"labels have the shape {labels.shape} and the type {labels.dtype}; they must be "
+            f"whole numbers >= 0, of shape ({points},)"
+        )
+    return labels

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from modeq.errors import InvalidValue
 from modeq.principal.drift import checked_powers
 
 if TYPE_CHECKING:
@@ -67,7 +68,10 @@ def dal_transform(
         updates: Any, state: DalState, params: Any = None, *, batch: Any = None, **extra: Any
     ) -> tuple[Any, DalState]:
         if params is None:
-            raise ValueError("the drift-adjusted rate needs params: give update(updates, state, p)")
+            raise InvalidValue(
+                "params is missing, which the drift-adjusted rate needs: give update(updates, "
+                "state, params)"
+            )
         data = () if batch is None else (batch,)
         gradient = jax.grad(lambda point: loss_fn(point, *data))
         _, curved = jax.jvp(gradient, (params,), (updates,))

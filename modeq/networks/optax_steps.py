@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from modeq.errors import InvalidValue
+from modeq.networks.memory import check_optimizer
 from modeq.networks.precision import in_precision
 from modeq.networks.vectors import FlatLoss
 
@@ -35,12 +35,7 @@ class OptaxStep:
     """
 
     def __init__(self, transformation: Any, loss: FlatLoss):
-        if not (hasattr(transformation, "init") and hasattr(transformation, "update")):
-            raise InvalidValue(
-                f"the optimizer is {transformation!r}; it must be a gradient transformation of "
-                f"optax, such as optax.sgd(0.1)"
-            )
-        self._optax = transformation
+        self._optax = check_optimizer(transformation)
         self._loss = loss
         self._structure: Any = None
         self._keys: list[Any] = []

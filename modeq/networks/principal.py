@@ -29,14 +29,16 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
 
+from modeq.algebra.checks import check_order
 from modeq.algebra.logarithm import increment_weights
-from modeq.algebra.trees import check_order
 from modeq.errors import FlowError, InvalidPoint, InvalidValue
-from modeq.networks.fields import NetworkField
+from modeq.flows.tolerances import check_count
+from modeq.networks.flows import compiled_series
 from modeq.networks.spectrum import TOLERANCES, sharpest
 from modeq.networks.vectors import FlatLoss
 from modeq.principal.branches import composed_phases, logarithm
@@ -75,10 +77,9 @@ class TopPrincipalFlow:
     frozen: bool = False
 
     def __post_init__(self):
-        check_order(self.order)
-        for name, value in (("count", self.count), ("composed", self.composed)):
-            if isinstance(value, bool) or not isinstance(value, int) or value < 1:
-                raise InvalidValue(f"{name} is {value!r}; it must be an integer >= 1")
+        object.__setattr__(self, "order", check_order(self.order))
+        for name in ("count", "composed"):
+            object.__setattr__(self, name, check_count(name, getattr(self, name)))
         if self.trees not in TREES:
             raise InvalidValue(f"trees is {self.trees!r}; it must be one of {list(TREES)}")
 
@@ -119,7 +120,7 @@ class TopPrincipalField:
     def __init__(self, flow: TopPrincipalFlow, loss: FlatLoss):
         self._flow = flow
         self._loss = loss
-        self._base = _base(flow, loss)
+        self._base = _base(flow.trees, flow.order, loss)
         self._pairs: tuple[np.ndarray, np.ndarray] | None = None
         self._is_analytic = False
 
@@ -158,7 +159,7 @@ class TopPrincipalField:
                 "flow does; take another h"
             )
         logs = logarithm(-z, is_complex)
-        logs = logs - composed_phases(logs, self._flow.composed)
+        logs = logs - composed_phases(logs, self._flow.composed, is_complex)
         if not np.any(np.abs(logs.imag) > 0):
             logs = logs.real
         series = sum(z**j / (j + 1) for j in range(self._flow.order + 1))
@@ -175,12 +176,12 @@ class TopPrincipalField:
         return pairs
 
 
-def _base(flow: TopPrincipalFlow, loss: FlatLoss) -> Callable[[np.ndarray, float], np.ndarray]:
-    """Return f̃ₙ of vectors that may be complex."""
-    if flow.trees == "tall":
-        return _either(loss.compiled(_chains(loss, flow.order)), _complex_chains(loss, flow.order))
-    field = NetworkField(loss.of_vector, flow.order, check=False)
-    return _either(loss.compiled(field.rhs), _complex_series(loss, flow.order))
+@lru_cache(maxsize=32)
+def _base(trees: str, order: int, loss: FlatLoss) -> Callable[[np.ndarray, float], np.ndarray]:
+    """Return f̃ₙ of vectors that may be complex; the last ones are remembered as compiled."""
+    if trees == "tall":
+        return _either(loss.compiled(_chains(loss, order)), _complex_chains(loss, order))
+    return _either(compiled_series(order, loss), _complex_series(loss, order))
 
 
 def _either(real: Callable, other: Callable) -> Callable:

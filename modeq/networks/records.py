@@ -14,13 +14,14 @@ import numpy as np
 from modeq.errors import InvalidCheckpoint, InvalidValue
 from modeq.files import write_atomically
 from modeq.networks.archives import read_archive, write_archive
+from modeq.shown import Shown
 
 COLUMN = "column/"
 THETA = "theta"
 
 
 @dataclass(frozen=True)
-class TrainingRecord:
+class TrainingRecord(Shown):
     """The curves of an optimizer and its flows, all that is needed to draw them again.
 
     Attributes:
@@ -93,7 +94,7 @@ class TrainingRecord:
         """
         try:
             return _from_text(path) if _ending(path) == ".json" else _from_archive(path)
-        except (KeyError, TypeError, ValueError) as error:
+        except (AttributeError, KeyError, TypeError, ValueError, RecursionError) as error:
             if isinstance(error, InvalidValue):
                 raise
             raise InvalidCheckpoint(
@@ -136,7 +137,7 @@ def _from_text(path: str | os.PathLike) -> TrainingRecord:
     with open(path, encoding="utf-8") as file:
         text = json.load(file)
     text["columns"] = {name: np.array(v, float) for name, v in text["columns"].items()}
-    text["theta"] = np.array(text["theta"], float)
+    text["theta"] = np.array(text["theta"], float).astype(text["settings"]["precision"])
     return TrainingRecord(**text)
 
 

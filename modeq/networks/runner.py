@@ -27,6 +27,7 @@ from pathlib import Path
 from typing import Any
 
 from modeq.errors import InvalidValue
+from modeq.flows.tolerances import check_count
 from modeq.networks.sweep_records import SweepFolder, SweepRun, as_json, keyed
 
 ATTEMPTS = 2
@@ -64,8 +65,8 @@ def sweep(
     Raises:
         CannotWrite: A record could not be written.
         InvalidCheckpoint: A record is damaged, or of another function; it is left as it is.
-        InvalidValue: Two settings are alike or JSON cannot hold them, or processes cannot find the
-            function.
+        InvalidValue: Two settings are alike, or no mapping of names to what JSON can hold; or the
+            function is none, or processes cannot find it.
 
     >>> import tempfile
     >>> from concurrent.futures import ThreadPoolExecutor
@@ -74,7 +75,10 @@ def sweep(
     >>> [run.result for run in runs]
     [8, 0.5]
     """
-    _check_in_flight(in_flight)
+    if in_flight is not None:
+        in_flight = check_count("in_flight", in_flight)
+    if not callable(function):
+        raise InvalidValue(f"the function is {function!r}; it must be one")
     todo = keyed(settings)
     store = SweepFolder(Path(folder), _name_of(function))
     records = {key: record for key in todo if (record := store.read(key, again)) is not None}
@@ -217,11 +221,6 @@ def _like(executor: Executor) -> Executor:
         f"the executor {type(executor).__name__} broke; what is recorded is kept: give a function "
         f"that makes one, to go on with another"
     )
-
-
-def _check_in_flight(in_flight: Any) -> None:
-    if in_flight is not None and not (isinstance(in_flight, int) and in_flight >= 1):
-        raise InvalidValue(f"in_flight is {in_flight!r}; it must be an integer >= 1, or None")
 
 
 def _check_importable(function: Callable[..., Any]) -> None:

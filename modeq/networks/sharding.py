@@ -16,7 +16,9 @@ from typing import Any
 import numpy as np
 
 from modeq.errors import InvalidValue
-from modeq.networks.fields import NetworkField, check_params, scalar
+from modeq.flows.numeric import check_step
+from modeq.networks.fields import NetworkField
+from modeq.networks.pytrees import check_params, is_traced, scalar
 
 try:
     import jax
@@ -30,10 +32,16 @@ AXIS = "batch"
 def device_mesh(devices: Sequence[Any] | None = None) -> Mesh:
     """Return devices in a row: all that JAX has unless given.
 
+    Raises:
+        InvalidValue: There are none.
+
     >>> device_mesh().axis_names
     ('batch',)
     """
-    return Mesh(np.array(jax.devices() if devices is None else list(devices)), (AXIS,))
+    chosen = jax.devices() if devices is None else list(devices)
+    if not chosen:
+        raise InvalidValue("devices is empty; give at least one, such as jax.devices()[:1]")
+    return Mesh(np.array(chosen), (AXIS,))
 
 
 def shard_batch(batch: Any, mesh: Mesh | None = None) -> Any:
@@ -86,13 +94,22 @@ def sharded_field(
 ) -> Callable[[Any, float, Any], Any]:
     """Return the modified field ``field(params, h, batch)`` that is found on all devices at once.
 
+    Raises (when it is called):
+        InvalidLoss, InvalidPoint: The loss is not a scalar, or a leaf of params holds no floats.
+        InvalidStep: h is not positive and finite.
+        InvalidValue: The number of devices does not divide the batch.
+
     >>> field = sharded_field(lambda p, x: ((x * p) ** 2).mean() / 2, order=1)
     >>> float(field(np.float32(1.0), 0.125, np.ones(8, np.float32)))  # -p - h p/2
     -1.0625
     """
     rhs = NetworkField(loss_fn, order, check=False).rhs
     shared = _shared_out(lambda params, batch, h: rhs(params, h, batch), mesh)
-    return lambda params, h, batch: shared(params, batch, h)
+
+    def field(params: Any, h: Any, batch: Any) -> Any:
+        return shared(params, batch, h if is_traced(h) else check_step(h))
+
+    return field
 
 
 def _shared_out(function: Callable[..., Any], mesh: Mesh | None) -> Callable[..., Any]:
@@ -120,8 +137,13 @@ def _check_lengths(batch: Any, devices: int) -> None:
     if length % devices:
         raise InvalidValue(
             f"the batch has {length} entries, which {devices} devices do not divide; take "
-            f"{length - length % devices} of them, or {_divisors(length, devices)} devices"
+            f"{_fewer(length, devices)}{_divisors(length, devices)} devices"
         )
+
+
+def _fewer(length: int, devices: int) -> str:
+    kept = length - length % devices
+    return f"{kept} of them, or " if kept else ""
 
 
 def _divisors(length: int, most: int) -> str:

@@ -19,20 +19,19 @@ from typing import Any
 
 import numpy as np
 
-from modeq.errors import InvalidValue
 from modeq.flows.numeric import check_step
 from modeq.networks.vectors import FlatLoss, flattened
 from modeq.principal.branches import logarithm
-from modeq.principal.drift import adjusted_rate
 from modeq.principal.krylov import SMALL, top_eigenpairs
 from modeq.principal.stability import regime
+from modeq.shown import Shown
 
 TOLERANCES = {np.dtype(np.float64): 1e-10, np.dtype(np.float32): 1e-4}
 """Of the eigenvalues, by the precision of the weights."""
 
 
 @dataclass(frozen=True)
-class NetworkStability:
+class NetworkStability(Shown):
     """What gradient descent does in the sharpest directions of a loss at a point.
 
     Attributes:
@@ -205,40 +204,3 @@ def stability_coefficients(eigenvalues: Any, components: Any, h: float) -> np.nd
     with np.errstate(divide="ignore", invalid="ignore"):
         slope = np.where(z == 0, -1.0, logarithm(-z).real / np.where(z == 0, 1, z))
         return np.where(a == 0, 0.0, slope * a**2)
-
-
-def dal(
-    loss_fn: Callable[[Any], Any],
-    params: Any,
-    p: float = 1,
-    cap: float = 5,
-    *,
-    precision: str | None = None,
-) -> float:
-    """Return the drift-adjusted learning rate min(2/|Hĝ|^p, cap), ĝ = g/|g|, of a network.
-
-    Raises:
-        InvalidValue: p or the cap is not a positive number, or the gradient is not finite.
-
-    >>> dal(lambda w: 2 * (w**2).sum(), np.array([1.0])), dal(lambda w: 0 * w, 1.0)
-    (0.5, 5.0)
-
-    References:
-        Rosca, Wu, Qin, Dherin 2023; the cap of 5 is that of their code.
-    """
-    p, cap = check_powers(p, cap)
-    loss, theta = flattened(loss_fn, params, precision)
-    gradient = loss.gradient(theta)
-    return adjusted_rate(gradient, loss.product(theta, gradient), p, cap)
-
-
-def check_powers(p: Any, cap: Any) -> tuple[float, float]:
-    """Return the power and the cap of a drift-adjusted rate, if both are positive and finite.
-
-    >>> check_powers(1, 5)
-    (1.0, 5.0)
-    """
-    for name, value in (("p", p), ("cap", cap)):
-        if isinstance(value, bool | str) or not np.isscalar(value) or not 0 < value < np.inf:
-            raise InvalidValue(f"{name} is {value!r}; it must be a positive finite number")
-    return float(p), float(cap)

@@ -30,15 +30,15 @@ from typing import Any
 
 import numpy as np
 
+from modeq.algebra.checks import check_order
 from modeq.algebra.logarithm import increment_weights
-from modeq.algebra.trees import check_order
-from modeq.errors import DidNotConverge, FlowError, InvalidMethod, InvalidValue
+from modeq.errors import DidNotConverge, FlowError, InvalidValue
 from modeq.flows.flow import check_steps
 from modeq.flows.numeric import check_step
 from modeq.networks.contraction import Contraction, settled_point
-from modeq.networks.fields import Params, check_params, epsilon, is_finite, scalar
-from modeq.networks.memory import Memory
+from modeq.networks.memory import Memory, check_optimizer
 from modeq.networks.precision import cast, check_precision, in_precision
+from modeq.networks.pytrees import Params, check_params, epsilon, is_finite, scalar
 
 try:
     import jax
@@ -84,7 +84,8 @@ class OptimizerStep:
         count: At which step the optimizer is; without it, after so many that averages are settled.
 
     Raises:
-        InvalidOrder, InvalidStep, InvalidValue: An argument cannot be right.
+        InvalidLoss, InvalidMethod, InvalidOrder, InvalidStep, InvalidValue: An argument cannot be
+            right.
 
     Example:
         >>> import optax
@@ -114,7 +115,7 @@ class OptimizerStep:
         self.h = check_step(h)
         self.precision = check_precision(precision)
         self.count = check_steps(count)
-        self._optimizer = _checked_optimizer(optimizer)
+        self._optimizer = check_optimizer(optimizer)
         self._batches = _checked_batches(batches, precision)
         gradient = jax.grad(scalar(loss_fn))
         self._gradient = jax.jit(gradient)
@@ -309,20 +310,10 @@ def _forgetting(radius: float, rounding: float) -> int:
     return steps
 
 
-def _checked_optimizer(optimizer: Any) -> Any:
-    if not (
-        callable(getattr(optimizer, "init", None)) and callable(getattr(optimizer, "update", None))
-    ):
-        raise InvalidMethod(
-            f"optimizer is {optimizer!r}; it must have init and update, as optax.adam(0.01) has"
-        )
-    return optimizer
-
-
 def _checked_batches(batches: Any, precision: str | None) -> list[tuple]:
     if batches is None:
         return [()]
-    found = list(batches)
+    found = list(batches) if isinstance(batches, Iterable) else []
     if not found or not all(isinstance(batch, tuple) for batch in found):
         raise InvalidValue(
             "batches must be a list of at least one minibatch, each a tuple of arguments of the "

@@ -50,7 +50,10 @@ def load_sweep(folder: str | os.PathLike) -> list[SweepRun]:
 
     Raises:
         InvalidCheckpoint: One is damaged.
+        InvalidValue: There is no such folder.
     """
+    if not Path(folder).is_dir():
+        raise InvalidValue(f"there is no folder {os.fsdecode(folder)!r}")
     runs = [_read_run(path) for path in Path(folder).glob("*.json")]
     return sorted(runs, key=lambda run: json.dumps(run.settings, sort_keys=True))
 
@@ -59,6 +62,8 @@ def keyed(settings: Iterable[Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]
     """Return settings by the key of their record."""
     found: dict[str, Mapping[str, Any]] = {}
     for each in settings:
+        if not isinstance(each, Mapping) or not all(isinstance(name, str) for name in each):
+            raise InvalidValue(f"the settings {each!r} are no mapping of names to values")
         try:
             text = json.dumps(each, sort_keys=True, allow_nan=False)
         except (TypeError, ValueError) as error:

@@ -15,7 +15,7 @@ here). Coefficients that vanish are not computed with.
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import cache
 from math import comb, factorial
 from typing import Any
@@ -284,12 +284,3 @@ def is_float(value: Array) -> bool:
     (True, False)
     """
     return jnp.issubdtype(jnp.result_type(value), jnp.inexact)
-
-
-def points(k: int) -> Iterator[int]:
-    """Yield the steps at which a coefficient of hᵏ is computed: 1, …, k.
-
-    >>> list(points(3))
-    [1, 2, 3]
-    """
-    yield from range(1, k + 1)

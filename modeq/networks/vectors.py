@@ -4,8 +4,8 @@ Solvers of differential equations and of eigenproblems work on vectors; networks
 in trees of arrays. Everything is compiled once, and takes and returns NumPy arrays. Vectors may be
 complex: then the loss is continued analytically, as flows past hλ = 1 need.
 
-A loss that closes over NumPy arrays of doubles should be used in one precision only in a process:
-JAX remembers such arrays in that of the first use (seen in 0.10), and its own arrays not.
+A loss that closes over NumPy arrays of doubles keeps to one precision in a process: see
+``modeq.networks.pytrees.refuse_mixed``.
 """
 
 from __future__ import annotations
@@ -17,8 +17,8 @@ from typing import Any
 import numpy as np
 
 from modeq.errors import InvalidLoss, InvalidPoint
-from modeq.networks.fields import check_params, scalar
 from modeq.networks.precision import cast, check_precision, in_precision
+from modeq.networks.pytrees import check_params, refuse_mixed, scalar
 
 try:
     import jax
@@ -65,7 +65,7 @@ class FlatLoss:
             self._structure = jax.tree.structure(params)
             self.dtype = np.dtype(jnp.result_type(*self._types))
             self.start = self.ravel(params)
-            jax.eval_shape(scalar(loss_fn), params)
+            refuse_mixed(jax.make_jaxpr(scalar(loss_fn))(params).jaxpr)
 
     def __eq__(self, other: object) -> bool:
         """Tell whether both are the same function of vectors, compiled in the same way."""
@@ -76,9 +76,9 @@ class FlatLoss:
 
     @property
     def _identity(self) -> tuple:
-        """What compiled programs depend on. The loss is kept, so nothing else gets its id."""
+        """What compiled programs depend on: as in JAX, equal functions are one function."""
         shapes, types = tuple(self._shapes), tuple(map(str, self._types))
-        return id(self._loss), self._structure, shapes, types, self.precision
+        return _key(self._loss), self._structure, shapes, types, self.precision
 
     @property
     def dimension(self) -> int:
@@ -91,8 +91,18 @@ class FlatLoss:
         return self.dtype == np.float64
 
     def ravel(self, params: Any) -> np.ndarray:
-        """Return a pytree as a vector."""
-        leaves = jax.tree.leaves(params)
+        """Return a pytree as a vector.
+
+        Raises:
+            InvalidPoint: It is not like the weights: other leaves, or other shapes.
+        """
+        leaves, structure = jax.tree.flatten(params)
+        shapes = [np.shape(leaf) for leaf in leaves]
+        if structure != self._structure or shapes != self._shapes:
+            raise InvalidPoint(
+                f"a pytree has the structure {structure} and the shapes {shapes}; it must have "
+                f"those of the weights, {self._structure} and {self._shapes}"
+            )
         return np.concatenate([np.asarray(leaf).ravel() for leaf in leaves]).astype(self.dtype)
 
     def unravel(self, vector: Any) -> Any:
@@ -248,8 +258,9 @@ def flattened(
 ) -> tuple[FlatLoss, np.ndarray]:
     """Return a loss of vectors and params as a vector.
 
-    The last few losses are remembered with what was compiled for them, as long as it is the same
-    function and params have the same structure.
+    The last few losses are remembered with what was compiled for them, for functions that are equal
+    (as a method of one object always is) and params of one structure. As everywhere in JAX, what a
+    loss reads besides its weights must stay as it is.
 
     >>> loss_fn = lambda p: (p["w"] ** 2).sum()
     >>> loss, theta = flattened(loss_fn, {"w": np.zeros(2)}, "float64")
@@ -264,6 +275,15 @@ def flattened(
 @lru_cache(maxsize=8)
 def _first_like(loss: FlatLoss) -> FlatLoss:
     return loss
+
+
+def _key(function: Callable) -> Any:
+    """Return a function, or its id if it cannot be hashed."""
+    try:
+        hash(function)
+    except TypeError:
+        return id(function)
+    return function
 
 
 def _product_of(gradient: Callable) -> Callable:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterable, Mapping
-from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from modeq.networks import runner, training
@@ -38,7 +37,7 @@ def train(
     >>> record.columns["loss"].tolist()
     [0.5, 0.125, 0.03125, 0.0078125]
     """
-    with _bar("training", "steps", progress) as callback:
+    with waiting("training", "steps", progress=progress) as callback:
         return training.train(loss_fn, params, steps=steps, progress=callback, **options)
 
 
@@ -59,10 +58,5 @@ def sweep(
         progress: Is called with the runs that are recorded and that of all, in place of the bar.
         options: ``executor``, ``in_flight``, ``again``: see ``modeq.networks.runner.sweep``.
     """
-    with _bar("sweep", "runs", progress) as callback:
+    with waiting("sweep", "runs", progress=progress) as callback:
         return runner.sweep(function, settings, folder, progress=callback, **options)
-
-
-def _bar(message: str, unit: str, progress: Callback | None) -> AbstractContextManager[Callback]:
-    """Give the caller's callback, or one that shows a bar."""
-    return waiting(message, unit) if progress is None else nullcontext(progress)

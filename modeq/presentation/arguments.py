@@ -172,11 +172,10 @@ def loss_arguments(command: Callable, order: str | None = None) -> Callable:
         command: The command.
         order: The order where the words give none; without it, they must.
     """
-    order_option = _order_option(**({"default": order, "show_default": True} if order else
-                                    {"required": True}))  # fmt: skip
+    given = {"default": order, "show_default": True} if order else {"required": True}
 
     @click.argument("loss")
-    @order_option
+    @_order_option(**given)
     @method_option
     @set_option
     @click.option(

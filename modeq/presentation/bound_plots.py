@@ -5,11 +5,13 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from modeq.accuracy.flow_bounds import FlowBound
+from modeq.presentation.figures import new_figure, own_style
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 
+@own_style()
 def bound_figure(bound: FlowBound) -> Figure:
     """Return a picture of λ_min(t), of exp(-∫λ_min) and of what errors grow to.
 
@@ -18,11 +20,7 @@ def bound_figure(bound: FlowBound) -> Figure:
     >>> [axes.get_title() for axes in bound_figure(bound).axes]
     ['curvature along the flow', 'growth of errors']
     """
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(9, 3.6), layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = new_figure(9, 3.6)
     left, right = figure.subplots(1, 2)
     left.stairs(bound.lambda_min, bound.t, baseline=None)
     left.axhline(0, color="0.7", lw=0.8)

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
-import sympy
 
 from modeq.derivation.loss import Field, Loss
 from modeq.flows.comparison import Comparison
+from modeq.flows.numeric import recorded
 from modeq.flows.order_report import OrderReport
 
 if TYPE_CHECKING:
@@ -80,8 +80,7 @@ def _draw_plane(axes: Axes, comparison: Comparison, loss: Field | None) -> None:
     axes.set(xlim=window[0], ylim=window[1], title="trajectories in the plane")
     axes.set_xlabel(names[0], parse_math=False)
     axes.set_ylabel(names[1], parse_math=False)
-    if isinstance(loss, Loss) and not loss.parameters:
-        _draw_contours(axes, loss, *window)
+    draw_contours(axes, loss)
     for order, theta in comparison.flows.items():
         style = _line_style(order, len(comparison.flows))
         axes.plot(*_smooth(comparison.t, theta)[1].T, label=_flow_name(order), **style)
@@ -153,12 +152,17 @@ def _window(comparison: Comparison, part: slice) -> tuple[float, float]:
     return everything.min() - margin, everything.max() + margin
 
 
-def _draw_contours(
-    axes: Axes, loss: Loss, window_x: tuple[float, float], window_y: tuple[float, float]
-) -> None:
-    """Draw contour lines through equally many points each, so that flat parts have some too."""
-    x, y = np.meshgrid(np.linspace(*window_x, _GRID), np.linspace(*window_y, _GRID))
-    values = _loss_values(loss, x, y)
+def draw_contours(axes: Axes, loss: Field | None) -> None:
+    """Draw contour lines of a loss without parameters, all over axes that have their limits.
+
+    There are equally many points between any two of them, so that flat parts have some too.
+    """
+    if not isinstance(loss, Loss) or loss.parameters:
+        return
+    x, y = np.meshgrid(
+        *(np.linspace(*limits, _GRID) for limits in (axes.get_xlim(), axes.get_ylim()))
+    )
+    values = recorded(loss, [loss.expression], None)(np.stack([x, y], axis=-1), 0.0)[..., 0]
     finite = values[np.isfinite(values)]
     if finite.size == 0 or np.ptp(finite) == 0:
         return
@@ -167,17 +171,6 @@ def _draw_contours(
     axes.contour(
         x, y, masked, levels=levels, colors="0.78", linewidths=0.9, linestyles="solid", zorder=1
     )
-
-
-def _loss_values(loss: Loss, x: np.ndarray, y: np.ndarray) -> np.ndarray:
-    """Return the loss at the points of a grid; nan where it is undefined.
-
-    >>> _loss_values(Loss("log(x)", "x y"), np.array([1.0, -1.0]), np.zeros(2))
-    array([ 0., nan])
-    """
-    with np.errstate(all="ignore"):
-        values = sympy.lambdify(loss.variables, loss.expression, ["numpy", "scipy"])(x, y)
-    return np.broadcast_to(values, x.shape).astype(float)
 
 
 def draw_errors(axes: Axes, reports: Sequence[OrderReport], kind: str) -> None:

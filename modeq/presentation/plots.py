@@ -1,7 +1,6 @@
 """One picture that shows how well the flows follow the optimizer.
 
-Matplotlib is imported when a picture is made, not before, and never through pyplot: nothing global
-is read or changed, and the same data give the same bytes.
+The same data give the same bytes.
 """
 
 from __future__ import annotations
@@ -10,8 +9,6 @@ import contextlib
 import io
 import math
 import os
-import threading
-import warnings
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -21,6 +18,7 @@ from modeq.errors import FlowError, InvalidValue
 from modeq.files import write_atomically
 from modeq.flows.comparison import Comparison, compare
 from modeq.flows.order_report import OrderReport
+from modeq.presentation.figures import fix_layout, new_figure, own_style
 from modeq.presentation.panels import draw_errors, draw_trajectories, shortened
 
 if TYPE_CHECKING:
@@ -53,6 +51,9 @@ def check_figure(
             step and the error at a fixed time.
         loss: The loss, for contour lines and names.
 
+    Raises:
+        InvalidValue: There is no order check.
+
     >>> from modeq.equation import derive
     >>> figure = check_figure(
     ...     compare("x**4/4", [1.0], h=0.1, orders=(0, 1)),
@@ -62,8 +63,11 @@ def check_figure(
     ['coordinate 1', 'flow minus optimizer', '']
     """
     reports = (reports,) if isinstance(reports, OrderReport) else tuple(reports)
+    if not reports:
+        raise InvalidValue("reports is empty; give at least one order check")
     with own_style():
-        figure = _empty_figure()
+        figure = new_figure(14, 5.6)
+        figure.get_layout_engine().set(w_pad=0.1, h_pad=0.08)
         paths, one_step, fixed_time = figure.subplots(1, 3, width_ratios=(1.25, 1, 1))
         draw_trajectories(paths, comparison, loss)
         draw_errors(one_step, reports, "local")
@@ -72,7 +76,7 @@ def check_figure(
         fixed_time.set_title(f"error at the fixed time t = {reports[0].time:.4g}")
         _add_title(figure, comparison, reports, loss)
         _add_legend(figure, paths)
-        _fix_layout(figure)
+        fix_layout(figure)
     return figure
 
 
@@ -140,36 +144,6 @@ def picture_format(path: str | os.PathLike) -> str:
             f"a picture is written as {', '.join(FORMATS)}"
         )
     return FORMATS[suffix.lower()]
-
-
-def _empty_figure() -> Figure:
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(14, 5.6), layout="constrained")
-    figure.get_layout_engine().set(w_pad=0.1, h_pad=0.08)
-    FigureCanvasAgg(figure)
-    return figure
-
-
-def _fix_layout(figure: Figure) -> None:
-    """Do the layout once, for it moves a little each time, and pictures would differ."""
-    figure.get_layout_engine().execute(figure)
-    figure.set_layout_engine("none")
-
-
-_DRAWING = threading.RLock()
-"""Only one thread draws at a time: the style and the warnings are those of the whole process."""
-
-
-@contextlib.contextmanager
-def own_style() -> Iterator[None]:
-    """Draw without the user's settings, and without a warning for each letter no font has."""
-    import matplotlib.style
-
-    with _DRAWING, matplotlib.style.context("default"), warnings.catch_warnings():
-        warnings.filterwarnings("ignore", message="Glyph .* missing from")
-        yield
 
 
 def _add_title(

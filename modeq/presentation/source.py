@@ -9,7 +9,7 @@ from modeq.derivation.derive import ModifiedField
 from modeq.derivation.expressions import exact_values
 from modeq.derivation.loss import Loss
 from modeq.errors import InvalidValue
-from modeq.flows.numeric import numeric_field
+from modeq.flows.forms import numeric_field
 
 _RESERVED = ("numpy", "scipy", "theta", "h")
 

@@ -7,9 +7,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from modeq.derivation.loss import Loss
-from modeq.flows.numeric import recorded
-from modeq.presentation.panels import COLORS, DASHES
+from modeq.presentation.figures import new_figure, own_style
+from modeq.presentation.panels import COLORS, DASHES, draw_contours
 from modeq.principal.flow_comparison import CENTRAL, FlowComparison
 from modeq.principal.rate_comparison import RateComparison
 from modeq.principal.stability import REGIMES, StabilityReport
@@ -18,20 +17,11 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-GRID = 160
 LEAST = 1e-17
 """Errors below this are drawn at this one."""
 
 
-def _figure(width: float, height: float) -> Figure:
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(width, height), layout="constrained")
-    FigureCanvasAgg(figure)
-    return figure
-
-
+@own_style()
 def stability_figure(report: StabilityReport) -> Figure:
     """Return a picture of hλ in each eigendirection over the regimes, and of the coefficients.
 
@@ -40,7 +30,7 @@ def stability_figure(report: StabilityReport) -> Figure:
     >>> [axes.get_ylabel() for axes in figure.axes]
     ['h λ', 'stability coefficient']
     """
-    figure = _figure(9, 4)
+    figure = new_figure(9, 4)
     left, right = figure.subplots(1, 2)
     z = report.h * report.eigenvalues
     place = np.arange(len(z))
@@ -60,6 +50,7 @@ def stability_figure(report: StabilityReport) -> Figure:
     return figure
 
 
+@own_style()
 def flows_figure(comparison: FlowComparison) -> Figure:
     """Return a picture of the paths, in the plane over the loss or against time, and of the errors.
 
@@ -68,11 +59,12 @@ def flows_figure(comparison: FlowComparison) -> Figure:
     >>> figure.axes[1].get_ylabel()
     'distance from the optimizer'
     """
-    figure = _figure(11, 4.4)
+    figure = new_figure(11, 4.4)
     draw_flows(*figure.subplots(1, 2), comparison)
     return figure
 
 
+@own_style()
 def panels_figure(comparisons: Mapping[str, FlowComparison]) -> Figure:
     """Return a picture with one row of panels, the paths above and the errors below, by title.
 
@@ -81,7 +73,7 @@ def panels_figure(comparisons: Mapping[str, FlowComparison]) -> Figure:
     >>> [axes.get_title() for axes in panels_figure(rows).axes[:2]]
     ['h = 0.2', 'h = 0.9']
     """
-    figure = _figure(4.2 * len(comparisons), 7.6)
+    figure = new_figure(4.2 * len(comparisons), 7.6)
     grid = figure.subplots(2, len(comparisons), squeeze=False)
     for (title, comparison), column in zip(comparisons.items(), grid.T, strict=True):
         draw_flows(*column, comparison)
@@ -105,7 +97,7 @@ def draw_flows(paths: Axes, errors: Axes, comparison: FlowComparison) -> None:
     paths.plot(*dots, "o", color="black", ms=4, label="optimizer", zorder=3)
     _set_window(paths, comparison, in_plane)
     if in_plane:
-        _draw_contours(paths, comparison)
+        draw_contours(paths, comparison.loss)
     paths.set_xlabel(_name(comparison, 0) if in_plane else "t = steps × h", parse_math=False)
     paths.set_ylabel(_name(comparison, int(in_plane)), parse_math=False)
     errors.set(xlabel="t = steps × h", ylabel="distance from the optimizer")
@@ -133,24 +125,7 @@ def _set_window(axes: Axes, comparison: FlowComparison, in_plane: bool) -> None:
         axes.set_xlim(low[0] - margin[0], high[0] + margin[0])
 
 
-def _draw_contours(axes: Axes, comparison: FlowComparison) -> None:
-    """Draw the loss behind the paths, if it is one without parameters."""
-    loss = comparison.loss
-    if not isinstance(loss, Loss) or loss.parameters:
-        return
-    x, y = np.meshgrid(
-        *(np.linspace(*limits, GRID) for limits in (axes.get_xlim(), axes.get_ylim()))
-    )
-    values = recorded(loss, [loss.expression], None)(np.stack([x, y], axis=-1), 0.0)[..., 0]
-    finite = values[np.isfinite(values)]
-    if finite.size == 0 or np.ptp(finite) == 0:
-        return
-    levels = np.unique(np.quantile(finite, np.linspace(0.02, 0.98, 13)))
-    axes.contour(
-        x, y, np.ma.masked_invalid(values), levels=levels, colors="0.82", linewidths=0.8, zorder=0
-    )
-
-
+@own_style()
 def rates_figure(comparison: RateComparison) -> Figure:
     """Return a picture of the loss along runs with different learning rates.
 
@@ -159,7 +134,7 @@ def rates_figure(comparison: RateComparison) -> Figure:
     >>> [line.get_label() for line in rates_figure(found).axes[0].lines]
     ['DAL-1', 'DAL-0.5', 'h = 0.9']
     """
-    figure = _figure(6, 4)
+    figure = new_figure(6, 4)
     axes = figure.subplots()
     for i, (name, values) in enumerate(comparison.losses.items()):
         style = {"color": COLORS[i % len(COLORS)], "ls": DASHES[i % len(DASHES)], "label": name}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 from modeq.algebra.tree_table import Progress as Callback
@@ -38,7 +37,7 @@ def tree_table(
     >>> len(table), table.coefficients(3)
     (1205, (array([1, 2]), 6))
     """
-    with _bar(progress) as callback:
+    with waiting("trees", least=LONG, progress=progress) as callback:
         return universal.tree_table(method, order, limit=limit, progress=callback)
 
 
@@ -54,10 +53,5 @@ def tree_blocks(
     >>> counts[4], counts[8]  # trees that do not occur in the equation of gradient descent
     (1, 12)
     """
-    with _bar(progress) as callback:
+    with waiting("trees", least=LONG, progress=progress) as callback:
         yield from universal.blocks_of_trees(method, order, limit=limit, progress=callback)
-
-
-def _bar(progress: Callback | None) -> AbstractContextManager[Callback]:
-    """Give the caller's callback, or one that shows a bar once the work is known to be long."""
-    return waiting("trees", least=LONG) if progress is None else nullcontext(progress)

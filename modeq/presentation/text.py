@@ -17,7 +17,8 @@ from flint import fmpq
 from modeq.derivation.derive import ModifiedField
 from modeq.derivation.loss import H, Loss
 from modeq.derivation.ring import DifferentialRing, Element
-from modeq.errors import InvalidValue
+from modeq.errors import visible
+from modeq.flows.tolerances import check_count
 
 MAX_TERMS = 40
 """Monomials that are printed of each component and power of h."""
@@ -64,8 +65,7 @@ def _monomial(ring: DifferentialRing, exponents: tuple[int, ...], c: fmpq) -> sy
 
 def grouped_terms(modified: ModifiedField, component: int, max_terms: int) -> list[Terms]:
     """Return the monomials of one component, grouped by powers of h, without empty groups."""
-    if isinstance(max_terms, bool) or not isinstance(max_terms, int) or max_terms < 1:
-        raise InvalidValue(f"max_terms is {max_terms!r}; it must be an integer of at least 1")
+    max_terms = check_count("max_terms", max_terms)
     groups = []
     for power, elements in enumerate(modified.elements):
         element = elements[component]
@@ -215,12 +215,3 @@ def _block(modified: ModifiedField, component: int, max_terms: int) -> str:
 
 def _show(term: sympy.Expr) -> str:
     return visible(str(term))
-
-
-def visible(line: str) -> str:
-    r"""Return a line with escapes in place of characters that do not print.
-
-    >>> print(visible("a\x1b[2J\nb"))
-    a\x1b[2J\nb
-    """
-    return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)

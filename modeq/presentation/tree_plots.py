@@ -1,7 +1,6 @@
 """Many trees at once: as a figure, and as a table of the coefficients of a B-series.
 
-Matplotlib is imported when a figure is made, not before, and never through pyplot, as in
-`modeq.presentation.plots`, whose `save` writes the figure.
+`modeq.presentation.plots.save` writes the figure.
 """
 
 from __future__ import annotations
@@ -11,14 +10,16 @@ from fractions import Fraction
 from html import escape
 from typing import TYPE_CHECKING, Any, NamedTuple
 
+from modeq.algebra import checks
 from modeq.algebra.drawing import Layout, layout, mark, tree_svg
 from modeq.algebra.notation import differential, field_names
 from modeq.algebra.series import BSeries
 from modeq.algebra.trees import RootedTree
 from modeq.errors import InvalidTree, InvalidValue
+from modeq.flows.tolerances import check_count
+from modeq.presentation.figures import new_figure, own_style
 from modeq.presentation.markdown import escaped
 from modeq.presentation.panels import shortened
-from modeq.presentation.plots import own_style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -52,7 +53,7 @@ def plot_trees(
         InvalidTree: If there is nothing to draw, or something else than rooted trees.
         InvalidValue: If ``columns`` is not a positive integer, or there are too few fields.
     """
-    columns = _checked_columns(columns)
+    columns = check_count("columns", columns)
     with own_style():
         cells = _cells(trees_or_series, fields)
         rows = [cells[start : start + columns] for start in range(0, len(cells), columns)]
@@ -102,12 +103,9 @@ def _cell(tree: RootedTree, fields: Sequence[str], coefficient: list[str]) -> _C
 
 def _empty_axes(width: float, height: float) -> Axes:
     """Return axes that fill a figure, with inches for units."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
-    figure = Figure(figsize=(width, height))
-    FigureCanvasAgg(figure)
-    axes = figure.add_axes((0, 0, 1, 1), xlim=(0, width), ylim=(0, height))
+    axes = new_figure(width, height, layout=None).add_axes(
+        (0, 0, 1, 1), xlim=(0, width), ylim=(0, height)
+    )
     axes.set_axis_off()
     return axes
 
@@ -181,10 +179,10 @@ def series_table(
         InvalidTree: If it is not a mapping of rooted trees, or an empty one.
         InvalidValue: If the format is unknown, or there are too few fields.
     """
-    if format not in _TABLES:
+    if not isinstance(format, str) or format not in _TABLES:
         raise InvalidValue(f"format must be one of {', '.join(_TABLES)}, got {format!r}")
     if not isinstance(series, Mapping):
-        raise InvalidTree(f"expected a BSeries, got {shortened(repr(series), 80)}")
+        raise InvalidTree(f"expected a BSeries, got {checks.shortened(series)}")
     trees = _checked_trees(series)
     fields = _named(trees, fields)
     rows = [(tree, _entries(series, tree, fields)) for tree in trees]
@@ -229,12 +227,6 @@ def _named(trees: list[RootedTree], fields: Sequence[str] | None) -> Sequence[st
 def _checked_trees(trees: Any) -> list[RootedTree]:
     entries = list(trees) if isinstance(trees, Iterable) else []
     if not entries or not all(isinstance(tree, RootedTree) for tree in entries):
-        got = shortened(repr(trees), 80)
+        got = checks.shortened(trees)
         raise InvalidTree(f"expected rooted trees, at least one, or a BSeries, got {got}")
     return entries
-
-
-def _checked_columns(columns: Any) -> int:
-    if not isinstance(columns, int) or isinstance(columns, bool) or columns < 1:
-        raise InvalidValue(f"columns is {columns!r}; it must be an integer >= 1")
-    return columns

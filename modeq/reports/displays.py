@@ -1,21 +1,19 @@
 """What notebooks show of each kind of result: the blocks of a document, as HTML.
 
-Notebooks ask an object for its ``_repr_html_``. Results have it from ``Shown``, to which it is
-given here, because they stand above the presentation and do not know of it. Kinds of results are
-told apart by the names of their classes, so that nothing is imported that nobody has asked for. A
-result of a kind that is not in the list is shown as its text.
+Notebooks ask an object for its ``_repr_html_``. Results have it from ``Shown``, which finds
+``html`` here when the first of them is shown. Kinds of results are told apart by the names of their
+classes, so that nothing is imported that nobody has asked for. A result of a kind that is not in
+the list is shown as its text.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Any
 
 import numpy as np
-import sympy
 
-from modeq.presentation.latex import expression_printer
 from modeq.reports.document import (
     Block,
     Code,
@@ -27,22 +25,30 @@ from modeq.reports.document import (
     Pictures,
     Table,
     Text,
-    Words,
 )
 from modeq.reports.flow_displays import FLOW_DISPLAYS
+from modeq.reports.method_displays import METHOD_DISPLAYS
 from modeq.reports.page import fragment
-from modeq.reports.report_formulas import column_formula, is_printable, sum_formula
+from modeq.reports.report_formulas import matrix_formula
 from modeq.reports.report_pictures import (
     coordinates_figure,
     distances_figure,
     errors_figure,
     trajectories_figure,
 )
-from modeq.reports.result_blocks import number, order_blocks, regime_blocks
-from modeq.shown import Shown
+from modeq.reports.result_blocks import (
+    distance_table,
+    number,
+    order_blocks,
+    quantity_blocks,
+    regime_blocks,
+)
 
 MAX_ROWS = 8
 """Rows of points that are listed, from the start and from the end."""
+
+MAX_NUMBERS = 6
+"""Coordinates of each of them."""
 
 
 def html(result: Any) -> str:
@@ -61,33 +67,6 @@ def blocks_of(result: Any) -> list[Block]:
         if show := DISPLAYS.get(kind.__name__):
             return show(result)
     return [Code(str(result), "text")]
-
-
-def _rows(pairs: Iterable[tuple[Words, Any]]) -> Table:
-    """Return a table of names and values."""
-    return Table(("", ""), tuple((name, _value(value)) for name, value in pairs))
-
-
-def _value(value: Any) -> Words:
-    if isinstance(value, bool):
-        return "yes" if value else "no"
-    if isinstance(value, float | np.floating):
-        return number(float(value), 4)
-    if isinstance(value, sympy.Basic):
-        return _math(value)
-    return value if isinstance(value, tuple) else str(value)
-
-
-def _math(expression: sympy.Expr) -> Words:
-    if not is_printable(expression):
-        return f"{sympy.count_ops(expression)} operations, too long to print"
-    return Math(expression_printer(expression.free_symbols).doprint(expression))
-
-
-def _formula(left: str, expression: sympy.Expr) -> Block:
-    if not is_printable(expression):
-        return Missing(f"it has {sympy.count_ops(expression)} operations, too many to print")
-    return Formula(sum_formula(left, expression, expression.free_symbols))
 
 
 def _certificate(found: Any) -> list[Block]:
@@ -125,7 +104,10 @@ def _points(t: np.ndarray, theta: np.ndarray) -> Table:
     shown = list(range(len(t)))
     if len(shown) > MAX_ROWS:
         shown = [*shown[: MAX_ROWS // 2], *shown[-MAX_ROWS // 2 :]]
-    rows = tuple((f"{t[i]:.6g}", ", ".join(f"{x:.6g}" for x in theta[i][:6])) for i in shown)
+    more = ", …" * (theta.shape[1] > MAX_NUMBERS)
+    rows = tuple(
+        (f"{t[i]:.6g}", ", ".join(f"{x:.6g}" for x in theta[i, :MAX_NUMBERS]) + more) for i in shown
+    )
     return Table((Math("t"), Math(r"\theta")), rows)
 
 
@@ -145,11 +127,8 @@ def _comparison(found: Any) -> list[Block]:
             ),
         )
     )
-    rows = tuple(
-        (name, number(e[1]), number(float(e.max())), number(e[-1])) for name, e in errors.items()
-    )
-    table = Table(("flow", "after one step", "largest", "at the end"), rows, numeric=True)
-    return [pictures, table, *(Missing(f"order {n}: {why}") for n, why in found.failures.items())]
+    table = [distance_table(errors)] if errors else []
+    return [pictures, *table, *(Missing(f"order {n}: {why}") for n, why in found.failures.items())]
 
 
 def _numeric_field(found: Any) -> list[Block]:
@@ -173,15 +152,14 @@ def _truncation(found: Any) -> list[Block]:
 
 def _flow_bound(found: Any) -> list[Block]:
     reason = [Text(f"Not certified because {found.reason}")] if found.reason else []
-    table = _rows(
-        [
-            ("learning rates below", found.max_learning_rate),
-            ("keep the error below", found.tolerance),
-            ("until t =", found.time),
-            ("smallest curvature along the flow", float(found.lambda_min.min())),
-            ("growth of errors up to then", float(found.growth[-1])),
-        ]
+    rows = (
+        ("learning rates below", found.max_learning_rate),
+        ("keep the error below", found.tolerance),
+        ("until t =", found.time),
+        ("smallest curvature along the flow", float(found.lambda_min.min())),
+        ("growth of errors up to then", float(found.growth[-1])),
     )
+    table = Table(("", ""), tuple((name, number(float(value), 4)) for name, value in rows))
     return [Finding(found.certified, str(found)), *reason, table]
 
 
@@ -203,17 +181,6 @@ def _step_refinement(found: Any) -> list[Block]:
 def _invariance(found: Any) -> list[Block]:
     first, *rest = str(found).splitlines()
     return [Finding(found.holds, first), *_lines(rest)]
-
-
-def _conserved(found: Any) -> list[Block]:
-    blocks: list[Block] = [_formula("Q", found.expression)]
-    if found.degree == 1:
-        return [*blocks, Text("Gradient descent keeps it, too.")]
-    if found.factor is not None:
-        words = "One step of gradient descent multiplies it by"
-        return [*blocks, Text(words), _formula("Q^+/Q", found.factor)]
-    words = "One step of gradient descent changes it by"
-    return [*blocks, Text(words), _formula("Q^+ - Q", found.gradient_descent)]
 
 
 def _verdict(found: Any) -> list[Block]:
@@ -238,69 +205,16 @@ def _tree_table(found: Any) -> list[Block]:
 
 
 def _stochastic(found: Any) -> list[Block]:
-    drift, covariance = list(found.drift), found.covariance
-    symbols = found.drift.free_symbols | covariance.free_symbols
-    printer = expression_printer(symbols)
-    rows = r"\\".join(
-        " & ".join(map(printer.doprint, covariance.row(i))) for i in range(covariance.rows)
-    )
-    matrix = rf"\left[\begin{{matrix}}{rows}\end{{matrix}}\right]"
+    symbols = found.drift.free_symbols | found.covariance.free_symbols
     return [
         Formula(r"dX = b\,dt + D^{1/2}\,dW"),
-        Formula(column_formula("b", drift, symbols)),
-        Formula(f"D = {matrix}"),
+        Formula(matrix_formula("b", found.drift, symbols)),
+        Formula(matrix_formula("D", found.covariance, symbols)),
     ]
 
 
 def _generator(found: Any) -> list[Block]:
     return [*_stochastic(found)[1:], *_diffusion(found.is_diffusion)]
-
-
-def _runge_kutta(found: Any) -> list[Block]:
-    """Show a Butcher tableau."""
-    printed = partial(sympy.latex)
-    stages = len(found.b)
-    lines = [
-        " & ".join([printed(sympy.sympify(c)), *(printed(sympy.sympify(a)) for a in row)])
-        for c, row in zip(found.c, found.A, strict=True)
-    ]
-    last = " & ".join(["", *(printed(sympy.sympify(b)) for b in found.b)])
-    columns = f"r|{'r' * stages}"
-    body = r" \\ ".join(lines) + r" \\ \hline " + last
-    return [Text(str(found)), Formula(rf"\begin{{array}}{{{columns}}}{body}\end{{array}}")]
-
-
-def _multistep(found: Any) -> list[Block]:
-    """Show Σ αⱼ θ_{m+j} = h Σ β_l f(Σ c_{lj} θ_{m+j})."""
-    left = _sum((a, _iterate(j)) for j, a in enumerate(found.alpha))
-    slopes = []
-    for weight, row in zip(found.beta, found.points, strict=True):
-        point = _sum((c, _iterate(j)) for j, c in enumerate(row))
-        slopes.append((weight, rf"f\left({point}\right)"))
-    return [Text(str(found)), Formula(rf"{left} = h \left({_sum(slopes)}\right)")]
-
-
-def _iterate(j: int) -> str:
-    return rf"\theta_{{m+{j}}}" if j else r"\theta_{m}"
-
-
-def _sum(terms: Iterable[tuple[Any, str]]) -> str:
-    """Return Σ cᵢ tᵢ as LaTeX, the highest first."""
-    parts = []
-    for coefficient, name in reversed(list(terms)):
-        value = sympy.sympify(coefficient)
-        if value == 0:
-            continue
-        sign = "-" if value.could_extract_minus_sign() else "+"
-        size = sympy.latex(-value if sign == "-" else value)
-        size = rf"\left({size}\right)" if value.is_Add else size
-        parts.append(f"{sign} {'' if size == '1' else size + ' '}{name}")
-    return " ".join(parts).removeprefix("+ ") or "0"
-
-
-def _optimizer(found: Any) -> list[Block]:
-    pairs = [*found.parameters, *found.options, ("carries", ", ".join(found.memory) or "nothing")]
-    return [Text(str(found)), _rows((name, _value(v)) for name, v in pairs)]
 
 
 def _regimes(found: Any) -> list[Block]:
@@ -325,19 +239,15 @@ DISPLAYS: dict[str, Callable[[Any], list[Block]]] = {
     "FlowBound": _flow_bound,
     "StepRefinement": _step_refinement,
     "Invariance": _invariance,
-    "ConservedQuantity": _conserved,
+    "ConservedQuantity": quantity_blocks,
     "Verdict": _verdict,
     "TreeTable": _tree_table,
     "StochasticEquation": _stochastic,
     "Generator": _generator,
     "DiffusionVerdict": _diffusion,
-    "RungeKutta": _runge_kutta,
-    "LinearMultistep": _multistep,
-    "Optimizer": _optimizer,
     "StabilityRegimes": _regimes,
     "Report": _report,
     **FLOW_DISPLAYS,
+    **METHOD_DISPLAYS,
 }
 """How results are shown, by the name of their class or of one that it inherits from."""
-
-Shown._repr_html_ = html

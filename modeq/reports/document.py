@@ -6,7 +6,7 @@ A document is built once; ``page`` writes it as HTML, ``document_markdown`` as M
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -190,13 +190,25 @@ class Document:
             yield from pictures_of(section.blocks)
 
 
-def pictures_of(blocks: Sequence[Block]) -> Iterator[Picture]:
-    """Yield the pictures among blocks, in order."""
+def in_a_column(blocks: Iterable[Block]) -> Iterator[Block]:
+    """Yield blocks for formats without pictures side by side and drawings inside of the text.
+
+    >>> list(in_a_column([Drawing("<svg/>", "a tree")]))
+    [Code(text='a tree', language='text')]
+    """
     for block in blocks:
-        if isinstance(block, Picture):
-            yield block
-        elif isinstance(block, Pictures):
-            yield from block.pictures
+        match block:
+            case Pictures(pictures):
+                yield from pictures
+            case Drawing(_, text):
+                yield Code(text, "text")
+            case _:
+                yield block
+
+
+def pictures_of(blocks: Iterable[Block]) -> Iterator[Picture]:
+    """Yield the pictures among blocks, in order."""
+    return (block for block in in_a_column(blocks) if isinstance(block, Picture))
 
 
 def parts_of_words(words: Any) -> tuple[str, ...]:

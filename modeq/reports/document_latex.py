@@ -13,18 +13,17 @@ from modeq.reports.document import (
     Cell,
     Code,
     Document,
-    Drawing,
     Fact,
     Finding,
     Formula,
     Math,
     Missing,
     Picture,
-    Pictures,
     Section,
     Table,
     Text,
     Typed,
+    in_a_column,
     parts_of_words,
 )
 
@@ -100,7 +99,7 @@ def _summary(facts: Sequence[Fact]) -> str:
 
 
 def _section(section: Section, files: Mapping[str, str] | None) -> str:
-    blocks = "\n\n".join(_block(block, files) for block in section.blocks)
+    blocks = "\n\n".join(_block(block, files) for block in in_a_column(section.blocks))
     return f"\n\\section*{{{_escaped(section.title)}}}\n{blocks}\n"
 
 
@@ -114,10 +113,6 @@ def _block(block: Block, files: Mapping[str, str] | None) -> str:
             return _table(block)
         case Picture():
             return _picture(block, files)
-        case Pictures(pictures):
-            return "\n\n".join(_picture(picture, files) for picture in pictures)
-        case Drawing(_, text):
-            return _verbatim(text)
         case Code(text, _):
             return _verbatim(text)
         case Finding(passed, words):

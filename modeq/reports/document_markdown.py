@@ -15,16 +15,15 @@ from modeq.reports.document import (
     Cell,
     Code,
     Document,
-    Drawing,
     Finding,
     Formula,
     Math,
     Missing,
     Picture,
-    Pictures,
     Table,
     Text,
     Typed,
+    in_a_column,
     parts_of_words,
 )
 
@@ -50,7 +49,7 @@ def markdown_of(document: Document, files: Mapping[str, str] | None = None) -> s
         parts.append(_table(Table(("", "summary"), rows)))
     for section in document.sections:
         parts.append(f"## {escaped(section.title)}")
-        parts += [_block(block, files) for block in section.blocks]
+        parts += [_block(block, files) for block in in_a_column(section.blocks)]
     return "\n\n".join(parts) + "\n"
 
 
@@ -87,10 +86,6 @@ def _block(block: Block, files: Mapping[str, str] | None) -> str:
             return _table(block)
         case Picture():
             return _picture(block, files)
-        case Pictures(pictures):
-            return "\n\n".join(_picture(picture, files) for picture in pictures)
-        case Drawing(_, text):
-            return _fenced(text, "text")
         case Code(text, language):
             return _fenced(text, language)
         case Finding(passed, words):
@@ -131,9 +126,9 @@ def _row(cells: Iterable[str]) -> str:
 def _cell(cell: Cell) -> str:
     if isinstance(cell, RootedTree):
         return escaped(str(cell))
-    # A bar would end the cell, even in a formula.
-    parts = (p.replace("|", r"\vert ") if isinstance(p, Math) else p for p in parts_of_words(cell))
-    return "".join(
-        _part(Math(p) if isinstance(o, Math) else p)
-        for p, o in zip(parts, parts_of_words(cell), strict=True)
-    )
+    return "".join(map(_part, map(_without_bars, parts_of_words(cell))))
+
+
+def _without_bars(part: str) -> str:
+    """Return a part of a cell whose formula does not end the cell."""
+    return Math(part.replace("|", r"\vert ")) if isinstance(part, Math) else part

@@ -7,9 +7,8 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from modeq.flows.comparison import error_rows
 from modeq.reports.document import Block, Formula, Math, Missing, Picture, Table, Text
-from modeq.reports.result_blocks import number
+from modeq.reports.result_blocks import distance_table, number
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -38,8 +37,7 @@ def _flow_comparison(found: Any) -> list[Block]:
         "The optimizer (dots) and its flows, and the distance of each from the optimizer",
         partial(_figure, "flows_figure", found),
     )
-    rows = tuple((name, *map(number, row)) for name, row in error_rows(found.errors).items())
-    table = Table(("flow", "first error", "largest", "at the end"), rows, f"h = {found.h:g}", True)
+    table = distance_table(found.errors, f"h = {found.h:g}")
     return [picture, table, *_failures(found.failures)]
 
 

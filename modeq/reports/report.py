@@ -3,19 +3,20 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Any
 
 from modeq.derivation.expressions import exact_values
 from modeq.equation import ModifiedEquation, derive
-from modeq.errors import InvalidPoint, InvalidValue, ModeqError
+from modeq.errors import InvalidPoint, InvalidValue
 from modeq.files import write_together
 from modeq.flows.flow import check_steps
 from modeq.flows.numeric import as_points, check_step
+from modeq.presentation.panels import shortened
 from modeq.presentation.plots import rendered
-from modeq.reports.document import Document, Fact
+from modeq.reports.document import Document, parts_of_words
 from modeq.reports.document_latex import latex_of
 from modeq.reports.document_markdown import markdown_of
 from modeq.reports.page import page
@@ -31,12 +32,11 @@ from modeq.reports.report_formulas import power_of_h
 from modeq.reports.report_numbers import (
     check_section,
     code_section,
-    distances,
     stability_section,
     trajectories_section,
 )
 from modeq.reports.report_parts import Parts
-from modeq.reports.result_blocks import number
+from modeq.reports.report_summary import summary
 from modeq.shown import Shown
 
 FORMATS = {".html": "html", ".htm": "html", ".md": "markdown", ".tex": "latex"}
@@ -115,8 +115,7 @@ class Report(Shown):
     def __str__(self) -> str:
         lines = [self.document.title]
         for fact in self.document.summary:
-            value = fact.value if isinstance(fact.value, str) else "".join(fact.value)
-            lines.append(f"  {fact.label}: {value}")
+            lines.append(f"  {fact.label}: {''.join(parts_of_words(fact.value))}")
         return "\n".join(lines)
 
     def __repr__(self) -> str:
@@ -195,13 +194,12 @@ def report(
     _check_numbers(equation, theta0, h, parameters)
     parts = Parts(equation, theta0, h, steps, parameters, max_terms, command)
     sections = tuple(make(parts) for make in _SECTIONS)
-    name = parts.name if len(parts.name) <= 60 else f"{parts.name[:57]}..."
     subject = "loss" if parts.is_loss else "vector field"
     document = Document(
-        f"{_capital(str(parts.method))} on {name}",
+        f"{_capital(str(parts.method))} on {shortened(parts.name, 60)}",
         (f"The differential equation that the method follows on this {subject}, up to ",
          power_of_h(equation.order), "."),
-        tuple(_summary(parts)),
+        tuple(summary(parts)),
         sections,
     )  # fmt: skip
     return Report(document, equation)
@@ -234,76 +232,3 @@ _SECTIONS = (
 
 def _capital(text: str) -> str:
     return text[:1].upper() + text[1:]
-
-
-def _summary(parts: Parts) -> Iterable[Fact]:
-    """Yield one line for each thing that a reader in a hurry wants to know."""
-    for label, section, line in (
-        ("Modified loss", "modified-loss", _potential_fact),
-        ("Certificate", "certificate", _certificate_fact),
-        ("Order check", "order-check", _check_fact),
-        ("Nearest flow", "trajectories", _nearest_fact),
-        ("Stability", "stability", _stability_fact),
-        ("Conserved", "conserved", _conserved_fact),
-    ):
-        try:
-            value, state = line(parts)
-        except ModeqError as error:
-            value, state = f"not available: {error}", ""
-        yield Fact(label, value, state, section)
-
-
-def _potential_fact(parts: Parts) -> tuple:
-    if not parts.is_loss:
-        return "a vector field has none", ""
-    _, order, error = parts.potential
-    power = power_of_h(order)
-    if error is None:
-        return ("exists through ", power), "good"
-    if order < 0:
-        return "none", ""
-    return ("through ", power, "; the term of ", power_of_h(order + 1), " is no gradient"), ""
-
-
-def _certificate_fact(parts: Parts) -> tuple:
-    found = parts.certificate
-    power = power_of_h(parts.equation.order + 1)
-    verdict = "proved" if found.holds else "refuted"
-    return (f"{verdict} by exact algebra through ", power), "good" if found.holds else "bad"
-
-
-def _check_fact(parts: Parts) -> tuple:
-    found = parts.check
-    return (
-        f"slopes {found.local_slopes[-1]:.2f} after one step and {found.global_slopes[-1]:.2f} at "
-        f"t = {found.time:.4g}, expected {number(found.expected_local)} and "
-        f"{number(found.expected_global)}"
-    ), "good" if found.passed else "bad"
-
-
-def _nearest_fact(parts: Parts) -> tuple:
-    errors, _ = distances(parts)
-    largest = {name: float(error.max()) for name, error in errors.items()}
-    best = min(largest, key=largest.get)
-    first = largest.get("order 0")
-    compared = "" if first is None or best == "order 0" else f"; gradient flow {number(first)}"
-    if not parts.is_loss:
-        compared = compared.replace("gradient flow", "the flow of f")
-    return f"{best}, at most {number(largest[best])} away in {parts.steps} steps{compared}", ""
-
-
-def _stability_fact(parts: Parts) -> tuple:
-    parts.start()
-    limit, rate = parts.regimes.limit, float(parts.h)
-    if limit is None:
-        return "no direction of positive curvature diverges at the start", "good"
-    state = "good" if rate < limit else "bad"
-    return f"at the start for h < {limit:.4g}; here h = {rate:.4g}", state
-
-
-def _conserved_fact(parts: Parts) -> tuple:
-    found = parts.conserved
-    if not found:
-        return "nothing of degree one or two", ""
-    names = ", ".join(str(quantity.expression) for quantity in found)
-    return f"{len(found)} by the flow of f: {names}" if len(names) < 90 else f"{len(found)}", ""

@@ -8,9 +8,7 @@ import sympy
 
 from modeq.algebra.notation import signed_formula
 from modeq.algebra.series import BSeries
-from modeq.derivation.loss import Loss
-from modeq.errors import InvalidValue, ModeqError, NotAGradient, NotHamiltonian
-from modeq.invariants.conservation import ConservedQuantity
+from modeq.errors import InvalidValue, NotAGradient, NotHamiltonian
 from modeq.methods.multistep import LinearMultistep
 from modeq.methods.optimizer import Optimizer
 from modeq.presentation.latex import expression_printer, symbol_latex
@@ -27,13 +25,14 @@ from modeq.reports.document import (
     Words,
 )
 from modeq.reports.report_formulas import (
-    column_formula,
     is_printable,
+    matrix_formula,
     power_of_h,
     series_formula,
     sum_formula,
 )
 from modeq.reports.report_parts import Parts, attempted
+from modeq.reports.result_blocks import formula_blocks, quantity_blocks
 
 MAX_TREES = 20
 """How many trees are listed one by one."""
@@ -47,12 +46,10 @@ def loss_section(parts: Parts) -> Section:
     blocks: list[Block] = []
     if description := getattr(loss, "description", ""):
         blocks.append(Text(description))
-    if isinstance(loss, Loss):
+    if parts.is_loss:
         names = ", ".join(symbol_latex(x.name) for x in loss.variables)
         blocks.append(Formula(sum_formula(f"L({names})", loss.expression, symbols)))
-        blocks += _column(r"f = -\nabla L", loss.components, symbols)
-    else:
-        blocks += _column("f", loss.components, symbols)
+    blocks += _column(r"f = -\nabla L" if parts.is_loss else "f", loss.components, symbols)
     blocks.append(Text(_givens(parts)))
     return Section("loss", "The loss" if parts.is_loss else "The vector field", tuple(blocks))
 
@@ -60,7 +57,7 @@ def loss_section(parts: Parts) -> Section:
 def _column(left: str, entries: Sequence[sympy.Expr], symbols: Sequence) -> list[Block]:
     if not all(map(is_printable, entries)):
         return [Missing(f"of the field f {TOO_LONG}")]
-    return [Formula(column_formula(left, entries, symbols))]
+    return [Formula(matrix_formula(left, sympy.Matrix(entries), symbols))]
 
 
 def _givens(parts: Parts) -> Words:
@@ -169,26 +166,21 @@ def potential_section(parts: Parts) -> Section:
     return Section("modified-loss", "Modified loss", tuple(blocks))
 
 
-def _symbols(parts: Parts) -> tuple:
-    return (*parts.loss.variables, *parts.equation.parameters)
-
-
 def _potential(parts: Parts) -> list[Block]:
     potential, order, error = parts.potential
     blocks: list[Block] = []
     if error is not None:
-        blocks += _no_potential(error, parts)
+        blocks += _no_potential(error)
     if potential is None:
         return blocks
     field = Math(r"\dot\theta = -\nabla \tilde L")
     known = ("The equation is ", field, ", up to and including ", power_of_h(order), ", with")
-    return [*blocks, Text(known), *_expression(r"\tilde L", potential, parts)]
+    return [*blocks, Text(known), *formula_blocks(r"\tilde L", potential)]
 
 
-def _no_potential(error: NotAGradient, parts: Parts) -> list[Block]:
+def _no_potential(error: NotAGradient) -> list[Block]:
     """Return the reason why there is no modified loss of some order, with the witness."""
     first, second, curl = error.witness
-    printer = expression_printer(_symbols(parts))
     a, b = symbol_latex(first.name), symbol_latex(second.name)
     order = error.order
     words = (
@@ -199,27 +191,22 @@ def _no_potential(error: NotAGradient, parts: Parts) -> list[Block]:
     left += rf" - \frac{{\partial f_{{{order},{b}}}}}{{\partial {a}}}"
     if not is_printable(curl):
         return [Text(words), Text(("Of the curl ", TOO_LONG, "."))]
-    return [Text(words), Formula(rf"{left} = {printer.doprint(curl)} \neq 0")]
+    printed = expression_printer(curl.free_symbols).doprint(curl)
+    return [Text(words), Formula(rf"{left} = {printed} \neq 0")]
 
 
 def _map_loss(parts: Parts) -> list[Block]:
     try:
-        return _expression(r"\tilde L_{\mathrm{map}}", parts.equation.map_loss(), parts)
+        return formula_blocks(r"\tilde L_{\mathrm{map}}", parts.equation.map_loss())
     except NotAGradient as error:
-        return _no_potential(error, parts)
+        return _no_potential(error)
 
 
 def _hamiltonian(parts: Parts) -> list[Block]:
     try:
-        return _expression(r"\tilde H", parts.equation.modified_hamiltonian(), parts)
+        return formula_blocks(r"\tilde H", parts.equation.modified_hamiltonian())
     except (NotHamiltonian, InvalidValue) as error:
         return [Missing(f"{error}; there is no modified loss either, for f is a vector field")]
-
-
-def _expression(left: str, expression: sympy.Expr, parts: Parts) -> list[Block]:
-    if not is_printable(expression):
-        return [Missing(f"{TOO_LONG}")]
-    return [Formula(sum_formula(left, expression, _symbols(parts)))]
 
 
 def certificate_section(parts: Parts) -> Section:
@@ -266,26 +253,5 @@ def _conserved(parts: Parts) -> list[Block]:
         Text(f"All polynomials of degree one and two that {subject} keeps, up to combinations:")
     ]
     for quantity in found:
-        blocks += _quantity(quantity, parts)
-    return blocks
-
-
-def _quantity(quantity: ConservedQuantity, parts: Parts) -> list[Block]:
-    """Return a conserved quantity, and how gradient descent and its flow lose it."""
-    symbols = _symbols(parts)
-    blocks: list[Block] = [Formula(sum_formula("Q", quantity.expression, symbols))]
-    if quantity.degree == 1:
-        return [*blocks, Text("Gradient descent keeps it, too, exactly.")]
-    try:
-        factor, change = quantity.factor, quantity.gradient_descent
-    except ModeqError as error:
-        return [*blocks, Missing(str(error))]
-    if factor is not None and is_printable(factor):
-        blocks.append(Text("One step of gradient descent multiplies it by"))
-        blocks.append(Formula(sum_formula(r"\frac{Q^+}{Q}", factor, symbols)))
-    elif is_printable(change):
-        blocks.append(Text("One step of gradient descent changes it by"))
-        blocks.append(Formula(sum_formula("Q^+ - Q", change, symbols)))
-    else:
-        blocks.append(Text(f"Of its change in a step of gradient descent: {TOO_LONG}."))
+        blocks += quantity_blocks(quantity)
     return blocks

@@ -6,8 +6,9 @@ from collections.abc import Iterable, Sequence
 
 import sympy
 
-from modeq.algebra.notation import field_names, linear_combination, signed_formula
+from modeq.algebra.notation import field_names, signed_formula
 from modeq.algebra.series import BSeries
+from modeq.algebra.series_text import linear_combination
 from modeq.algebra.trees import rooted_trees
 from modeq.presentation.latex import WIDTH, expression_printer, printed_width
 from modeq.presentation.text import in_lines, signed, unsigned_start
@@ -30,7 +31,8 @@ def sum_formula(left: str, expression: sympy.Expr, symbols: Iterable[sympy.Symbo
     """
     printer = expression_printer(symbols)
     terms = expression.as_ordered_terms()
-    return _lines(left, [signed(printer.doprint(term)) for term in terms])
+    pieces = [signed(printer.doprint(term)) for term in terms]
+    return aligned(left, in_lines(pieces, WIDTH - _LABEL, printed_width))
 
 
 def power_of_h(power: int) -> Math:
@@ -51,18 +53,31 @@ def is_printable(expression: sympy.Expr) -> bool:
     return sympy.count_ops(expression) <= MAX_OPERATIONS
 
 
-def column_formula(
-    left: str, entries: Sequence[sympy.Expr], symbols: Iterable[sympy.Symbol]
-) -> str:
-    r"""Return left = column as LaTeX.
+def matrix_formula(left: str, matrix: sympy.Matrix, symbols: Iterable[sympy.Symbol]) -> str:
+    r"""Return left = matrix as LaTeX.
 
     >>> x = sympy.Symbol("x")
-    >>> print(column_formula("f", [x, 1], [x]))
+    >>> print(matrix_formula("f", sympy.Matrix([x, 1]), [x]))
     f = \left[\begin{matrix}x\\1\end{matrix}\right]
     """
     printer = expression_printer(symbols)
-    rows = r"\\".join(printer.doprint(entry) for entry in entries)
+    rows = r"\\".join(" & ".join(map(printer.doprint, row)) for row in matrix.tolist())
     return rf"{left} = \left[\begin{{matrix}}{rows}\end{{matrix}}\right]"
+
+
+def aligned(left: str, rows: Sequence[str]) -> str:
+    r"""Return left = rows as LaTeX, one row on each line.
+
+    >>> print(aligned("L", ["x", "+ y"]))
+    \begin{aligned}
+    L &= x \\
+    &\quad + y
+    \end{aligned}
+    """
+    first, *others = rows
+    lines = [f"{left} &= {unsigned_start(first)}", *(rf"&\quad {row}" for row in others)]
+    body = " \\\\\n".join(lines)
+    return f"\\begin{{aligned}}\n{body}\n\\end{{aligned}}"
 
 
 def series_formula(series: BSeries, notation: str) -> str:
@@ -80,12 +95,7 @@ def series_formula(series: BSeries, notation: str) -> str:
     \end{aligned}
     """
     rows = [row for power in range(series.order + 1) for row in _power(series, power, notation)]
-    if not rows:
-        return r"\dot{\theta} = 0"
-    first, *others = rows
-    lines = [rf"\dot{{\theta}} &= {unsigned_start(first)}", *(rf"&\quad {row}" for row in others)]
-    body = " \\\\\n".join(lines)
-    return f"\\begin{{aligned}}\n{body}\n\\end{{aligned}}"
+    return aligned(r"\dot{\theta}", rows) if rows else r"\dot{\theta} = 0"
 
 
 def _power(series: BSeries, power: int, notation: str) -> list[str]:
@@ -101,16 +111,10 @@ def _power(series: BSeries, power: int, notation: str) -> list[str]:
         coefficient, formula = terms[0]
         return [signed(linear_combination([(coefficient, factor + formula)], latex=True))]
     pieces = [signed(linear_combination([term], latex=True)) for term in terms]
-    if power and pieces:
+    if not pieces:
+        return []
+    if power:
         pieces[0] = f"+ {factor}\\Bigl({unsigned_start(pieces[0])}"
         pieces[-1] += r"\Bigr)"
-    first, *rest = in_lines(pieces, WIDTH - _LABEL, printed_width) if pieces else [""]
-    return [first, *(rf"\qquad {line}" for line in rest)] if first else []
-
-
-def _lines(left: str, pieces: Sequence[str]) -> str:
-    """Return pieces with signs as aligned lines."""
     first, *rest = in_lines(pieces, WIDTH - _LABEL, printed_width)
-    lines = [f"{left} &= {unsigned_start(first)}", *(rf"&\quad {line}" for line in rest)]
-    body = " \\\\\n".join(lines)
-    return f"\\begin{{aligned}}\n{body}\n\\end{{aligned}}"
+    return [first, *(rf"\qquad {line}" for line in rest)]

@@ -15,12 +15,11 @@ from modeq.reports.document import (
     Picture,
     Pictures,
     Section,
-    Table,
     Text,
 )
 from modeq.reports.report_parts import Parts, attempted
 from modeq.reports.report_pictures import distances_figure, errors_figure, trajectories_figure
-from modeq.reports.result_blocks import number, order_blocks, regime_blocks
+from modeq.reports.result_blocks import distance_table, order_blocks, regime_blocks
 
 
 def check_section(parts: Parts) -> Section:
@@ -87,10 +86,6 @@ def _trajectories(parts: Parts) -> list[Block]:
     comparison = parts.comparison
     errors, failures = distances(parts)
     where = "in the plane" if comparison.iterates.shape[1] == 2 else "by coordinates"
-    rows = tuple(
-        (name, number(e[1]), number(float(e.max())), number(e[-1])) for name, e in errors.items()
-    )
-    head = ("flow", "after one step", "largest", "at the end")
     caption = f"Distance from {parts.method} in {parts.steps} steps with h = {float(parts.h):.6g}"
     pictures = Pictures(
         (
@@ -108,7 +103,7 @@ def _trajectories(parts: Parts) -> list[Block]:
     )
     return [
         pictures,
-        Table(head, rows, caption, numeric=True),
+        *([distance_table(errors, caption)] if errors else []),
         *(Missing(f"{name}: {reason}") for name, reason in failures.items()),
     ]
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import Any
@@ -18,6 +17,7 @@ from modeq.derivation.potential import curl_witness
 from modeq.equation import ModifiedEquation
 from modeq.errors import InvalidPoint, InvalidStep, ModeqError, NotAGradient
 from modeq.flows.comparison import Comparison, compare
+from modeq.flows.numeric import recorded
 from modeq.flows.order_report import OrderReport
 from modeq.flows.tensors import DerivativeTensors
 from modeq.flows.values import with_values
@@ -96,8 +96,9 @@ class Parts:
         """The coefficients for all losses."""
         return self.equation.universal()
 
-    def modified_loss(self) -> tuple[sympy.Expr | None, int, NotAGradient | None]:
-        """Return the modified loss of the highest order that has one, that order, and why not more.
+    @cached_property
+    def potential(self) -> tuple[sympy.Expr | None, int, NotAGradient | None]:
+        """The modified loss of the highest order that has one, that order, and why not more.
 
         Without a gradient even at order 0, as for vector fields, the loss is None and the order -1.
 
@@ -124,11 +125,6 @@ class Parts:
                 f"functions in its field, so that no formula is looked for; "
                 f"eq.modified_loss() tries, and may take long"
             )
-
-    @cached_property
-    def potential(self) -> tuple[sympy.Expr | None, int, NotAGradient | None]:
-        """What ``modified_loss`` returns."""
-        return self.modified_loss()
 
     @cached_property
     def check(self) -> OrderReport:
@@ -186,11 +182,10 @@ class Parts:
 
         own, _ = with_values(self.loss, self.method, self.parameters)
         tensors = DerivativeTensors(self.loss, 1, own)
-        value = sympy.lambdify(self.loss.variables, self.loss.subs(own).expression, "numpy")
-        with np.errstate(all="ignore"), warnings.catch_warnings():
-            warnings.simplefilter("ignore")
+        value = recorded(self.loss, [self.loss.expression], own)
+        with np.errstate(all="ignore"):
             found = minimize(
-                lambda x: float(value(*x)), self.comparison.iterates[-1], method="trust-exact",
+                lambda x: value(x, 0.0)[0], self.comparison.iterates[-1], method="trust-exact",
                 jac=lambda x: -tensors(x)[0], hess=lambda x: -tensors(x)[1],
                 options={"gtol": 1e-13, "maxiter": 400},
             )  # fmt: skip

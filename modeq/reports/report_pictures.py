@@ -11,15 +11,14 @@ import numpy as np
 from modeq.derivation.loss import Field
 from modeq.flows.comparison import Comparison
 from modeq.flows.order_report import OrderReport
+from modeq.presentation.figures import fix_layout, new_figure, own_style
 from modeq.presentation.panels import (
     COLORS,
     DASHES,
     MAX_COORDINATES,
     draw_errors,
     draw_trajectories,
-    shortened,
 )
-from modeq.presentation.plots import own_style
 from modeq.reports.regimes import NAMES, StabilityRegimes
 
 if TYPE_CHECKING:
@@ -31,22 +30,18 @@ _SMALLEST = 1e-17
 _REGIME_COLORS = dict(
     zip(NAMES, (COLORS[2], COLORS[5], COLORS[0], "#999999", COLORS[4], COLORS[1]), strict=True)
 )
-_MAX_DIRECTIONS = 12
+MAX_DIRECTIONS = 12
+"""Eigendirections that are listed and drawn."""
 
 
 @contextlib.contextmanager
 def _panel(height: float = SIZE[1]) -> Iterator[tuple[Figure, Axes]]:
     """Give a figure and its one panel, whose layout is fixed at the end."""
-    from matplotlib.backends.backend_agg import FigureCanvasAgg
-    from matplotlib.figure import Figure
-
     with own_style():
-        figure = Figure(figsize=(SIZE[0], height), layout="constrained")
-        FigureCanvasAgg(figure)
+        figure = new_figure(SIZE[0], height)
         axes = figure.subplots()
         yield figure, axes
-        figure.get_layout_engine().execute(figure)
-        figure.set_layout_engine("none")
+        fix_layout(figure)
 
 
 def _legend(figure: Figure, axes: Axes, columns: int = 2) -> None:
@@ -118,7 +113,7 @@ def regimes_figure(regimes: StabilityRegimes, h: float | None) -> Figure:
     >>> regimes_figure(stability_regimes("x**2", [0.0]), 0.1).axes[0].get_xlabel()
     'learning rate h'
     """
-    count = min(len(regimes.bands), _MAX_DIRECTIONS)
+    count = min(len(regimes.bands), MAX_DIRECTIONS)
     with _panel(1.7 + 0.42 * count) as (figure, axes):
         for place, row in enumerate(regimes.bands[:count]):
             for band in row:
@@ -161,6 +156,6 @@ def coordinates_figure(t: np.ndarray, theta: np.ndarray) -> Figure:
             for i, column in enumerate(theta.T[:MAX_COORDINATES]):
                 axes.plot(t, column, color=COLORS[i], ls=DASHES[i], label=f"coordinate {i + 1}")
             label = "coordinate 1" if theta.shape[1] == 1 else "coordinates"
-            axes.set(xlabel="t = steps × h", ylabel=shortened(label, 40))
+            axes.set(xlabel="t = steps × h", ylabel=label)
         _legend(figure, axes)
     return figure

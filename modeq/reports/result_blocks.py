@@ -1,17 +1,32 @@
-"""Order checks and stability regimes as blocks of a document, in reports and in notebooks."""
+"""Results that reports and notebooks both show, as blocks of a document."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Mapping
 from functools import partial
 
-from modeq.flows.order_report import OrderReport
-from modeq.reports.document import Block, Finding, Math, Picture, Table
-from modeq.reports.regimes import StabilityRegimes
-from modeq.reports.report_pictures import regimes_figure
+import numpy as np
+import sympy
 
-MAX_DIRECTIONS = 12
-"""Eigendirections that are listed."""
+from modeq.errors import ModeqError
+from modeq.flows.comparison import error_rows
+from modeq.flows.order_report import OrderReport
+from modeq.invariants.conservation import ConservedQuantity
+from modeq.reports.document import (
+    Block,
+    Finding,
+    Formula,
+    Math,
+    Missing,
+    Picture,
+    Table,
+    Text,
+    Words,
+)
+from modeq.reports.regimes import StabilityRegimes
+from modeq.reports.report_formulas import is_printable, sum_formula
+from modeq.reports.report_pictures import MAX_DIRECTIONS, regimes_figure
 
 
 def number(value: float, digits: int = 3) -> str:
@@ -27,6 +42,40 @@ def number(value: float, digits: int = 3) -> str:
     if value == 0 or 1e-3 <= abs(value) < 1e5:
         return f"{value:.{digits + 1}g}"
     return f"{value:.{digits - 1}e}"
+
+
+def distance_table(errors: Mapping[str, np.ndarray], caption: Words = "") -> Table:
+    """Return the distances of flows from the optimizer as a table.
+
+    >>> distance_table({"order 0": np.array([0.0, 0.5, 0.25])}).rows
+    (('order 0', '0.5', '0.5', '0.25'),)
+    """
+    rows = tuple((name, *map(number, row)) for name, row in error_rows(errors).items())
+    return Table(("flow", "after one step", "largest", "at the end"), rows, caption, numeric=True)
+
+
+def formula_blocks(left: str, expression: sympy.Expr) -> list[Block]:
+    """Return left = expression as a formula, or how long it would be."""
+    if is_printable(expression):
+        return [Formula(sum_formula(left, expression, expression.free_symbols))]
+    count = sympy.count_ops(expression)
+    return [Missing(f"a formula of {count} operations is too long to print")]
+
+
+def quantity_blocks(quantity: ConservedQuantity) -> list[Block]:
+    """Return a conserved quantity, and what a step of gradient descent does to it."""
+    blocks = formula_blocks("Q", quantity.expression)
+    if quantity.degree == 1:
+        return [*blocks, Text("Gradient descent keeps it, too, exactly.")]
+    try:
+        factor, change = quantity.factor, quantity.gradient_descent
+    except ModeqError as error:
+        return [*blocks, Missing(str(error))]
+    if factor is not None:
+        words = Text("One step of gradient descent multiplies it by")
+        return [*blocks, words, *formula_blocks(r"\frac{Q^+}{Q}", factor)]
+    words = Text("One step of gradient descent changes it by")
+    return [*blocks, words, *formula_blocks("Q^+ - Q", change)]
 
 
 def order_blocks(report: OrderReport) -> list[Block]:

@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 
 from modeq.derivation.loss import Loss, as_field
-from modeq.errors import FlowError
+from modeq.errors import FlowError, InvalidLoss
 from modeq.flows.flow import check_start
-from modeq.flows.numeric import as_points, check_step, gradient_field, recorded
+from modeq.flows.numeric import check_step, gradient_field, recorded
 from modeq.flows.tolerances import check_tolerance
-from modeq.small_networks.homogeneous_networks import HomogeneousNetwork
+from modeq.small_networks.homogeneous_networks import HomogeneousNetwork, check_network_start
 from modeq.small_networks.piecewise_flows import arrival
 
 MAX_STEPS = 1_000_000
@@ -57,7 +57,8 @@ def convergence_times(loss: Any, theta0: Any, *, h: float, target: float) -> Con
     Raises:
         FlowError: One of them does not get there: gradient descent in a million steps, the flow in
             a hundred times the time that gradient descent takes.
-        InvalidPoint, InvalidStep, InvalidValue: The arguments cannot be right.
+        InvalidLoss: A vector field, which has no value.
+        InvalidPoint, InvalidStep, InvalidValue: The other arguments cannot be right.
 
     >>> times = convergence_times("x**2/2", [1.0], h=0.1, target=0.5e-4)
     >>> print(times)  # log(100), and log(100)/log(1/0.9) steps
@@ -65,15 +66,17 @@ def convergence_times(loss: Any, theta0: Any, *, h: float, target: float) -> Con
     """
     h, target = check_step(h), check_tolerance(target)
     if isinstance(loss, HomogeneousNetwork):
-        start = as_points(theta0, loss.size)
+        start = check_network_start(theta0, loss.size)
         steps = _steps(loss.value, loss.gradient, start, h, target)
         flow = arrival(loss, start, target, PATIENCE * (steps + 1) * h)
     else:
         loss = as_field(loss)
+        if not isinstance(loss, Loss):
+            raise InvalidLoss(f"{loss!r} is a vector field; convergence to a target needs a loss")
         start = check_start(theta0, loss)
         value, f = recorded(loss, [loss.expression], None), gradient_field(loss)
         steps = _steps(lambda x: value(x, 0.0)[0], lambda x: -f(x, 0.0), start, h, target)
-        flow = _arrival(loss, start, target, PATIENCE * (steps + 1) * h)
+        flow = _arrival(value, f, start, target, PATIENCE * (steps + 1) * h)
     if flow is None:
         raise FlowError(f"gradient flow does not reach the loss {target:.6g}")
     return ConvergenceTimes(flow, steps * h, steps)
@@ -93,11 +96,11 @@ def _steps(value: Callable, gradient: Callable, theta: np.ndarray, h: float, tar
     return steps
 
 
-def _arrival(loss: Loss, start: np.ndarray, target: float, latest: float) -> float | None:
+def _arrival(
+    value: Callable, f: Callable, start: np.ndarray, target: float, latest: float
+) -> float | None:
     """Return when gradient flow of a smooth loss reaches the target."""
     from scipy.integrate import solve_ivp
-
-    value, f = recorded(loss, [loss.expression], None), gradient_field(loss)
 
     def excess(_: float, point: np.ndarray) -> float:
         return value(point, 0.0)[0] - target

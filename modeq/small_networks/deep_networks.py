@@ -42,7 +42,7 @@ def deep_network(
     """
     if activation == "linear" and slope is None:
         return LinearNetwork(widths, inputs, targets, loss)
-    if activation not in SLOPES:
+    if not isinstance(activation, str) or activation not in SLOPES:
         names = ", ".join(map(repr, ("linear", *SLOPES)))
         raise InvalidValue(f"activation is {activation!r} (slope {slope!r}); known are {names}")
     return HomogeneousNetwork(widths, inputs, targets, activation, loss, slope)

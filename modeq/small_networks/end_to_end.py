@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from numbers import Real
+
 import numpy as np
 
 from modeq.errors import InvalidValue
 from modeq.flows.flow import Trajectory, check_steps, integrate
 from modeq.flows.numeric import check_step
-from modeq.flows.tolerances import check_positive
+from modeq.flows.tolerances import check_count, check_positive
 
 
 def end_to_end_flow(
@@ -32,11 +34,9 @@ def end_to_end_flow(
     >>> end_to_end_flow(2, 0.5, 1.0, h=10.0, steps=1).theta[-1].round(6).tolist()
     [1.0, 1.0]
     """
-    if isinstance(depth, bool) or not isinstance(depth, int) or depth < 1:
-        raise InvalidValue(f"depth is {depth!r}; it must be an integer >= 1")
-    start = np.array([check_positive("length", length), float(cosine)])
-    if not -1 <= start[1] <= 1:
-        raise InvalidValue(f"cosine is {cosine!r}; it must be between -1 and 1")
+    depth, length = check_count("depth", depth), check_positive("length", length)
+    if not isinstance(cosine, Real) or not -1 <= cosine <= 1:
+        raise InvalidValue(f"cosine is {cosine!r}; it must be a number between -1 and 1")
 
     def rhs(state: np.ndarray) -> np.ndarray:
         r, nu = state
@@ -45,4 +45,4 @@ def end_to_end_flow(
             [depth * r ** (2 - 2 / depth) * (nu - r), r ** (1 - 2 / depth) * (1 - nu**2)]
         )
 
-    return integrate(rhs, start, check_step(h), check_steps(steps))
+    return integrate(rhs, np.array([length, float(cosine)]), check_step(h), check_steps(steps))

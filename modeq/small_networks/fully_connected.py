@@ -7,10 +7,12 @@ gradient descent on them can be compared with itself.
 from __future__ import annotations
 
 import itertools
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from typing import Any
 
 import numpy as np
 
+from modeq.algebra.checks import as_integer
 from modeq.errors import InvalidValue
 
 SLOPES = {"linear": 1.0, "relu": 0.0, "leaky-relu": 0.1}
@@ -36,17 +38,14 @@ class FullyConnected:
     """
 
     def __init__(self, widths: Sequence[int], inputs, labels, activation: str = "relu"):
-        self.widths = tuple(widths)
+        self.widths = check_widths(widths)
         self.inputs, self.labels = np.asarray(inputs, float), np.asarray(labels)
-        if activation not in SLOPES:
+        if not isinstance(activation, str) or activation not in SLOPES:
             raise InvalidValue(f"activation is {activation!r}; it must be one of {list(SLOPES)}")
         self.slope = SLOPES[activation]
-        shape = (len(self.labels), self.widths[0])
-        if (
-            self.inputs.shape != shape
-            or self.labels.ndim != 1
-            or self.labels.dtype.kind not in "iu"
-        ):
+        points = len(self.labels) if self.labels.ndim == 1 else 0
+        fit = self.inputs.shape == (points, self.widths[0]) and self.labels.dtype.kind in "iu"
+        if not (points and fit):
             raise InvalidValue(
                 f"inputs have the shape {self.inputs.shape} and labels {self.labels.shape}; for "
                 f"the widths {self.widths} they must be (points, {self.widths[0]}) and (points,)"
@@ -108,23 +107,13 @@ class FullyConnected:
         return layers
 
 
-def digits(activation: str = "relu", count: int = 1_000) -> FullyConnected:
-    """Return a network of widths 64, 50, 50, 10 on the digits that come with scikit-learn.
+def check_widths(widths: Any) -> tuple[int, ...]:
+    """Return the widths of a network as ints, if there are two or more, and all are positive.
 
-    Args:
-        activation: "linear", "relu" or "leaky-relu".
-        count: How many images; there are 1,797.
-
-    Raises:
-        ImportError: scikit-learn is not installed.
-        InvalidValue: There are not so many images, or the activation is unknown.
+    >>> check_widths([64, 10])
+    (64, 10)
     """
-    try:
-        from sklearn.datasets import load_digits
-    except ImportError as error:
-        raise ImportError("the digits need scikit-learn: pip install modeq[data]") from error
-
-    data = load_digits()
-    if not 1 <= count <= len(data.target):
-        raise InvalidValue(f"count is {count}; there are {len(data.target)} images")
-    return FullyConnected((64, 50, 50, 10), data.data[:count] / 16, data.target[:count], activation)
+    found = [as_integer(n) or 0 for n in widths] if isinstance(widths, Iterable) else []
+    if len(found) < 2 or min(found) < 1:
+        raise InvalidValue(f"widths is {widths!r}; give whole numbers > 0, such as (64, 50, 10)")
+    return tuple(found)

@@ -30,6 +30,7 @@ from typing import Any
 
 import numpy as np
 import sympy
+from scipy.special import expit
 
 from modeq.derivation.expressions import read_expression
 from modeq.derivation.loss import Loss
@@ -114,12 +115,12 @@ class HomogeneousNetwork(Layers, Shown):
         """Return the inputs of the units of each hidden layer, of shape (points, units), at a point
         or, beyond its own kinks, on the piece of a pattern.
         """
-        return [z for z, *_ in self._forward(_one_point(theta, self.size), pattern)[:-1]]
+        return [z for z, *_ in self._forward(theta, pattern)[:-1]]
 
     def _forward(self, theta: Any, pattern: Pattern | None = None) -> list[tuple]:
         """Return for each layer what its units get, what from, and by what they multiply it."""
         rows, a = [], self._x
-        for j, w in enumerate(self.weights(theta)):
+        for j, w in enumerate(self.weights(_one_point(theta, self.size))):
             z = a @ w.T
             on = z > 0 if pattern is None or j == self.depth - 1 else np.array(pattern[j])
             mask = np.where(on, 1.0, float(self.slope))
@@ -139,7 +140,7 @@ class HomogeneousNetwork(Layers, Shown):
         return self._slopes_of(self._forward(theta, pattern)[-1][0])
 
     def _slopes_of(self, z: np.ndarray) -> np.ndarray:
-        return z - self._y if self.kind == "square" else -self._y / (1 + np.exp(self._y * z))
+        return z - self._y if self.kind == "square" else -self._y * expit(-self._y * z)
 
     def gradient(self, theta: Any, pattern: Pattern | None = None) -> np.ndarray:
         """Return ∇L at a point, on the piece of a pattern, or else with slope α for z = 0."""
@@ -154,7 +155,7 @@ class HomogeneousNetwork(Layers, Shown):
 
     def step(self, theta: Any, h: float) -> np.ndarray:
         """Return the weights after one step of gradient descent."""
-        return np.asarray(theta, float) - h * self.gradient(theta)
+        return as_points(theta, self.size) - h * self.gradient(theta)
 
     def kinks(self, theta: Any) -> list[Kink]:
         """Return the units whose input is zero, but for those that are zero all around the point.
@@ -165,7 +166,7 @@ class HomogeneousNetwork(Layers, Shown):
         >>> network.kinks([-1.0, 1.0, 1.0]), str(network.kinks([1.0, 0.0, 1.0])[0])
         ([], 'unit 1 of layer 2 has the input 0 at point 1')
         """
-        weights, rows = self.weights(theta), self._forward(_one_point(theta, self.size))[:-1]
+        weights, rows = self.weights(theta), self._forward(theta)[:-1]
         pattern = [z > 0 for z, *_ in rows]
         found = []
         for j, ((z, a, _), dead) in enumerate(zip(rows, self.dead_units(pattern), strict=True)):
@@ -263,7 +264,7 @@ class HomogeneousNetwork(Layers, Shown):
 
 
 def _checked_slope(activation: Any, slope: Any) -> sympy.Expr:
-    if activation not in SLOPES:
+    if not isinstance(activation, str) or activation not in SLOPES:
         raise InvalidValue(f"activation is {activation!r}; it must be 'relu' or 'leaky-relu'")
     if slope is None:
         return SLOPES[activation]
@@ -273,8 +274,19 @@ def _checked_slope(activation: Any, slope: Any) -> sympy.Expr:
     return number
 
 
+def check_network_start(theta: Any, size: int) -> np.ndarray:
+    """Return a point where a flow can start, of shape (d,): all its entries are finite."""
+    point = _one_point(theta, size)
+    if not np.all(np.isfinite(point)):
+        raise InvalidPoint(f"the start is {point.tolist()}; its entries must be finite and real")
+    return point
+
+
 def _one_point(theta: Any, size: int) -> np.ndarray:
     point = as_points(theta, size)
-    if point.ndim != 1:
-        raise InvalidPoint(f"the point has the shape {point.shape}; it must be ({size},)")
+    if point.ndim != 1 or np.iscomplexobj(point):
+        raise InvalidPoint(
+            f"the point has the shape {point.shape} and the type {point.dtype}; it must be of "
+            f"shape ({size},) and real"
+        )
     return point

@@ -25,10 +25,8 @@ class Kink:
     value: float
 
     def __str__(self) -> str:
-        return (
-            f"unit {self.unit} of layer {self.layer} has the input {self.value:.3g} at point "
-            + (f"{self.point}")
-        )
+        unit = f"unit {self.unit} of layer {self.layer}"
+        return f"{unit} has the input {self.value:.3g} at point {self.point}"
 
 
 @dataclass(frozen=True)

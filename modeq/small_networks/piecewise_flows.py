@@ -15,8 +15,8 @@ import numpy as np
 
 from modeq.errors import FlowError
 from modeq.flows.flow import ABSOLUTE_TOLERANCE, RELATIVE_TOLERANCE, check_steps
-from modeq.flows.numeric import as_points, check_step
-from modeq.small_networks.homogeneous_networks import HomogeneousNetwork
+from modeq.flows.numeric import check_step
+from modeq.small_networks.homogeneous_networks import HomogeneousNetwork, check_network_start
 from modeq.small_networks.kinks import Pattern
 
 MAX_PIECES = 1_000
@@ -50,6 +50,7 @@ def piecewise_flow(
     Raises:
         NotSmooth: The start is on a kink.
         FlowError: The flow slides along a kink, or blows up.
+        InvalidPoint, InvalidStep: The arguments cannot be right.
 
     >>> network = HomogeneousNetwork([1, 1, 1], [[1]], [2])
     >>> flow = piecewise_flow(network, [1.0, 1.0], h=5.0, steps=2)
@@ -58,7 +59,7 @@ def piecewise_flow(
     """
     h, steps = check_step(h), check_steps(steps)
     t = h * np.arange(steps + 1)
-    walk = _Walk(network, as_points(theta0, network.size), t)
+    walk = _Walk(network, check_network_start(theta0, network.size), t)
     walk.run()
     return PiecewiseFlow(t, np.array(walk.points), tuple(walk.crossings))
 
@@ -70,7 +71,7 @@ def arrival(network: HomogeneousNetwork, theta0: Any, target: float, latest: flo
     >>> round(arrival(network, [0.0], 0.005, 10.0), 6)  # log(10)
     2.302585
     """
-    start = as_points(theta0, network.size)
+    start = check_network_start(theta0, network.size)
     if network.value(start) <= target:
         return 0.0
     walk = _Walk(network, start, np.array([0.0, latest]), target)

@@ -1,0 +1,148 @@
+"""Losses and pytrees of weights: which are refused, what is known of them, samples of them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from modeq.errors import InvalidLoss, InvalidPoint
+
+try:
+    import jax
+    import jax.numpy as jnp
+except ImportError as error:
+    raise ImportError("modeq.networks.pytrees needs JAX: pip install modeq[jax]") from error
+
+Params = Any
+"""A pytree of arrays of floats."""
+
+SAMPLE = 1_024
+"""About how many entries of the gradients are kept for estimates of round-off."""
+
+
+OF_ONE_TYPE = frozenset(
+    ("add", "sub", "mul", "div", "max", "min", "pow", "dot_general", "concatenate", "select_n")
+)
+"""Operations whose operands have one type, as JAX converts them."""
+
+BOTH = {jnp.dtype("float32"), jnp.dtype("float64")}
+
+
+def scalar(loss_fn: Callable[..., Any]) -> Callable[..., Any]:
+    """Return the same loss, which refuses to be traced unless it is a single number.
+
+    Raises:
+        InvalidLoss: The loss is no function, or, when it is called, not a single floating-point
+            number.
+
+    >>> jax.grad(scalar(lambda x: x**2))(jnp.ones(3))
+    Traceback (most recent call last):
+    modeq.errors.InvalidLoss: the loss has the shape (3,) and the type float32; it must be ...
+    """
+
+    if not callable(loss_fn):
+        raise InvalidLoss(f"the loss is {loss_fn!r}; it must be a function of a pytree of weights")
+
+    def checked(params: Params, *args: Any) -> Any:
+        value = loss_fn(params, *args)
+        shape = getattr(value, "shape", () if isinstance(value, float) else None)
+        kind = getattr(value, "dtype", type(value).__name__)
+        if shape != () or not (isinstance(value, float) or jnp.issubdtype(kind, jnp.floating)):
+            what = f"has the shape {shape} and the type {kind}" if shape else f"is a {kind}"
+            raise InvalidLoss(
+                f"the loss {what}; it must be one floating-point number, such as a mean over the "
+                f"batch"
+            )
+        return value
+
+    return checked
+
+
+def refuse_mixed(program: Any) -> None:
+    """Refuse a loss with an operand that JAX remembers in another precision.
+
+    JAX (seen in 0.10) remembers a NumPy array of doubles that a loss closes over in the precision
+    of its first use, as long as anything compiled with it is kept. In the other precision it then
+    has the wrong type, or the wrong digits. For another precision in the same process make the loss
+    anew from copies of its arrays.
+
+    Args:
+        program: The loss as a program, without its constants.
+
+    Raises:
+        InvalidLoss: An operation has operands of both precisions, and none that JAX put there.
+    """
+    for equation in program.eqns:
+        types = {x.aval.dtype for x in equation.invars if _is_float(x)}
+        if equation.primitive.name in OF_ONE_TYPE and types >= BOTH:
+            raise InvalidLoss(
+                "JAX has numbers of both precisions in one operation of the loss, as it closes "
+                "over a NumPy array that was used in the other precision before; make the loss "
+                "anew from a copy of that array"
+            )
+        for inner in equation.params.values():
+            if hasattr(inner, "jaxpr"):
+                refuse_mixed(inner.jaxpr)
+
+
+def _is_float(atom: Any) -> bool:
+    return jnp.issubdtype(getattr(atom.aval, "dtype", None), jnp.inexact)
+
+
+def check_params(params: Params) -> None:
+    """Raise InvalidPoint unless all leaves of a pytree hold floats, and there is one.
+
+    >>> check_params({"w": jnp.ones(2), "steps": jnp.arange(2)})
+    Traceback (most recent call last):
+    modeq.errors.InvalidPoint: the leaf ['steps'] of params has the type int32; it must hold floats
+    """
+    leaves = jax.tree_util.tree_leaves_with_path(params)
+    if not leaves:
+        raise InvalidPoint(f"params is {params!r}; it must have at least one leaf of floats")
+    for path, leaf in leaves:
+        kind = getattr(leaf, "dtype", None)
+        if not (isinstance(leaf, float) or (kind and jnp.issubdtype(kind, jnp.floating))):
+            name = jax.tree_util.keystr(path)
+            raise InvalidPoint(
+                f"{f'the leaf {name} of params' if name else 'params'} has the type "
+                f"{kind or type(leaf).__name__}; it must hold floats"
+            )
+
+
+def is_traced(tree: Any) -> bool:
+    """Tell whether a pytree has leaves whose values JAX does not know yet.
+
+    >>> is_traced([1.0, jnp.ones(2)])
+    False
+    """
+    return any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(tree))
+
+
+def sampled(tree: Params, size: int = SAMPLE) -> jax.Array:
+    """Return about ``size`` entries of a pytree, evenly spaced in each leaf, or all if fewer.
+
+    >>> sampled([jnp.arange(10.0), jnp.ones((2, 2))], size=7).tolist()
+    [0.0, 2.0, 4.0, 6.0, 8.0, 1.0, 1.0]
+    """
+    leaves = [jnp.ravel(leaf) for leaf in jax.tree.leaves(tree)]
+    stride = -(-sum(leaf.size for leaf in leaves) // size)
+    return jnp.concatenate([leaf[::stride] for leaf in leaves])
+
+
+@jax.jit
+def is_finite(tree: Params) -> Any:
+    """Return whether all entries of all leaves are finite.
+
+    >>> bool(is_finite([1.0, jnp.array([jnp.nan])]))
+    False
+    """
+    return jnp.all(jnp.array([jnp.all(jnp.isfinite(leaf)) for leaf in jax.tree.leaves(tree)]))
+
+
+def epsilon(params: Params) -> float:
+    """Return the distance from 1 to the next number, in the least precise leaf.
+
+    >>> epsilon([jnp.ones(2), jnp.ones(2, "bfloat16")]) == 2.0**-7
+    True
+    """
+    return max(float(jnp.finfo(leaf.dtype).eps) for leaf in jax.tree.leaves(params))

@@ -1,0 +1,259 @@
+"""One training run: a step of the optimizer, the flows along it, and all that is noted."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import asdict
+from functools import cached_property, lru_cache
+from typing import Any
+
+import numpy as np
+
+from modeq.errors import FlowError, InvalidCheckpoint, InvalidValue, ModeqError
+from modeq.networks.adjusted_rates import DriftAdjusted
+from modeq.networks.checkpoints import load_checkpoint, save_checkpoint
+from modeq.networks.flows import FieldFlow, Flow, SeriesFlow
+from modeq.networks.memory import check_optimizer
+from modeq.networks.optax_steps import optax_step
+from modeq.networks.records import TrainingRecord
+from modeq.networks.spectrum import sharpest, stability_coefficients
+from modeq.networks.training_state import TrainingState
+from modeq.networks.trajectories import advance, check_tolerance, drift_at
+from modeq.networks.vectors import FlatLoss
+from modeq.principal.drift import adjusted_rate
+
+try:
+    import jax
+    import jax.numpy as jnp
+except ImportError as error:
+    raise ImportError("modeq.networks.training_run needs JAX: pip install modeq[jax]") from error
+
+
+class TrainingRun:
+    """What stays the same in a run.
+
+    Args:
+        loss: The loss.
+        start: The weights at the start, of shape (d,).
+        flows: The flows, by their names.
+        rate, optimizer, predict, directions, drift, every, tolerance: As for
+            ``modeq.networks.training.train``.
+
+    Raises:
+        InvalidValue: There are fewer directions, or the optimizer or the tolerance is none.
+    """
+
+    def __init__(
+        self,
+        loss: FlatLoss,
+        start: np.ndarray,
+        *,
+        rate: float | DriftAdjusted,
+        optimizer: Any,
+        flows: Mapping[str, Flow],
+        predict: Callable[[Any], Any] | None,
+        directions: int,
+        drift: bool,
+        every: int,
+        tolerance: float | None,
+    ):
+        if directions > loss.dimension:
+            raise InvalidValue(f"directions is {directions}; the loss has {loss.dimension} weights")
+        self.loss, self.start = loss, start
+        self.rate, self.flows = rate, flows
+        self.directions, self.drift, self.every = directions, drift, every
+        self.tolerance = check_tolerance(tolerance, loss)
+        self.optimizer = None if optimizer is None else optax_step(check_optimizer(optimizer), loss)
+        self.function_distance = None if predict is None else _function_distance(predict, loss)
+        self.fields = {name: flow.bind(loss) for name, flow in flows.items()}
+
+    @cached_property
+    def settings(self) -> dict[str, Any]:
+        """What determines the run but for functions, as JSON can hold it."""
+        is_adjusted = isinstance(self.rate, DriftAdjusted)
+        return {
+            "rate": asdict(self.rate) if is_adjusted else self.rate,
+            "optimizer": "optax" if self.optimizer else "gradient descent",
+            "flows": [{**flow.settings, "name": name} for name, flow in self.flows.items()],
+            "function": self.function_distance is not None,
+            "directions": self.directions,
+            "drift": self.drift,
+            "every": self.every,
+            "tolerance": self.tolerance,
+            "precision": str(self.loss.dtype),
+            "weights": self.loss.dimension,
+            "start": hashlib.sha256(np.ascontiguousarray(self.start).tobytes()).hexdigest(),
+        }
+
+    @cached_property
+    def marks(self) -> dict[str, float]:
+        """Numbers that other functions would not give."""
+        value, gradient = self.loss.value_and_gradient(self.start)
+        found = {"loss at the start": value, "gradient at the start": _size(gradient)}
+        if self.optimizer:
+            found["update of the optimizer"] = self.optimizer.mark(self.start)
+        if self.function_distance:
+            found["predictions"] = self.function_distance(self.start, self.start - gradient)
+        step = 1.0 if isinstance(self.rate, DriftAdjusted) else self.rate
+        for name, flow in self.flows.items():
+            if isinstance(flow, FieldFlow):
+                found[f"field of {name}"] = _size(self.fields[name].rhs(self.start, step))
+        return found
+
+    @np.errstate(over="ignore", invalid="ignore")
+    def resumed(self, path: str | os.PathLike | None, steps: int) -> TrainingState:
+        """Return the state that a checkpoint holds, or that at the start."""
+        if path is None or not os.path.exists(path):
+            return self._first()
+        found = load_checkpoint(path, self.settings, self.marks)
+        if found.step > steps:
+            raise InvalidCheckpoint(
+                f"{os.fsdecode(path)!r} has {found.step} steps already, and steps is {steps}; give "
+                f"at least as many, or another name"
+            )
+        state = TrainingState.restored(found)
+        self._slope(state)
+        return state
+
+    def _first(self) -> TrainingState:
+        flows = {name: self.start.astype(float) for name in self.flows}
+        memory = self.optimizer.first(self.start) if self.optimizer else []
+        state = TrainingState(0, self.start, 0.0, memory, flows)
+        self._observe(state, self._slope(state))
+        return state
+
+    def store(self, path: str | os.PathLike, state: TrainingState) -> None:
+        """Write a checkpoint."""
+        save_checkpoint(path, state.checkpoint(self.settings, self.marks))
+
+    @np.errstate(over="ignore", invalid="ignore")
+    def advance(self, state: TrainingState) -> None:
+        """Take a step, and all flows with it.
+
+        Raises:
+            FlowError: The weights, the loss or the gradient are not finite then.
+        """
+        h = state.columns["rate"][-1]
+        for name in [name for name in self.flows if name not in state.failures]:
+            self._advance_flow(state, name, h)
+        if self.optimizer:
+            state.theta, state.memory = self.optimizer(state.theta, state.memory)
+        else:
+            state.theta = state.theta - self.loss.dtype.type(h) * state.gradient
+        state.step, state.time = state.step + 1, state.time + h
+        self._observe(state, self._slope(state))
+
+    def _advance_flow(self, state: TrainingState, name: str, h: float) -> None:
+        step = state.step + 1
+        try:
+            end = advance(
+                self.fields[name], state.flows[name], h, self.tolerance, name=name, step=step
+            )
+        except ModeqError as error:
+            text = str(error)
+            state.failures[name] = text if text.startswith(name) else f"{name}, step {step}: {text}"
+            return
+        if np.iscomplexobj(end):
+            state.complex_from.setdefault(name, step)
+        state.flows[name] = end
+
+    def _slope(self, state: TrainingState) -> float:
+        """Return the loss, and keep its gradient, if they are finite."""
+        if not np.all(np.isfinite(state.theta)):
+            raise FlowError(
+                f"the weights are not finite at step {state.step}; take a smaller learning rate"
+            )
+        value, gradient = self.loss.value_and_gradient(state.theta)
+        wrong = np.flatnonzero(~np.isfinite(gradient))
+        if not np.isfinite(value) or len(wrong):
+            leaf = f" in the leaf {self.loss.name_of(int(wrong[0]))}" if len(wrong) else ""
+            raise FlowError(
+                f"the {'gradient' if len(wrong) else 'loss'} is not finite{leaf} at step "
+                f"{state.step}; take a smaller learning rate"
+            )
+        state.gradient = gradient
+        return value
+
+    def _observe(self, state: TrainingState, value: float) -> None:
+        """Note all that is recorded at a step."""
+        h = self._rate_at(state)
+        state.note("time", state.time)
+        state.note("rate", h)
+        state.note("loss", value)
+        state.note("gradient_norm", _size(state.gradient))
+        looked = state.step % self.every == 0
+        if self.directions:
+            self._note_directions(state, h, looked)
+        if self.drift:
+            self._note_drift(state, h, looked)
+        for name in self.flows:
+            self._note_flow(state, name)
+
+    def _rate_at(self, state: TrainingState) -> float:
+        if not isinstance(self.rate, DriftAdjusted):
+            return self.rate
+        curved = self.loss.product(state.theta, state.gradient)
+        try:
+            return adjusted_rate(state.gradient, curved, self.rate.p, self.rate.cap)
+        except InvalidValue as error:
+            raise FlowError(f"there is no learning rate at step {state.step}: {error}") from None
+
+    def _note_directions(self, state: TrainingState, h: float, looked: bool) -> None:
+        values = coefficients = np.full(self.directions, np.nan)
+        if looked:
+            values, vectors = sharpest(self.loss, state.theta, self.directions, state.lanczos)
+            state.lanczos = vectors.sum(axis=1)
+            coefficients = stability_coefficients(values, vectors.T @ state.gradient, h)
+        state.note("eigenvalues", values)
+        state.note("coefficients", coefficients)
+
+    def _note_drift(self, state: TrainingState, h: float, looked: bool) -> None:
+        measured = predicted = np.nan
+        if looked:
+            flow = SeriesFlow(0).bind(self.loss)
+            with suppress(FlowError):  # gradient flow may end before one step does
+                found = drift_at(self.loss, flow, state.theta, h, self.tolerance)
+                measured, predicted = found.measured, found.predicted
+        state.note("drift_measured", measured)
+        state.note("drift_predicted", predicted)
+
+    def _note_flow(self, state: TrainingState, name: str) -> None:
+        meets = name not in state.failures and state.step % self.flows[name].period == 0
+        point = np.real(state.flows[name])
+        state.note(f"{name}/loss", self.loss.value(point) if meets else np.nan)
+        state.note(f"{name}/weights", _size(point - state.theta) if meets else np.nan)
+        if self.function_distance:
+            apart = self.function_distance(point, state.theta) if meets else np.nan
+            state.note(f"{name}/function", apart)
+
+    def record(self, state: TrainingState) -> TrainingRecord:
+        """Return what was noted."""
+        columns = {name: np.array(values, float) for name, values in state.columns.items()}
+        return TrainingRecord(
+            self.settings, columns, state.failures, state.complex_from, state.theta
+        )
+
+
+def _size(vector: np.ndarray) -> float:
+    """Return |v|, in double precision, where squares do not overflow as early."""
+    return float(np.linalg.norm(vector.astype(float)))
+
+
+@lru_cache(maxsize=8)
+def _function_distance(predict: Callable[[Any], Any], loss: FlatLoss) -> Callable:
+    """Return the root mean square of the difference of the predictions at two vectors."""
+
+    def apart(theta: Any, other: Any) -> Any:
+        pairs = zip(
+            jax.tree.leaves(predict(loss.traced(theta))),
+            jax.tree.leaves(predict(loss.traced(other.astype(theta.dtype)))),
+            strict=True,
+        )
+        squares, sizes = zip(*((jnp.sum((a - b) ** 2), a.size) for a, b in pairs), strict=True)
+        return jnp.sqrt(sum(squares) / sum(sizes))
+
+    compiled = loss.compiled(apart)
+    return lambda theta, other: float(compiled(theta, other))
