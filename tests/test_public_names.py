@@ -1,7 +1,9 @@
 """The public surface is one list, and each name on it is explained by an example."""
 
+import ast
 import importlib
 import inspect
+from pathlib import Path
 from types import ModuleType
 
 import pytest
@@ -110,6 +112,19 @@ def test_names_that_are_imported_late_are_those_of_their_modules():
             assert name in modeq.__all__
             assert getattr(modeq, name) is getattr(found, name)
     assert {*modeq.__all__} <= {*dir(modeq)}
+
+
+def test_type_checkers_find_each_name_where_it_is():
+    stub = Path(modeq.__file__).with_suffix(".pyi").read_text(encoding="utf-8")
+    found = {
+        (name.name, node.module)
+        for node in ast.parse(stub).body
+        if isinstance(node, ast.ImportFrom)
+        for name in node.names
+        if name.asname == name.name
+    }
+    places = {(name, f"modeq.{m}") for m, names in modeq._LATER.items() for name in names}
+    assert found == places | {("errors", "modeq"), ("problems", "modeq")}
 
 
 def test_a_name_that_is_none_is_an_error():
