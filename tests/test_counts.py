@@ -1,5 +1,6 @@
 """How many trees there are, and what fits in memory."""
 
+import os
 import sys
 
 import pytest
@@ -16,6 +17,7 @@ def test_there_are_as_many_trees_as_in_the_encyclopedia():
     assert list(tree_counts(8, 2)) == [0, 2, 4, 14, 52, 214, 916, 4116, 18996]
     assert sum(tree_counts(20)) == 20_247_374
     assert sum(tree_counts(22)) == 152_524_387
+    assert (tree_counts(0), tree_counts(1, 3)) == ((0,), (0, 3))
 
 
 @pytest.mark.parametrize(
@@ -39,9 +41,18 @@ def test_work_that_does_not_fit_in_memory_is_refused_in_numbers():
     check_memory(20, 1, 1000, limit=1000)
     with pytest.raises(InvalidOrder, match=r"order=19 means 20,247,374 trees.*1,001 bytes; 1,000"):
         check_memory(20, 1, 1001, limit=1000)
+    with pytest.raises(InvalidOrder, match="order=2 means 20 trees"):
+        check_memory(3, 2, 11, limit=10)
     assert physical_memory() > 10**8
     with pytest.raises(InvalidOrder, match="order=2 means 4 trees"):
         check_memory(3, 1, 10**30)
+
+
+@pytest.mark.skipif(
+    "SC_PHYS_PAGES" not in getattr(os, "sysconf_names", ()), reason="the machine does not tell"
+)
+def test_the_memory_is_what_the_machine_tells():
+    assert physical_memory() < sys.maxsize
 
 
 def test_a_machine_that_does_not_tell_its_memory_has_no_limit(monkeypatch):

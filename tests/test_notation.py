@@ -196,8 +196,8 @@ def test_latex_puts_no_second_superscript_on_a_name():
     assert differential(tree, latex=True, fields=fields) == "{f^{[2]}}'f^{[1]}"
     assert differential(bushy, latex=True, fields=fields).startswith("{f^{[1]}}^{(4)}")
     assert index(tree, latex=True, fields=fields) == "{f^{[2]}}^i_{,j} {f^{[1]}}^j"
-    assert differential(tree, latex=True, fields=("X", "Y")) == "Y'X"
-    assert index(tree, latex=True, fields=("X", "Y")) == "Y^i_{,j} X^j"
+    assert differential(tree, latex=True, fields=("Y", "X")) == "X'Y"
+    assert index(tree, latex=True, fields=("Y", "X")) == "X^i_{,j} Y^j"
 
 
 @pytest.mark.parametrize("notation", ["differentials", "index"])

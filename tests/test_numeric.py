@@ -211,7 +211,7 @@ NO_NUMBERS = [
 ]
 
 
-@pytest.mark.parametrize("points", NO_NUMBERS, ids=str)
+@pytest.mark.parametrize("points", NO_NUMBERS)
 def test_points_that_are_no_numbers_are_refused(points):
     with pytest.raises(InvalidPoint):
         as_points(points, 2)

@@ -135,5 +135,5 @@ def test_what_mpmath_makes_complex_has_left_the_domain():
     x = sympy.Symbol("x")
     with pytest.warns(ModeqWarning, match="besselj"):
         equation = modeq.derive(sympy.sqrt(x) + sympy.besselj(0, x), 1)
-    with pytest.raises(FlowError, match="not finite|leaves the domain"):
+    with pytest.raises(FlowError, match=r"not finite|leaves the domain"):
         equation.check([0.01], h=0.02)

@@ -289,12 +289,14 @@ def test_trees_need_room_for_themselves_and_their_levels(monkeypatch):
 @pytest.mark.parametrize(
     ("order", "colors", "count"), [(30, 1, "354,426,847,597"), (25, 2, "20,714,056,652,990,194")]
 )
-def test_more_trees_than_fit_in_memory_are_not_begun(order, colors, count):
+def test_more_trees_than_fit_in_memory_are_not_begun(order, colors, count, monkeypatch):
+    monkeypatch.setattr("modeq.algebra.trees.level_sequences", lambda order: pytest.fail("begun"))
     with pytest.raises(ExceedsLimit, match=f"order={order} means {count} trees, which take about"):
         rooted_trees(order, colors)
 
 
-def test_nobody_counts_the_trees_with_a_thousand_vertices():
+def test_nobody_counts_the_trees_with_a_thousand_vertices(monkeypatch):
+    monkeypatch.setattr("modeq.algebra.trees.level_sequences", lambda order: pytest.fail("begun"))
     with pytest.raises(InvalidOrder, match="order=1000 means more than"):
         rooted_trees(1000)
 

@@ -21,7 +21,7 @@ from modeq.shown import Shown
 
 RELATIVE_TOLERANCE = 1e-12
 ABSOLUTE_TOLERANCE = 1e-14
-MAX_EVALUATIONS, MAX_PER_STEP = 50_000, 2_000
+MAX_EVALUATIONS, MAX_PER_STEP = 200_000, 2_000
 """No more evaluations of a field are spent on a trajectory: so many, and so many for each step."""
 
 

@@ -36,9 +36,9 @@ from modeq.derivation.expressions import read_expression
 from modeq.derivation.loss import Loss
 from modeq.errors import InvalidPoint, InvalidValue, NotSmooth
 from modeq.flows.numeric import as_points, recorded
-from modeq.invariants.layers import Layers
 from modeq.shown import Shown
 from modeq.small_networks.kinks import Crossing, Kink, Pattern
+from modeq.small_networks.layers import Layers
 
 SLOPES = {"relu": sympy.Integer(0), "leaky-relu": sympy.Rational(1, 10)}
 """The slope for negative inputs that each activation has unless another is given."""

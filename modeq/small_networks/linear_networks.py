@@ -25,7 +25,7 @@ import sympy
 
 from modeq.derivation.loss import Loss
 from modeq.flows.numeric import as_points, gradient_field, recorded
-from modeq.invariants.layers import Layers
+from modeq.small_networks.layers import Layers
 
 
 class LinearNetwork(Layers, Loss):
