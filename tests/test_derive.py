@@ -4,6 +4,7 @@ import copy
 import pickle
 from fractions import Fraction
 
+import numpy as np
 import oracle
 import pytest
 import sympy
@@ -215,6 +216,21 @@ def test_an_unknown_method_is_refused(method):
 def test_what_is_not_a_loss_is_refused(loss):
     with pytest.raises(InvalidLoss):
         modeq.derive(loss, 1)
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [
+        lambda theta, f, h: theta + (1 + 1j) * h * f(theta),
+        lambda theta, f, h: theta + h * f(theta) * np.complex128(1j),
+        lambda theta, f, h: theta + h * (h + 1j) * f(theta),
+        lambda theta, f, h: theta + h * f(theta) / 1j,
+    ],
+)
+def test_complex_numbers_in_a_rule_are_refused(rule):
+    for loss in ("x**2/2", "x*exp(y) + z**2"):
+        with pytest.raises(InvalidMethod, match="must be real"):
+            modeq.derive(loss, 2, rule)
 
 
 @pytest.mark.parametrize("loss", ["x**2/2", "exp(x)"])

@@ -15,6 +15,7 @@ from typing import Any
 
 from modeq.algebra.checks import as_integer
 from modeq.algebra.rationals import RealNumber, as_fraction
+from modeq.errors import InvalidMethod
 
 Coefficient = Any
 
@@ -141,7 +142,7 @@ class PowerSeries:
 
     def __add__(self, other) -> PowerSeries:
         if not isinstance(other, PowerSeries):
-            other = PowerSeries([other])
+            other = PowerSeries([_real(other)])
         return PowerSeries(rule=lambda k: plus(self[k], other[k]))
 
     __radd__ = __add__
@@ -159,7 +160,8 @@ class PowerSeries:
         if isinstance(other, Vector):
             return NotImplemented
         if not isinstance(other, PowerSeries):
-            return PowerSeries(rule=lambda k: scaled(self[k], other))
+            factor = _real(other)
+            return PowerSeries(rule=lambda k: scaled(self[k], factor))
         if other is self:
             return PowerSeries(rule=lambda k: _square(self, k))
         return PowerSeries(rule=lambda k: convolve(self, other, k))
@@ -183,6 +185,13 @@ class PowerSeries:
         half = self ** (copies // 2)
         square = half * half
         return square * self if copies % 2 else square
+
+
+def _real(number: Any) -> Any:
+    """Return what a series is multiplied by or added to, unless it is a complex number."""
+    if isinstance(number, complex):
+        raise InvalidMethod(f"{number} is complex; the numbers in an update rule must be real")
+    return number
 
 
 def integral_coefficient(slope: PowerSeries, inner: PowerSeries, k: int) -> Coefficient:
