@@ -23,7 +23,7 @@ RADIUS = 0.75
 NEAREST_POLE = 3.0
 """Taylor coefficients are those of circles of this radius, rounding apart, if poles are so far."""
 
-SIZES = (8, 12, 16, 20, 24, 28, 32, 36, 40, 48, 56, 64)
+SIZES = range(6, 66, 2)
 ACCURACY = 4e-15
 NEGLIGIBLE = 1e-17
 """Steps with a smaller share than this one in the mean are left out."""

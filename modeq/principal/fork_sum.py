@@ -154,12 +154,15 @@ def _partial_sums(logs: np.ndarray, steps: np.ndarray) -> np.ndarray:
 
 
 def _on_paths(second: np.ndarray, paths: np.ndarray) -> np.ndarray:
-    """Return f''(x, x) for each column x, of shape (d, columns)."""
+    """Return f''(x, x) for each column x = a + ib, of shape (d, columns).
+
+    With real f'' it is f''(a + b, a - b) + 2i f''(a, b).
+    """
     d, count = paths.shape
     if np.iscomplexobj(second):
         return np.sum((second @ paths) * paths, axis=1)
-    both = np.concatenate([paths.real, paths.imag], axis=1).T
-    moved = (both @ second.reshape(d * d, d).T).reshape(2 * count, d, d)
-    squares = (moved @ both[:, :, None])[:, :, 0]
-    across = (moved[:count] @ both[count:, :, None])[:, :, 0]
-    return (squares[:count] - squares[count:] + 2j * across).T
+    a, b = paths.real, paths.imag
+    left, right = np.hstack([a + b, a]).T, np.hstack([a - b, 2 * b]).T
+    moved = (left @ second.reshape(d * d, d).T).reshape(2 * count, d, d)
+    parts = (moved @ right[:, :, None])[:, :, 0]
+    return (parts[:count] + 1j * parts[count:]).T
