@@ -194,3 +194,16 @@ def test_coordinates_that_are_not_listed_are_announced():
     field = modeq.VectorField([f"-x{i}" for i in range(7)])
     path = modeq.derive(field, 0).solve(np.ones(7), h=0.1, steps=1)
     assert blocks_of(path)[1].rows[0] == ("0", "1, 1, 1, 1, 1, 1, …")
+
+
+@pytest.mark.parametrize(
+    ("loss", "words"),
+    [
+        ("exp(x + y) + x + y", "keeps it, too, exactly"),
+        ("(x*y - 1)**2/2", "multiplies it by"),
+        ("(a*x + b*y - 1)**2/2 + (c*x + d*y)**2/2", "changes it by"),
+    ],
+)
+def test_what_a_step_does_to_a_conserved_quantity_is_said(loss, words):
+    shown = [html(quantity) for quantity in modeq.conserved(loss)]
+    assert any(words in text for text in shown)

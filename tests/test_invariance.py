@@ -313,3 +313,9 @@ def test_a_vector_field_is_refused():
 def test_lengths_and_angles_are_refused_for_translations():
     with pytest.raises(InvalidValue, match="scale-invariant"):
         _ = translation_invariance(softmax_layer()).laws.angular_update
+
+
+def test_a_law_is_printed_with_its_terms():
+    laws = scale_invariance("x*y/(x**2 + y**2)").laws
+    assert str(laws.flow(1)) == "order 1: N' = (-h*lam**2 - 2*lam)*N + (h)*G"
+    assert str(laws.flow(0)) == "order 0: N' = (-2*lam)*N"

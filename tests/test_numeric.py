@@ -249,3 +249,10 @@ def test_an_undefined_function_has_no_numbers():
         equation = modeq.derive(Loss(phi(x)), 1)
     with pytest.raises(InvalidLoss, match="phi"):
         equation.lambdify()
+
+
+def test_coefficients_beyond_the_floats_are_refused_and_tiny_ones_are_zero():
+    x = sympy.Symbol("x")
+    with pytest.raises(InvalidLoss, match="about 1e400 is too large for a float"):
+        modeq.derive(10**400 * x**2, 0).lambdify()([1.0], 0.1)
+    assert modeq.derive(x**2 / 10**400, 0).lambdify()([1.0], 0.1) == 0

@@ -145,6 +145,23 @@ def test_blocks_come_in_the_order_of_the_catalog(monkeypatch):
     assert end == len(trees)
 
 
+@pytest.mark.parametrize("name", ["rk4", "imex-midpoint"])
+def test_no_more_rows_are_made_at_once_than_asked_for(name, monkeypatch):
+    made, original = [], sweep._Sweep.rows
+
+    def rows(self, part):
+        made.append(part)
+        return original(self, part)
+
+    monkeypatch.setattr(sweep, "ROWS_AT_ONCE", 3)
+    monkeypatch.setattr(sweep._Sweep, "rows", rows)
+    table = named(name)
+    list(sweep.sweep(Catalog(6, len(table.b)), RungeKuttaRows(table, 6, EXACT)))
+    assert {part.vertices for part in made} == {2, 3, 4, 5}
+    assert all(len(part) <= 3 or len(part.children) == 1 for part in made)
+    assert {part.child_order for part in made if part.vertices == 5} == {1}
+
+
 @pytest.mark.parametrize(("vertices", "name"), list(product([1, 2, 3], ["rk4", "imex-midpoint"])))
 def test_few_vertices_are_the_beginning_of_many(vertices, name):
     table = named(name)
@@ -202,6 +219,15 @@ def test_a_color_without_weights_has_coefficients_zero():
     heun = found_by_the_sweep(A[:1], b[:1], 4)
     assert all(found[tree] == 0 for tree in found if tree.color == 1)
     assert all(found[tree] == heun[tree] for tree in heun)
+
+
+@pytest.mark.parametrize("arithmetic", [EXACT, WRAPPED, modulo(PRIME)])
+@pytest.mark.parametrize("b", [[[0]], [[1]], [[0], [0]], [[1], [2]]])
+def test_coefficients_are_of_the_type_of_the_arithmetic_even_where_none_has_a_weight(b, arithmetic):
+    rows = RungeKuttaRows(RungeKuttaTable([[[1]]] * len(b), b), 4, arithmetic)
+    blocks = list(sweep.sweep(Catalog(4, len(b)), rows))
+    assert {block.values.dtype for block in blocks} == {np.dtype(arithmetic.dtype)}
+    assert any(block.values.any() for block in blocks) == any(weight for [weight] in b)
 
 
 def test_there_may_be_more_colors_than_a_signed_byte_can_tell_apart():

@@ -121,11 +121,17 @@ def test_a_range_is_larger_than_asked_for_only_with_a_single_child(size):
         assert len(part) <= size or len(part.children) == 1
 
 
-@pytest.mark.parametrize("size", [1, 6, 10, 100])
+@pytest.mark.parametrize("size", [1, 6, 10, 12, 13, 100])
 def test_a_range_has_as_many_children_as_there_is_room_for(size):
     for part, following in pairwise(Catalog(9).ranges(9, size)):
         if part.child_order == following.child_order:
             assert len(part) + np.ravel(following.lengths)[0] > size
+
+
+def test_the_starts_are_the_sums_of_the_counts():
+    trees = Catalog(6)
+    assert trees.counts == (0, 1, 1, 2, 4, 9, 20)
+    assert trees.starts == (0, 0, 1, 2, 4, 8, 17, 37)
 
 
 def test_the_numbers_of_all_trees_cannot_be_changed():
@@ -135,6 +141,22 @@ def test_the_numbers_of_all_trees_cannot_be_changed():
             array[0] = 1
 
 
+@pytest.mark.parametrize(
+    ("vertices", "colors", "wide"),
+    [(8, 1, False), (24, 1, False), (25, 1, True), (1, 2**31, False), (1, 2**31 + 1, True)],
+)
+def test_numbers_of_trees_take_32_bits_where_that_is_enough(vertices, colors, wide):
+    trees = Catalog(vertices, colors)
+    assert np.dtype(trees.number_type).itemsize == (8 if wide else 4)
+    assert np.iinfo(trees.number_type).max >= len(trees) - 1
+
+
+def test_arrays_take_no_more_room_than_their_numbers_need():
+    trees = Catalog(6, 2)
+    assert trees.rest.dtype == trees.child.dtype == np.int32
+    assert trees.color.dtype == np.uint8
+
+
 @pytest.mark.parametrize(("vertices", "colors"), [(8, 1), (5, 2), (4, 3)])
 def test_the_rests_are_the_first_trees_of_their_order(vertices, colors):
     trees = Catalog(vertices, colors)
@@ -142,6 +164,17 @@ def test_the_rests_are_the_first_trees_of_their_order(vertices, colors):
         rests = {i for i in trees.rest.tolist() if trees.starts[n] <= i < trees.starts[n + 1]}
         assert rests == set(range(trees.starts[n], trees.starts[n] + trees.prefix(n)))
     assert trees.prefix(vertices) == (0 if vertices > 1 else colors)
+
+
+@pytest.mark.parametrize(("vertices", "colors"), [(7, 1), (4, 2)])
+def test_an_offset_counts_the_trees_whose_largest_child_comes_before(vertices, colors):
+    trees = Catalog(vertices, colors)
+    for n in range(2, vertices + 1):
+        largest = trees.child[trees.starts[n] : trees.starts[n + 1]]
+        for m in range(1, vertices + 1):
+            children = np.arange(trees.counts[m])
+            expected = [np.count_nonzero(largest < trees.starts[m] + child) for child in children]
+            assert trees.offset(n, m, children).tolist() == expected
 
 
 @pytest.mark.parametrize(("vertices", "colors"), [(7, 1), (4, 2), (3, 3)])

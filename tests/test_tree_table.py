@@ -9,7 +9,7 @@ import tree_oracle as oracle
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modeq.algebra import sweep
+from modeq.algebra import counts, sweep
 from modeq.algebra.counts import physical_memory, tree_counts
 from modeq.algebra.notation import differential
 from modeq.algebra.numerators import primes_needed
@@ -267,6 +267,17 @@ def test_the_memory_of_a_sweep_is_about_that_of_the_rows_it_keeps(table, order):
     assert sweep_bytes(table, order) == pytest.approx(sum(a.nbytes for a in kept), rel=0.25)
 
 
+@pytest.mark.parametrize(
+    ("table", "order"), [(EULER, 2), (EULER, 7), (named("rk4"), 3), (SYMPLECTIC_EULER, 4)]
+)
+def test_that_memory_is_that_of_the_children_and_of_the_trees_next_to_the_largest(table, order):
+    rows = RungeKuttaRows(table, order + 1, WRAPPED)
+    swept = sweep._Sweep(catalog(order + 1, len(table.b)), rows)
+    for _ in swept.run():
+        pass
+    assert sweep_bytes(table, order) == sum(a.nbytes for a in (*swept.U.values(), swept.single))
+
+
 def test_each_prime_takes_a_sweep_of_its_own():
     assert primes_needed(LARGE, 7) > 1
     assert sweep_bytes(LARGE, 6) == (1 + primes_needed(LARGE, 7)) * sweep_bytes(EULER, 6)
@@ -283,6 +294,13 @@ def test_a_table_takes_memory_for_its_numerators_beside_the_sweep(table, order):
     assert sum(map(len, tree_blocks(table, order, limit=limit))) == trees
     with pytest.raises(InvalidOrder, match=f"order={order} means {trees:,} trees"):
         next(tree_blocks(table, order, limit=limit - 1))
+
+
+def test_a_limit_may_be_larger_than_the_machine(monkeypatch):
+    monkeypatch.setattr(counts, "physical_memory", lambda: 10)
+    with pytest.raises(InvalidOrder, match="order=3 means 8 trees"):
+        tree_table_of(EULER, 3)
+    assert len(tree_table_of(EULER, 3, limit=10_000)) == 8
 
 
 def test_more_primes_and_more_colors_take_more_memory():

@@ -136,17 +136,17 @@ def _values_at_integers(points: int) -> np.ndarray:
     return np.array(rows, object)
 
 
-def _inverse(matrix: np.ndarray) -> np.ndarray:
-    """Return the inverse of a matrix of Fractions, by Gauss-Jordan elimination."""
-    n = len(matrix)
+def _inverse(values: np.ndarray) -> np.ndarray:
+    """Return the inverse of the matrix of values at integers, by Gauss-Jordan elimination.
+
+    Its leading minors are those of Vandermonde over factorials, Π i!/Π j! = 1: each pivot is 1.
+    """
+    n = len(values)
     unit = [[Fraction(int(i == j)) for j in range(n)] for i in range(n)]
-    rows = np.concatenate([matrix, np.array(unit, object)], axis=1)
+    rows = np.concatenate([values, np.array(unit, object)], axis=1)
     for i in range(n):
-        pivot = next(k for k in range(i, n) if rows[k, i] != 0)
-        rows[[i, pivot]] = rows[[pivot, i]]
-        rows[i] = rows[i] / rows[i, i]
         for k in range(n):
-            if k != i and rows[k, i] != 0:
+            if k != i:
                 rows[k] = rows[k] - rows[k, i] * rows[i]
     return rows[:, n:]
 

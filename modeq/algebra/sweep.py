@@ -122,12 +122,10 @@ class _Sweep:
         self.g[n] = np.empty((stages, self.catalog.prefix(n), points), self.dtype)
         self.color[n] = np.empty(self.catalog.prefix(n), self.catalog.color_type)
         for part in self.catalog.ranges(n, ROWS_AT_ONCE):
-            if part.start >= len(self.color[n]):
+            if part.child_order > 1:
                 return
-            rows, color = self.rows(part)
+            rows, self.color[n][part.start : part.start + len(part)] = self.rows(part)
             self.keep(part, rows)
-            count = min(len(part), len(self.color[n]) - part.start)
-            self.color[n][part.start : part.start + count] = color[:count]
 
     def forms(self, n: int) -> _Forms:
         """Return the linear forms of the coefficients, by the color of the root."""

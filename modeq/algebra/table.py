@@ -75,6 +75,7 @@ class Catalog:
         counts: Number of trees with 0, 1, 2, … vertices.
         starts: Number of the first tree with 0, 1, 2, … vertices, and the number of all.
         color_type: The type of arrays of colors.
+        number_type: The type of arrays of numbers of trees.
     """
 
     def __init__(self, vertices: int, colors: int = 1):
@@ -83,6 +84,7 @@ class Catalog:
         self.color_type = np.min_scalar_type(colors)
         self.counts = tree_counts(vertices, colors)
         self.starts = (0, *(sum(self.counts[:n]) for n in range(1, vertices + 2)))
+        self.number_type = np.int32 if len(self) <= 2**31 else np.int64
         # offsets[n][m][c] trees with n vertices have a largest child with m vertices before
         # number c, for m < n - m; further m are uniform.
         self._offsets: list[dict[int, np.ndarray]] = [{}, {}]
@@ -226,8 +228,7 @@ class Catalog:
 
     @cached_property
     def _parts(self) -> tuple[np.ndarray, np.ndarray]:
-        dtype = np.int32 if len(self) < 2**31 else np.int64
-        rest, child = np.full((2, len(self)), -1, dtype)
+        rest, child = np.full((2, len(self)), -1, self.number_type)
         for n in range(2, self.vertices + 1):
             for part in self.ranges(n, 1 << 20):
                 place = slice(self.starts[n] + part.start, self.starts[n] + part.start + len(part))

@@ -243,13 +243,12 @@ def tree_table_of(
     size = 8 * sum(tree_counts(order + 1, colors)) + sweep_bytes(table, order)
     check_memory(order + 1, colors, size, limit)
     trees = catalog(order + 1, colors)
-    numerators = [np.empty(0, np.int64)]
-    numerators += [np.empty(count, np.int64) for count in trees.counts[1:]]
+    numerators = [np.empty(count, np.int64) for count in trees.counts]
     for block in tree_blocks(table, order, limit=limit, progress=progress):
         n = block.vertices
         if block.numerators.dtype == object and numerators[n].dtype != object:
             numerators[n] = numerators[n].astype(object)
         first = block.start - trees.starts[n]
         numerators[n][first : first + len(block)] = block.numerators
-    denominators = [1, *(table.field_denominator(n) for n in range(1, order + 2))]
+    denominators = [table.field_denominator(n) for n in range(order + 2)]
     return TreeTable(trees, numerators, denominators)
