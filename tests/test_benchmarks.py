@@ -4,9 +4,12 @@ import subprocess
 import sys
 from pathlib import Path
 
+import pytest
+
 FOLDER = Path(__file__).parent / "benchmarks"
 
 
+@pytest.mark.slow
 def test_the_runner_prints_a_table_for_each_benchmark():
     command = [sys.executable, str(FOLDER / "run.py"), "imports", "fields"]
     output = subprocess.run(command, capture_output=True, text=True, check=True).stdout

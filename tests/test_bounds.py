@@ -80,6 +80,7 @@ def test_attacks_do_not_break_the_bounds_of_a_network_of_tanh_units(order):
     assert_survives(loss, loss.start, bound, 40)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["softplus", "logistic-regression"])
 def test_bounds_of_order_three_come_in_seconds_and_higher_orders_do_not_lose(name):
     loss, begin = problems.named(name), process_time()

@@ -8,9 +8,14 @@ import pytest
 
 FOLDER = Path(__file__).parent.parent / "derivations"
 SCRIPTS = sorted(FOLDER.glob("*.py"))
+SLOW = ("equation_of_motion", "learning_rate_bound", "principal_flow")
 
 
-@pytest.mark.parametrize("script", SCRIPTS, ids=lambda path: path.stem)
+@pytest.mark.parametrize(
+    "script",
+    [pytest.param(p, marks=[pytest.mark.slow] if p.stem in SLOW else []) for p in SCRIPTS],
+    ids=lambda path: path.stem,
+)
 def test_the_claim_of_each_derivation_holds(script, tmp_path, capsys):
     main = runpy.run_path(str(script))["main"]
     main(*[tmp_path] * len(inspect.signature(main).parameters))

@@ -66,6 +66,7 @@ def test_counter_terms_of_gradient_descent_are_those_of_the_definition(loss):
     assert all(map(oracle.same, columns(loss, 2), expected))
 
 
+@pytest.mark.slow
 @settings(max_examples=6)
 @given(
     field=vector_fields(variables="x y", max_degree=2, functions=False),
@@ -92,6 +93,7 @@ def test_counter_terms_are_sums_over_rooted_trees(loss):
         assert oracle.same(term, by_trees)
 
 
+@pytest.mark.slow
 @settings(max_examples=8)
 @given(field=vector_fields(variables="x y", max_degree=2), method=tableaux())
 def test_a_universal_series_put_into_a_field_is_its_modified_field(field, method):

@@ -47,6 +47,7 @@ def killed_after_its_first_checkpoint(path, timeout=120):
     return load_checkpoint(path).step
 
 
+@pytest.mark.slow
 def test_a_run_that_is_killed_goes_on_to_the_same_bits(tmp_path):
     path = tmp_path / "run.npz"
     reached = killed_after_its_first_checkpoint(path)

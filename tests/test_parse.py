@@ -399,6 +399,7 @@ def test_a_long_sum_and_difference_keeps_every_sign():
     assert parse_expression(text, limits=Limits(nodes=10**5)) == expected
 
 
+@pytest.mark.slow
 def test_a_network_of_two_layers_on_forty_points_is_read():
     terms = [f"(tanh(w*tanh({i}*v + b) + c)/2 - {i}/7)**2/2" for i in range(1, 41)]
     found = parse_expression("+".join(terms))

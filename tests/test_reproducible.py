@@ -55,6 +55,7 @@ def outcome(seed, threads):
     return done.stdout
 
 
+@pytest.mark.slow
 def test_hash_seeds_and_numbers_of_threads_change_no_byte():
     expected = outcome("0", "1")
     assert len(expected) > 10_000
