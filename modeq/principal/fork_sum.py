@@ -126,12 +126,12 @@ def fork_by_steps(
     if rule is None:
         return None
     steps, weights = rule
-    if any(map(np.iscomplexobj, (second, force, logs, vectors))):
+    is_real = not any(map(np.iscomplexobj, (second, force, logs, vectors)))
+    if not is_real:
         steps, weights = np.concatenate([steps, steps.conj()]), np.tile(weights / 2, 2)
     paths = h * vectors @ (_partial_sums(logs, steps) * force[:, None])
     pulls = inverse @ _on_paths(second, paths)
     means = np.exp(-np.multiply.outer(logs, 1 + steps)) * pulls @ weights
-    is_real = not any(map(np.iscomplexobj, (second, force, logs, vectors)))
     return (means.real if is_real else means) / 2
 
 
