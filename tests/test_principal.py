@@ -3,8 +3,11 @@
 import math
 from itertools import permutations
 
+import mpmath
 import numpy as np
 import pytest
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
 from scipy.linalg import logm
 
 import modeq
@@ -331,3 +334,66 @@ def test_complex_roots_of_momentum_leave_its_recurrence_by_degree_k_plus_2(corre
         defects.append(np.linalg.norm(velocity[1] - 0.9 * velocity[0] - h * force))
         assert np.abs(path[-1].imag).max() > size / 10
     assert math.log2(defects[0] / defects[1]) == pytest.approx(corrections + 2, abs=0.1)
+
+
+@pytest.mark.parametrize("h", [0.25, 0.9, 1.7])
+def test_a_jacobian_far_from_normal_keeps_the_iterates_of_a_linear_field(h):
+    field = modeq.VectorField(["-x + 1000*y", "-y"], "x y")
+    flow = principal_flow(field).solve([1, 1], h=h, steps=1)
+    iterates = modeq.iterate(field, [1, 1], h=h, steps=1)
+    np.testing.assert_allclose(flow.theta, iterates, rtol=1e-9)
+
+
+def logarithm_over_many_digits(jacobian, force, h):
+    """h⁻¹ J⁻¹ log(I + hJ) f by 120 digits, the logarithms continued from that of the mean."""
+    with mpmath.workdps(120):
+        nu, vectors = mpmath.eig(mpmath.matrix(jacobian.tolist()))
+        middle = mpmath.re(sum(nu)) / len(nu)
+        ratios = [(1 + h * one) / (1 + h * middle) for one in nu]
+        logs = [mpmath.log(1 + h * middle) + mpmath.log(ratio) for ratio in ratios]
+        parts = mpmath.lu_solve(vectors, mpmath.matrix(force.tolist()))
+        scaled = [p * log / (h * one) for p, log, one in zip(parts, logs, nu, strict=True)]
+        return np.array([complex(x) for x in vectors * mpmath.matrix(scaled)])
+
+
+@settings(max_examples=30, deadline=None)
+@given(
+    size=st.integers(2, 4),
+    nu=st.integers(1, 30).map(lambda n: -n / 7),
+    strength=st.floats(-2, 4),
+    spread=st.sampled_from([0, 1e-12, 1e-8, 1e-5, 1e-3]),
+    h=st.sampled_from([0.1, 0.25, 0.9, 1.3]),
+    seed=st.integers(0, 10**6),
+)
+def test_nearly_dependent_eigenvectors_give_the_logarithm_or_are_refused(
+    size, nu, strength, spread, h, seed
+):
+    assume(abs(1 + h * nu) > 1e-6)
+    draw = np.random.default_rng(seed)
+    triangle = np.triu(draw.normal(size=(size, size)), 1) * 10**strength
+    basis = draw.normal(size=(size, size))
+    diagonal = np.diag(nu + spread * draw.normal(size=size))
+    jacobian = basis @ (diagonal + triangle) @ np.linalg.inv(basis)
+    force = draw.normal(size=size)
+    try:
+        found = resummed_field([force, jacobian], h)
+    except InvalidPoint as error:
+        assert "nearly dependent" in str(error)  # noqa: PT017
+        return
+    expected = logarithm_over_many_digits(jacobian, force, h)
+    assert np.linalg.norm(found - expected) < 1e-5 * np.linalg.norm(expected)
+
+
+@pytest.mark.parametrize("corrections", [0, 1, 2])
+@pytest.mark.parametrize("method", [None, modeq.HeavyBall(0.5)])
+def test_other_units_change_the_flow_by_the_units_alone(corrections, method):
+    near, far = (
+        modeq.VectorField([f"-x + {s}*y + {s}*x*y/3", f"-y + x**2/(5*{s})"], "x y")
+        for s in (1, 10_000)
+    )
+    assert np.linalg.cond(np.linalg.eig([[-1, 1e4], [1e-9, -1]])[1]) > 1e4
+    found, expected = (
+        principal_flow(field, corrections, method).field([0.0, 0.01 / s], 0.3) * [1, s]
+        for field, s in ((far, 10_000), (near, 1))
+    )
+    np.testing.assert_allclose(found, expected, rtol=1e-6)

@@ -101,6 +101,16 @@ class Recurrence:
         return np.take_along_axis(roots, order, axis=1)
 
     @cached_property
+    def branch_points(self) -> np.ndarray:
+        """Where in the plane of hν a multiplier vanishes or two of them meet."""
+        rho, sigma = map(np.polynomial.Polynomial, self._shifted_parts)
+        meet = (rho.deriv() * sigma - rho * sigma.deriv()).roots()
+        places = np.append(meet, -1.0).astype(complex)
+        with np.errstate(all="ignore"):
+            found = rho(places) / sigma(places)
+        return found[np.isfinite(found)]
+
+    @cached_property
     def _shifted_parts(self) -> tuple[np.ndarray, np.ndarray]:
         """The coefficients of ρ(1 + q) and of σ(1 + q), lowest first."""
         rows = zip(self.beta, self.points, strict=True)

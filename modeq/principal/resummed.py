@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import cmath
-import math
 import string
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -14,15 +12,20 @@ import numpy as np
 from modeq.algebra.trees import RootedTree
 from modeq.errors import InvalidPoint, InvalidValue
 from modeq.principal.branches import NEGLIGIBLE, chain_factor, composed_phases, logarithm
+from modeq.principal.clusters import Basis, Clusters
 from modeq.principal.coefficients import coefficients
 from modeq.principal.fork_sum import fork_sum
 from modeq.principal.recurrence import PLAIN, Recurrence
 from modeq.principal.resummation import reduced_trees
 
-MAX_CONDITION = 1e6
+MAX_CONDITION = 1e4
 """Eigenvectors worse than this are replaced by those of matrices nearby."""
 
-NODES = 16
+SMALLER = 0.7
+"""A second circle, in parts of the first; the means over both must agree ..."""
+
+AGREEMENT = 1e-6
+"""... to this part of them."""
 
 ZERO = 8 * np.finfo(float).eps
 """Multipliers of this size and smaller are zero."""
@@ -44,6 +47,15 @@ class _Scheme:
         is_cut_below = is_complex_point | _is_real(nu)
         logs = logarithm(q, is_cut_below)
         return logs, composed_phases(logs, self.composed, is_cut_below)
+
+    def basis(
+        self, nu: np.ndarray, vectors: np.ndarray, inverse: np.ndarray, is_complex_point: bool
+    ) -> tuple[Basis, np.ndarray]:
+        """Return a basis of eigenvectors with its multipliers, and what to subtract for several."""
+        roots = self.recurrence.multipliers(self.h * nu, is_complex_point)
+        q = np.where(_is_zero(roots[:, 0]), 0, roots[:, 0])
+        logs, phases = self.logs(nu, q, is_complex_point)
+        return Basis(nu, vectors, inverse, roots, logs), phases
 
 
 def resummed_field(
@@ -91,8 +103,9 @@ def _value(tensors: Sequence[np.ndarray], scheme: _Scheme, symmetric: bool) -> n
         nu, vectors = np.linalg.eig(jacobian)
         inverse = _inverse(vectors)
         if inverse is None:
-            return _over_nearby_jacobians(tensors, scheme)
-    value = vectors @ _Eigenbasis(tensors, nu, vectors, inverse, scheme).value
+            return _over_circles(tensors, scheme)
+    basis, phases = scheme.basis(nu, vectors, inverse, np.iscomplexobj(jacobian))
+    value = vectors @ _Eigenbasis(tensors, basis, phases, scheme).value
     is_real = not np.iscomplexobj(f) and not np.iscomplexobj(jacobian)
     return value.real if is_real and _is_conjugate(nu, scheme) else value
 
@@ -132,30 +145,60 @@ def _is_conjugate(nu: np.ndarray, scheme: _Scheme) -> bool:
     return not np.any(np.abs((logs - phases)[_is_real(nu)].imag) > NEGLIGIBLE)
 
 
+def _is_zero(q: np.ndarray) -> np.ndarray:
+    """Tell which multipliers 1 + q are zero."""
+    return np.abs(1 + q) <= ZERO * max(1.0, np.max(np.abs(q)))
+
+
 def _is_real(nu: np.ndarray) -> np.ndarray:
     return np.abs(nu.imag) <= NEGLIGIBLE * np.max(np.abs(nu))
 
 
-def _over_nearby_jacobians(tensors: Sequence[np.ndarray], scheme: _Scheme) -> np.ndarray:
-    """Return the mean over a circle of Jacobians, for one that has too few eigenvectors."""
-    f, jacobian, *rest = tensors
-    direction = np.random.default_rng(0).normal(size=jacobian.shape)
-    direction = direction / np.linalg.norm(direction, 2)
-    eigenvalues = np.linalg.eigvals(jacobian)
-    sizes = np.abs(1 + scheme.recurrence.multipliers(scheme.h * eigenvalues)[:, 0])
-    least = np.min(sizes)
-    if least <= ZERO:
-        raise _bottom(eigenvalues[np.argmin(sizes)], scheme.h)
-    radius = min(0.1, 0.1 * least) / scheme.h
-    total = np.zeros(len(f), complex)
-    for k in range(NODES):
-        turn = radius * cmath.exp(2j * math.pi * (k + 0.5) / NODES)
-        moved = [f, jacobian + turn * direction, *rest]
-        nu, vectors = np.linalg.eig(moved[1])
-        total += vectors @ _Eigenbasis(moved, nu, vectors, np.linalg.inv(vectors), scheme).value
-    mean = total / NODES
-    is_real = not np.iscomplexobj(f) and not np.iscomplexobj(jacobian)
-    return mean.real if is_real and _is_conjugate(eigenvalues, scheme) else mean
+def _over_circles(tensors: Sequence[np.ndarray], scheme: _Scheme) -> np.ndarray:
+    """Return the mean over a circle of Jacobians, for one with nearly dependent eigenvectors.
+
+    Raises:
+        InvalidPoint: It is another one over a smaller circle, around what is the same Jacobian but
+            for the rounding of its entries.
+    """
+    jacobian = tensors[1]
+    noise = np.random.default_rng(0).choice([-1, 1], jacobian.shape) * np.finfo(float).eps
+    try:
+        found, again = (
+            _over_circle(tensors, Clusters(matrix, scheme.h, scheme.recurrence), share, scheme)
+            for matrix, share in ((jacobian, 1.0), (jacobian * (1 + noise), SMALLER))
+        )
+    except np.linalg.LinAlgError:
+        raise _dependent(scheme.h) from None
+    if np.linalg.norm(found - again) > AGREEMENT * np.linalg.norm(found):
+        raise _dependent(scheme.h)
+    return found
+
+
+def _dependent(h: float) -> InvalidPoint:
+    return InvalidPoint(
+        f"the eigenvectors of the Jacobian are so nearly dependent that at h = {h:.6g} rounding "
+        f"its entries changes the flow by more than one part in {1 / AGREEMENT:,.0f}; take a "
+        f"smaller h, other units, or fewer corrections"
+    )
+
+
+def _over_circle(
+    tensors: Sequence[np.ndarray], clusters: Clusters, share: float, scheme: _Scheme
+) -> np.ndarray:
+    f, jacobian = tensors[0], tensors[1]
+    centers, is_complex_point = clusters.centers, np.iscomplexobj(jacobian)
+    roots = scheme.recurrence.multipliers(scheme.h * centers, is_complex_point)
+    if np.any(_is_zero(roots[:, 0])):
+        raise _bottom(centers[np.argmax(_is_zero(roots[:, 0]))], scheme.h)
+    logs, phases = scheme.logs(centers, roots[:, 0], is_complex_point)
+    values = [
+        basis.vectors @ _Eigenbasis(tensors, basis, phases, scheme).value
+        for basis in clusters.circle(roots, logs, share)
+    ]
+    mean = np.mean(values, axis=0)
+    is_real = not np.iscomplexobj(f) and not is_complex_point
+    return mean.real if is_real and _is_conjugate(centers, scheme) else mean
 
 
 class _Eigenbasis:
@@ -164,18 +207,18 @@ class _Eigenbasis:
     def __init__(
         self,
         tensors: Sequence[np.ndarray],
-        nu: np.ndarray,
-        vectors: np.ndarray,
-        inverse: np.ndarray,
+        basis: Basis,
+        phases: np.ndarray,
         scheme: _Scheme,
     ):
-        self.tensors = tensors
-        self.nu, self.vectors, self.inverse = nu, vectors, inverse
-        self.scheme = scheme
-        self.force = inverse @ tensors[0]
-        self.is_complex_point = np.iscomplexobj(tensors[1])
-        self.roots = scheme.recurrence.multipliers(scheme.h * nu, self.is_complex_point)
+        self.tensors, self.scheme = tensors, scheme
+        self.nu, self.vectors, self.inverse = basis.nu, basis.vectors, basis.inverse
+        self.roots, self.phases = basis.roots, phases
+        self.force = basis.inverse @ tensors[0]
         self.is_curved = any(map(_has_entries, tensors[2 : scheme.corrections + 2]))
+        logs = basis.logs - phases
+        is_real = np.all(np.abs(logs.imag) <= NEGLIGIBLE) and not np.iscomplexobj(self.force)
+        self.logs = logs.real if is_real else logs
 
     @property
     def value(self) -> np.ndarray:
@@ -195,32 +238,13 @@ class _Eigenbasis:
     @cached_property
     def _live(self) -> np.ndarray:
         """Which multipliers 1 + q are not zero; those that are and matter are refused."""
-        q, force = self.roots[:, 0], self.force
-        zero = np.abs(1 + q) <= ZERO * max(1.0, np.max(np.abs(q)))
+        force, zero = self.force, _is_zero(self.roots[:, 0])
         matters = np.abs(force) > NEGLIGIBLE * np.max(np.abs(force), initial=0.0)
         if self.is_curved:
             matters = np.ones_like(zero)
         if np.any(zero & matters):
             raise _bottom(self.nu[np.argmax(zero & matters)], self.scheme.h)
         return ~zero
-
-    @property
-    def phases(self) -> np.ndarray:
-        """What is left out of the logarithms because several steps are composed."""
-        return self._logs_and_phases[1]
-
-    @cached_property
-    def logs(self) -> np.ndarray:
-        """The logarithms of the multipliers, real where all of them and the point are."""
-        whole, phases = self._logs_and_phases
-        logs = whole - phases
-        is_real = np.all(np.abs(logs.imag) <= NEGLIGIBLE) and not np.iscomplexobj(self.force)
-        return logs.real if is_real else logs
-
-    @cached_property
-    def _logs_and_phases(self) -> tuple[np.ndarray, np.ndarray]:
-        q = np.where(self._live, self.roots[:, 0], 0)
-        return self.scheme.logs(self.nu, q, self.is_complex_point)
 
     @cached_property
     def _rotated(self) -> list[np.ndarray]:
