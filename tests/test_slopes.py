@@ -1,5 +1,6 @@
 """Order checks: right fields pass with the expected slopes, wrong ones fail."""
 
+import json
 import math
 from dataclasses import replace
 from fractions import Fraction
@@ -7,6 +8,8 @@ from fractions import Fraction
 import numpy as np
 import pytest
 import sympy
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import modeq
 from modeq import problems
@@ -97,8 +100,71 @@ def test_a_flow_that_is_exact_has_no_errors_at_all():
     assert set(report.local_errors) | set(report.global_errors) == {0.0}
 
 
-def test_at_a_rest_point_nothing_moves():
-    assert modeq.derive("x**2 + y**4", 1).check([0, 0], h=0.1).passed
+def test_where_the_field_vanishes_nothing_is_seen_and_nothing_passes():
+    report = modeq.derive("x**2 + y**4", 1).check([0, 0], h=0.1)
+    assert not report.passed
+    assert "nothing is seen: the field vanishes at the start" in str(report)
+
+
+def test_a_decaying_weight_moves_where_the_gradient_vanishes_and_is_seen():
+    report = modeq.derive("(x - 1)**2", 1, modeq.AdamW(0.5, 0.5, epsilon=1)).check([1], h=0.1)
+    assert not report.unseen
+
+
+def without_counter_terms(equation):
+    data = json.loads(equation.to_json())
+    data["terms"][1:] = [[[] for _ in column] for column in data["terms"][1:]]
+    return modeq.from_json(json.dumps(data))
+
+
+@pytest.mark.parametrize("start", [1e-30, 1e-6, 1.0, 1e6])
+def test_verdicts_do_not_depend_on_the_unit_of_the_variables(start):
+    equation, h = modeq.derive("x**4/4", 2), 0.05 / start**2
+    report = equation.check([start], h=h)
+    assert report.passed
+    assert not without_counter_terms(equation).check([start], h=h).passed
+    at_one = equation.check([1.0], h=0.05)
+    np.testing.assert_allclose(report.local_slopes, at_one.local_slopes, rtol=1e-6)
+
+
+LOSSES = ["x**2 + y**4", "x**2*y + exp(y)", "sqrt(1 + x**2) + y**2*x**2"]
+
+
+@settings(max_examples=12, deadline=None)
+@given(st.sampled_from(LOSSES), st.integers(-40, 40), st.integers(0, 2), st.booleans())
+def test_a_loss_times_a_power_of_ten_has_the_same_verdict_at_h_over_it(loss, k, order, is_right):
+    factor, point = sympy.Integer(10) ** k, [0.7, 0.4]
+    reports = []
+    for c in (sympy.Integer(1), factor):
+        equation = modeq.derive(c * modeq.Loss(loss).expression, order)
+        equation = equation if is_right else without_counter_terms(equation)
+        reports.append(equation.check(point, h=sympy.Rational(1, 50) / c))
+    first, second = reports
+    assert first.passed == second.passed == (is_right or order == 0)
+    np.testing.assert_allclose(first.local_slopes, second.local_slopes, rtol=1e-6)
+    np.testing.assert_allclose(first.global_slopes, second.global_slopes, rtol=1e-6)
+
+
+@pytest.mark.parametrize("k", [-15, 10])
+def test_momentum_from_rest_has_the_same_verdict_in_another_unit_of_time(k):
+    factor = sympy.Integer(10) ** k
+    loss = modeq.Loss("x**2 + y**4").expression
+    first, second = (
+        modeq.derive(c * loss, 1, modeq.HeavyBall(0.5)).check(
+            [1, 0.7], h=sympy.Rational(1, 100) / c
+        )
+        for c in (sympy.Integer(1), factor)
+    )
+    assert first.passed
+    assert second.passed
+    np.testing.assert_allclose(first.global_slopes, second.global_slopes, rtol=1e-6)
+
+
+def test_tiny_solutions_have_all_their_digits():
+    small, one = (
+        modeq.derive("x**4/4", 1).solve([s], h=0.1 / s**2, steps=20).theta / s for s in (1e-9, 1)
+    )
+    np.testing.assert_allclose(small, one, rtol=1e-10)
 
 
 @pytest.mark.parametrize("start", [np.array([1, 2]), [np.int64(1), 2], [sympy.Integer(1), 2.0]])

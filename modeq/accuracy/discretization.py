@@ -34,10 +34,10 @@ from modeq.flows.comparison import start_and_step
 from modeq.flows.error_table import DiscretizationError, length
 from modeq.flows.flow import check_start
 from modeq.flows.followed import followed
-from modeq.flows.next_terms import field_and_next_term, next_power, propagated
+from modeq.flows.next_terms import field_and_next_term, next_term, propagated
 from modeq.flows.numeric import check_step, recorded
 from modeq.flows.order_report import SLOPE_TOLERANCE, slopes_of
-from modeq.flows.precise import Precision, flow
+from modeq.flows.precise import Precision, digits_to_see, flow
 from modeq.flows.tolerances import check_duration
 from modeq.flows.values import with_values
 from modeq.methods.named import Method, method_for
@@ -119,7 +119,8 @@ class _Study:
     ):
         self.loss, self.start, self.order, self.steps = loss, start, order, steps
         self.method, self.values = method, values
-        self.power = next_power(loss, start, order, values, method) or order + 1
+        found = next_term(loss, start, order, values, method)
+        self.power, self.size = found or (order + 1, 0)
         self.field, self.next_term = field_and_next_term(loss, order, values, method, self.power)
         self.source = followed(loss, method, start, values, order, self.power, at_rest)
 
@@ -174,8 +175,8 @@ class _Study:
         )
 
     def _digits(self, h: float) -> int:
-        size = length(self.next_term(self.start, 0.0)) * h ** (self.power + 1)
-        return EXTRA_DIGITS + (max(8, int(-math.log10(size))) if 0 < size < math.inf else 18)
+        size = self.size * self.size.context.mpf(h) ** (self.power + 1) if self.size else 0
+        return EXTRA_DIGITS + digits_to_see(size, self.start)
 
     def _precision(self, h: float) -> Precision:
         return Precision(self._digits(h), self.field, *self.source.fields)

@@ -14,7 +14,7 @@ from modeq.errors import FlowError
 from modeq.flows.comparison import start_of
 from modeq.flows.flow import check_start, check_steps, integrate
 from modeq.flows.iterates import iterate
-from modeq.flows.next_terms import field_and_next_term, next_power
+from modeq.flows.next_terms import field_and_next_term, next_term
 from modeq.flows.numeric import NumericField
 from modeq.flows.tolerances import check_tolerance
 from modeq.flows.values import with_values
@@ -96,9 +96,10 @@ def max_learning_rate(
     steps, order = check_steps(steps), check_order(order)
     values, method = with_values(loss, method_for(loss, method), parameters)
     start = check_start(start_of(loss, theta0), loss, values)
-    power = next_power(loss, start, order, values, method)
-    if power is None:
+    found = next_term(loss, start, order, values, method)
+    if found is None:
         return LeadingOrderRate(math.inf, tolerance, steps, order, str(method))
+    power, _ = found
     field, term = field_and_next_term(loss, order, values, method, power)
     points = _points(loss, method, values, field, start, steps)
 

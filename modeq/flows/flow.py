@@ -21,6 +21,7 @@ from modeq.shown import Shown
 
 RELATIVE_TOLERANCE = 1e-12
 ABSOLUTE_TOLERANCE = 1e-14
+"""Relative to the size of what is followed where that is smaller than one: see ``small``."""
 MAX_EVALUATIONS, MAX_PER_STEP = 200_000, 2_000
 """No more evaluations of a field are spent on a trajectory: so many, and so many for each step."""
 
@@ -121,6 +122,16 @@ def start_from_rest(
     return recorded(modified.loss, column, own)(point, check_step(h))
 
 
+def small(start: np.ndarray, slope: np.ndarray, h: float) -> float:
+    """Return the largest coordinate of a start, or of where it goes in time h, at most one.
+
+    >>> small(np.array([1e-6]), np.array([-1e-3]), 0.1), small(np.array([5.0]), np.array([1.0]), 1)
+    (0.0001, 1.0)
+    """
+    size = np.max(np.abs([start, h * np.asarray(slope)]))
+    return float(min(size, 1.0)) if 0 < size < np.inf else 1.0
+
+
 def integrate(
     rhs: Callable[[np.ndarray], np.ndarray], start: np.ndarray, h: float, steps: int
 ) -> Trajectory:
@@ -146,7 +157,7 @@ def integrate(
             method="DOP853",
             t_eval=t,
             rtol=RELATIVE_TOLERANCE,
-            atol=ABSOLUTE_TOLERANCE,
+            atol=ABSOLUTE_TOLERANCE * small(start, rhs(start), h),
             # Finding a first step would evaluate the field outside its domain.
             first_step=h / 16,
         )

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -30,7 +31,7 @@ SLOPES = 3
 MAX_HALVINGS = 12
 
 ROUND_OFF = 5e-14
-"""Errors below this, relative to 1 + |θ|, are too noisy for a slope to be measured."""
+"""Errors below this part of the largest coordinate are too noisy for a slope to be measured."""
 
 
 def assert_follows(
@@ -184,9 +185,15 @@ class _Steps:
                 f"the start is {theta0!r}; it must be one point of finite numbers, of shape (d,)"
             )
 
+    @cached_property
+    def size(self) -> float:
+        """The largest coordinate of the start and of what the map makes of it."""
+        both = np.abs([self.start, self.step(self.start, self.h)])
+        return float(np.max(both, initial=0.0, where=np.isfinite(both))) or 1.0
+
     @property
     def noise(self) -> float:
-        return ROUND_OFF * (1 + np.max(np.abs(self.start)))
+        return ROUND_OFF * self.size
 
     def error(self, h: float) -> float:
         """Return the largest coordinate of flow minus map after one step."""
@@ -199,7 +206,7 @@ class _Steps:
                 self.start,
                 method="DOP853",
                 rtol=3e-14,
-                atol=1e-17,
+                atol=1e-17 * self.size,
                 first_step=h / 4,
             )
             error = float(np.max(np.abs(flow.y[:, -1] - self.step(self.start, h))))

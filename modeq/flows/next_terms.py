@@ -25,8 +25,8 @@ DIGITS = 60
 LOOKAHEADS = (1, 4, 8)
 """How many terms beyond hⁿ are looked at; more only where all of fewer vanish."""
 
-NEGLIGIBLE = 1e-40
 NEAR = 2.0**-20
+"""How far beside a start is, as a part of the start."""
 
 
 def field_and_next_term(
@@ -60,7 +60,7 @@ def field_and_next_term(
 
 
 def term_sizes(
-    loss: Field, point: Sequence, order: int, values: Mapping, method: Method
+    loss: Field, point: Sequence, order: int, values: Mapping, method: Method, digits: int = DIGITS
 ) -> list[mpmath.mpf]:
     """Return |f|, |f₁|, …, |fₙ| at a point, from the method run in power series of numbers.
 
@@ -68,26 +68,29 @@ def term_sizes(
     >>> [float(size) for size in term_sizes(Loss("x**2/2"), [1.0], 1, {}, GradientDescent())]
     [1.0, 0.5]
     """
-    f, context = series_at(loss, exact_point(point), values, DIGITS)
+    f, context = series_at(loss, exact_point(point), values, digits)
     total = series_field(method, f, order)
     rows = list(total.coefficient_vectors(order + 2))[1:]
     return [context.norm([context.mpf(entry) for entry in row]) for row in rows]
 
 
-def next_power(
+def next_term(
     loss: Field, start: np.ndarray, order: int, values: Mapping, method: Method
-) -> int | None:
-    """Return the first j > n for which f_j does not vanish at a start and beside it, or None.
+) -> tuple[int, mpmath.mpf] | None:
+    """Return the first j > n for which f_j does not vanish at a start and beside it, and the size
+    of f_j there, or None.
 
     >>> from modeq.derivation.loss import Loss
     >>> from modeq.methods.named import as_method
-    >>> next_power(Loss("x**3/3"), np.array([1.0]), 1, {}, as_method("rk4"))
+    >>> next_term(Loss("x**3/3"), np.array([1.0]), 1, {}, as_method("rk4"))[0]
     4
     """
     slope = gradient_field(loss, values)(start, 0.0)
-    beside = start + NEAR * slope / (1 + np.linalg.norm(slope))
+    steepness = np.linalg.norm(slope)
+    size = np.linalg.norm(start) or 1.0
+    beside = start + NEAR * size * slope / steepness if steepness else start + NEAR * size
     found = first_term(loss, (start, beside), order, values, method)
-    return found and found[0]
+    return found and (found[0], max(found[1]))
 
 
 def first_term(
@@ -96,17 +99,28 @@ def first_term(
     """Return the first j > n for which f_j does not vanish at all of some points, and the sizes of
     f_j at these points; None if there is none among those that are looked at.
 
+    What vanishes is smaller by as many digits as there are more of them, in whatever units.
+
     >>> from modeq.derivation.loss import Loss
     >>> j, [size] = first_term(Loss("x**2/2"), [[1.0]], 0, {}, GradientDescent())
     >>> j, float(size)
     (1, 0.5)
     """
     for lookahead in LOOKAHEADS:
-        tables = [term_sizes(loss, point, order + lookahead, values, method) for point in points]
-        for j, sizes in enumerate(zip(*tables, strict=True)):
-            if j > order and max(sizes) > NEGLIGIBLE:
-                return j, list(sizes)
+        rough, fine = (
+            [term_sizes(loss, x, order + lookahead, values, method, digits) for x in points]
+            for digits in (DIGITS, 2 * DIGITS)
+        )
+        for j in range(order + 1, order + lookahead + 1):
+            sizes = [table[j] for table in fine]
+            if any(map(_is_seen, (table[j] for table in rough), sizes)):
+                return j, sizes
     return None
+
+
+def _is_seen(rough: mpmath.mpf, fine: mpmath.mpf) -> bool:
+    """Tell whether a size that was found with few digits and with many is not rounding alone."""
+    return rough > 0 and fine > rough * rough.context.mpf(10) ** (-DIGITS // 2)
 
 
 def propagated(

@@ -7,6 +7,7 @@ keep their precision to themselves: nothing outside the ``with`` block changes.
 from __future__ import annotations
 
 import contextlib
+import math
 from collections.abc import Callable, Iterator, Sequence
 from fractions import Fraction
 from numbers import Rational
@@ -26,6 +27,9 @@ from modeq.flows.numeric import NumericField
 Number = Any
 
 GUARD_DIGITS = 5
+UNKNOWN = 18
+"""Digits where it is not known how small a difference is."""
+
 MAX_COLUMNS = 20
 PATIENCE = 4
 """Over how many columns the change must fall a hundredfold; else the step is halved at once."""
@@ -131,6 +135,16 @@ def exact_number(x: Any) -> Fraction:
         # The integers of NumPy are rational too, and would overflow.
         return Fraction(int(x.numerator), int(x.denominator))
     return Fraction(float(x))
+
+
+def digits_to_see(size: Number, start: Sequence) -> int:
+    """Return how many digits show a difference of a size beside a start, at least eight.
+
+    >>> digits_to_see(mpmath.mpf("1e-30"), [0.5]), digits_to_see(0, [0.5])
+    (31, 18)
+    """
+    scale = 1 + max(abs(float(x)) for x in start)
+    return max(8, math.ceil(mpmath.log10(scale / size))) if size else UNKNOWN
 
 
 def is_finite(vector: Sequence[Number]) -> bool:

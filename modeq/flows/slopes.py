@@ -17,17 +17,24 @@ from typing import Any
 
 from modeq.algebra.power_series import Vector
 from modeq.derivation.derive import ModifiedField
-from modeq.derivation.digits import real_context
 from modeq.derivation.start_shift import starts_at_rest
 from modeq.errors import FlowError, InvalidMethod
 from modeq.flows.flow import check_start, check_steps
 from modeq.flows.forms import is_short, numeric_field
-from modeq.flows.next_terms import first_term
+from modeq.flows.next_terms import first_term, term_sizes
 from modeq.flows.numeric import NumericField, check_step, gradient_field, part_fields
-from modeq.flows.order_report import SHIFTED, TOGETHER, UNSHIFTED, OrderReport, slopes_of
+from modeq.flows.order_report import (
+    FIXED_POINT,
+    SHIFTED,
+    TOGETHER,
+    UNSHIFTED,
+    OrderReport,
+    slopes_of,
+)
 from modeq.flows.precise import (
     Number,
     Precision,
+    digits_to_see,
     exact_number,
     exact_point,
     flow,
@@ -38,13 +45,16 @@ from modeq.flows.precise_iterates import PreciseField, precise_iterates
 from modeq.flows.started import AtRest, on_slow_manifold
 from modeq.flows.tolerances import check_count
 from modeq.flows.values import with_values
-from modeq.methods.named import LinearMultistep, Method
+from modeq.methods.named import GradientDescent, LinearMultistep, Method
 from modeq.methods.optimizer import Optimizer
 
 MAX_HALVINGS = 12
 EXTRA_DIGITS = 12
+FINE = 1e10
+"""An error is seen that is this part of what is looked for where there should be none."""
+
 REST_OF_MEMORY = 1e-3
-"""What may be left of the memory at the fixed time, in parts of what is there at the start."""
+"""What may be left of the memory at the fixed time, in parts of the error that is looked at."""
 
 
 def check(
@@ -107,6 +117,10 @@ class _Measurement:
         check_start(theta0, modified.loss, own)
         self.start, self.h = exact_point(theta0), h
         self.asked = self.steps = max(steps, 2 * _memory(self.method))
+        # Of gradient descent f₁ = f'f/2: how fast the field is, and how fast that changes.
+        slope, turn = term_sizes(modified.loss, self.start, 1, own, GradientDescent())
+        self.turning = 2 * turn / slope if slope else slope
+        [self.speed] = term_sizes(modified.loss, self.start, 0, own, self.method)
         found = first_term(modified.loss, [self.start], modified.order, own, self.method)
         self.power, [self.size] = found or (math.inf, [0])
         self.optimizer = None
@@ -129,9 +143,9 @@ class _Measurement:
         return None
 
     def _steps_to_decay(self) -> int:
-        """Return after how many steps nothing is left of the memory, as large as h at the start."""
-        left = float(self.h) ** (self.power - 1) * REST_OF_MEMORY
-        return math.ceil(math.log(left) / math.log(self.resting.decay))
+        """Return after how many steps nothing is left of the memory that is seen beside f_j."""
+        error = self.size / self.speed * self.size.context.mpf(float(self.h)) ** self.power
+        return math.ceil(math.log(error * REST_OF_MEMORY) / math.log(self.resting.decay))
 
     def report(self, halvings: int) -> OrderReport:
         rows: list[tuple[Fraction, Number, Number]] = []
@@ -139,7 +153,7 @@ class _Measurement:
         for k in range(1, MAX_HALVINGS + 1):
             rows.append(self._errors(self.h / 2**k, self.steps * 2**k))
             report = self._summary(rows)
-            if k >= halvings and report.passed:
+            if k >= halvings and (report.passed or report.unseen):
                 break
         return report
 
@@ -157,12 +171,17 @@ class _Measurement:
         return self._errors(self.h, self.steps)
 
     def _digits(self, h: Fraction) -> int:
-        """Return how many digits show the local error at h, and some more."""
+        """Return how many digits show the local error at h, and some more; where there should be
+        none, how many show what another coefficient of hⁿ would change.
+        """
+        rate = self.speed.context.mpf(float(h))
         if math.isinf(self.power):
-            return 30
-        context = real_context(15)
-        size = context.mpf(self.size) * context.mpf(float(h)) ** (self.power + 1)
-        return max(8, int(-context.log10(size))) + EXTRA_DIGITS
+            turned = self.turning * rate
+            power = self.modified.order if turned else 0
+            seen = self.speed * rate * min(1, turned**power) / FINE
+        else:
+            seen = self.size * rate ** (self.power + 1)
+        return digits_to_see(seen, self.start) + EXTRA_DIGITS
 
     def _errors(self, h: Fraction, steps: int) -> tuple[Fraction, Number, Number, int]:
         digits = self._digits(h)
@@ -214,6 +233,7 @@ class _Measurement:
             time=float(self.h * self.steps),
             digits=max(digits),
             start=(SHIFTED if self.shift else UNSHIFTED) if self.resting else TOGETHER,
+            unseen="" if self.speed else FIXED_POINT,
         )
 
 

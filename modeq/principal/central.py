@@ -23,7 +23,7 @@ import numpy as np
 
 from modeq.derivation.loss import Loss, as_loss
 from modeq.errors import FlowError, InvalidPoint
-from modeq.flows.flow import Trajectory, check_start, check_steps
+from modeq.flows.flow import Trajectory, check_start, check_steps, small
 from modeq.flows.numeric import check_step
 from modeq.flows.tensors import DerivativeTensors
 
@@ -204,7 +204,7 @@ def _until(
         start,
         method="DOP853",
         rtol=TOLERANCE,
-        atol=TOLERANCE * 1e-2,
+        atol=TOLERANCE * 1e-2 * small(start, rhs(start), time),
         events=event,
     )
     if not (solution.success and np.all(np.isfinite(solution.y))):

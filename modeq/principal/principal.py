@@ -28,7 +28,7 @@ import sympy
 from modeq.algebra.trees import RootedTree
 from modeq.derivation.loss import Field, Loss, as_field
 from modeq.errors import FlowError, InvalidValue
-from modeq.flows.flow import ABSOLUTE_TOLERANCE, Trajectory, check_start, check_steps
+from modeq.flows.flow import ABSOLUTE_TOLERANCE, Trajectory, check_start, check_steps, small
 from modeq.flows.numeric import as_points, check_step
 from modeq.flows.tensors import DerivativeTensors
 from modeq.flows.tolerances import check_count
@@ -242,7 +242,7 @@ def _followed(rhs: Any, start: np.ndarray, h: float, step: int) -> np.ndarray:
             start,
             method="DOP853",
             rtol=RELATIVE_TOLERANCE,
-            atol=ABSOLUTE_TOLERANCE,
+            atol=ABSOLUTE_TOLERANCE * small(start, rhs(start), h),
             first_step=h / 4,
         )
     if not (solution.success and np.all(np.isfinite(solution.y))):

@@ -118,7 +118,7 @@ def _check_tensors(tensors: Sequence[np.ndarray], corrections: int, symmetric: b
         )
     _check_finite(tensors[:2])
     jacobian = tensors[1]
-    if symmetric and np.abs(jacobian - jacobian.T).max() > 1e-8 * np.abs(jacobian).max() + 1e-12:
+    if symmetric and np.abs(jacobian - jacobian.T).max() > 1e-8 * np.abs(jacobian).max():
         raise InvalidValue("the Hessian is not symmetric; it must be for a loss")
 
 

@@ -33,6 +33,9 @@ from modeq.shown import Shown
 
 REGIMES = ("repelled", "flat", "attracted", "one step", "oscillating", "edge", "divergent")
 ORDERS = (0, 1, 2, 3)
+CRITICAL = 1e-8
+"""A gradient vanishes if a step of Newton's method is about this part of 1 + |θ|."""
+
 NEAR = 1e-9
 
 
@@ -96,7 +99,8 @@ class StabilityReport(Shown):
     @property
     def is_critical(self) -> bool:
         """Whether the gradient vanishes, so that the verdicts are about a fixed point."""
-        return self.gradient_norm <= 1e-8 * (1 + np.max(np.abs(self.eigenvalues)))
+        size = 1 + np.max(np.abs(self.theta))
+        return self.gradient_norm <= CRITICAL * size * np.max(np.abs(self.eigenvalues))
 
     @property
     def verdicts(self) -> dict[Any, str]:

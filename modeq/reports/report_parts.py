@@ -190,7 +190,8 @@ class Parts:
                 options={"gtol": 1e-13, "maxiter": 400},
             )  # fmt: skip
         steepness = np.linalg.norm(tensors(found.x)[0])
-        if not steepness <= CRITICAL * (1 + np.linalg.norm(tensors(found.x)[1])):
+        size = 1 + np.linalg.norm(found.x)
+        if not steepness <= CRITICAL * size * np.linalg.norm(tensors(found.x)[1]):
             raise InvalidPoint(
                 "a search for a minimum from where the iterates end does not come to a point "
                 "without gradient"

@@ -85,6 +85,7 @@ def order_blocks(report: OrderReport) -> list[Block]:
         number(report.expected_local), " after one step and ", number(report.expected_global),
         f" at the fixed time t = {report.time:.4g}, measured ",
         _last(report.local_slopes), " and ", _last(report.global_slopes), ".",
+        f" Nothing is seen: {report.unseen}." if report.unseen else "",
     )  # fmt: skip
     rows = tuple(
         (f"{h:.4g}", number(local), _slope(a), number(far), _slope(b))
