@@ -10,6 +10,7 @@ import sympy
 from flint import arb, arb_mat
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from scipy.integrate import solve_ivp
 
 import modeq
 from modeq import problems
@@ -347,3 +348,47 @@ def test_the_halves_of_a_box_cover_it(middle, radius, share):
     assert any(part.overlaps(point) for (part,) in pieces([box]))
     ends = [arb(middle) - arb(radius), arb(middle), arb(middle) + arb(radius)]
     assert all(any(part.overlaps(end) for (part,) in pieces([box])) for end in ends)
+
+
+@pytest.mark.parametrize(
+    ("text", "start", "time"),
+    [
+        ("(x*y*z - 1)**2/2", [1e-4] * 3, 9_900.0),
+        ("(x*y*z - 1)**2/2", [1e-4] * 3, 12_000.0),
+        ("(x*y - 1)**2/2", [1e-3] * 2, 30.0),
+        ("y*x**2/2 + y**4/4", [0.1, 2.0], 200.0),
+    ],
+)
+def test_sampled_bounds_see_transients_however_short_beside_the_time(text, start, time):
+    # In a thin tube it is ε/(sup|H| sup|g| ∫ exp(-∫m)), which a solver finds with its own steps.
+    loss, tolerance = modeq.Loss(text), 1e-11
+    gradient = sympy.lambdify(loss.variables, list(loss.gradient))
+    hessian = sympy.lambdify(loss.variables, loss.hessian)
+
+    def rhs(_, state):
+        theta, growth = state[:-1], state[-1]
+        m = np.linalg.eigvalsh(hessian(*theta))[0]
+        return [*(-np.array(gradient(*theta))), 1 - m * growth]
+
+    path = solve_ivp(rhs, (0, time), [*start, 0], rtol=1e-10, atol=1e-12, max_step=time / 2_000)
+    points = path.y[:-1].T
+    beta = np.maximum.accumulate([np.linalg.norm(hessian(*x), 2) for x in points])
+    gamma = np.maximum.accumulate([np.linalg.norm(gradient(*x)) for x in points])
+    expected = tolerance / np.max(beta * gamma * path.y[-1])
+    options = {"time": time, "tolerance": tolerance, "certify": False}
+    found = gradient_flow_bound(loss, start, **options).max_learning_rate
+    assert 0.8 * expected < found < 1.05 * expected
+
+
+@settings(max_examples=10, deadline=None)
+@given(st.floats(1, 1e3), st.integers(-300, 0), st.booleans())
+def test_bounds_are_positive_or_say_that_there_is_none(time, power, certify):
+    options = {"time": time, "tolerance": 10.0**power, "certify": certify}
+    try:
+        bound = gradient_flow_bound("-x**2/2 + x**4/400", [0.1], **options)
+    except FlowError:
+        return
+    rate = bound.max_learning_rate
+    assert rate >= 0
+    assert (rate == 0) == ("no h that a float can be" in str(bound))
+    assert not (bound.certified and rate == 0)

@@ -59,6 +59,8 @@ class CertifiedBound:
             if product > 0:
                 largest = min(largest, lower(arb(self.tolerance) / product))
             rows.append((m, upper(growth), upper(arb(beta) * arb(gamma))))
+        if not largest > 0:
+            raise NotEnclosed("the learning rate that is certified is smaller than floats are")
         return self._result(largest, segments, rows)
 
     def _search(self, rate: float) -> FlowBound:

@@ -76,6 +76,11 @@ class FlowBound(Shown):
 
     def __str__(self) -> str:
         how = "certified by interval arithmetic" if self.certified else "not certified: sampled"
+        if not self.max_learning_rate:
+            return (
+                f"no h that a float can be keeps the flow of order {self.order} within "
+                f"{self.tolerance:.6g} of gradient descent until t = {self.time:.6g} ({how})"
+            )
         return (
             f"h < {self.max_learning_rate:.6g}: the flow of order {self.order} stays within "
             f"{self.tolerance:.6g} of gradient descent until t = {self.time:.6g} ({how})"

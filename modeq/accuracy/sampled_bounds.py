@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 import math
-from itertools import pairwise
 
 import numpy as np
 
 from modeq.accuracy.flow_bounds import Demand, FlowBound
 from modeq.errors import FlowError
-from modeq.flows.flow import integrate
+from modeq.flows.flow import solver_steps
 from modeq.flows.next_terms import field_and_next_term
 from modeq.flows.numeric import domain_field, gradient_field, recorded
 
 SAMPLES = 24
-SAMPLE_TIMES = 100
+FEWEST_TIMES, MOST_TIMES = 100, 20_000
+CHANGE = 0.1
+"""By how much the logarithm of the growth until the end may be uncertain."""
 
 
 class SampledBound:
@@ -44,22 +45,15 @@ class SampledBound:
     def bound(self) -> FlowBound:
         """Return the bound that the samples give."""
         demand = self.demand
-        step = demand.time / SAMPLE_TIMES
-        path = integrate(lambda x: self.f(x, 0.0), demand.start, step, SAMPLE_TIMES).theta
-        rows = [self._row(point) for point in path]
-        m = np.minimum(*np.array([[row[0] for row in pair] for pair in pairwise(rows)]).T)
-        sizes = np.maximum.accumulate(np.array([row[1:] for row in rows]), axis=0)[1:]
-        growth = [0.0]
-        for rate in m:
-            shrink = math.exp(-rate * step)
-            growth.append(
-                shrink * growth[-1] - (math.expm1(-rate * step) / rate if rate else -step)
-            )
-        defect = sizes[:, 0] * sizes[:, 1]
-        products = defect * np.maximum(growth[1:], growth[:-1])
-        power = 1 / (demand.order + 1)
-        rates = ((demand.tolerance / p) ** power for p in products if p > 0)
-        largest = min(rates, default=math.inf)
+        t, path, rows = self._samples()
+        m = np.minimum(rows[1:, 0], rows[:-1, 0])
+        defects = np.maximum.accumulate(rows[:, 1:], axis=0)[1:]
+        with np.errstate(over="ignore", divide="ignore", invalid="ignore"):
+            growth = _growth(m, np.diff(t))
+            defect = defects[:, 0] * defects[:, 1]
+            products = defect * np.maximum(growth[1:], growth[:-1])
+            rates = (demand.tolerance / products[products > 0]) ** (1 / (demand.order + 1))
+        largest = np.min(rates, initial=math.inf)
         return FlowBound(
             max_learning_rate=float(largest),
             certified=False,
@@ -67,12 +61,34 @@ class SampledBound:
             order=demand.order,
             time=demand.time,
             tolerance=demand.tolerance,
-            t=step * np.arange(SAMPLE_TIMES + 1),
+            t=t,
             lambda_min=m,
-            growth=np.array(growth),
+            growth=growth,
             defect=defect,
             centers=path[:-1],
-            radii=np.zeros(SAMPLE_TIMES),
+            radii=np.zeros(len(m)),
+        )
+
+    def _samples(self) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+        """Return times, points of the flow, and the rows there: at the solver's own steps, and
+        between them where m changes so much that the growth over the step is not known well.
+        """
+        t, theta = solver_steps(
+            lambda x: self.f(x, 0.0), self.demand.start, self.demand.time, FEWEST_TIMES
+        )
+        rows = {time: self._row(theta(time)) for time in t}
+        while len(t) < MOST_TIMES:
+            m = np.array([rows[time][0] for time in t])
+            unknown = np.abs(np.diff(m)) * np.diff(t)
+            coarse = unknown > CHANGE / len(t)
+            if np.sum(unknown) <= CHANGE:
+                return t, theta(t), np.array([rows[time] for time in t])
+            between = ((t[1:] + t[:-1]) / 2)[coarse]
+            rows |= {time: self._row(theta(time)) for time in between}
+            t = np.sort(np.concatenate([t, between]))
+        raise FlowError(
+            f"the curvature changes so fast along the flow until t = {self.demand.time:.6g} that "
+            f"{MOST_TIMES:,} samples do not show it; take a shorter time"
         )
 
     def _row(self, point: np.ndarray) -> tuple[float, float, float]:
@@ -87,3 +103,12 @@ class SampledBound:
             return m, 1.0, float(np.max(np.linalg.norm(self.next_term(points, 0.0), axis=1)))
         beta = np.max(np.linalg.norm(jacobians, 2, axis=(1, 2)))
         return m, float(beta), float(np.max(np.linalg.norm(self.f(points, 0.0), axis=1)))
+
+
+def _growth(m: np.ndarray, steps: np.ndarray) -> np.ndarray:
+    """Return ∫₀ᵗ exp(-∫_{t'}^t m ds) dt' at the ends of the steps, from 0."""
+    growth = [0.0]
+    for rate, step in zip(m, steps, strict=True):
+        since = -np.expm1(-rate * step) / rate if rate else step
+        growth.append(np.exp(-rate * step) * growth[-1] + since)
+    return np.array(growth)

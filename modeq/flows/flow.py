@@ -136,9 +136,34 @@ def integrate(
     rhs: Callable[[np.ndarray], np.ndarray], start: np.ndarray, h: float, steps: int
 ) -> Trajectory:
     """Return the solution of θ' = rhs(θ) at t = 0, h, …, steps·h."""
+    t = h * np.arange(steps + 1)
+    return Trajectory(t, _solved(rhs, start, h, steps, t_eval=t).y.T)
+
+
+def solver_steps(
+    rhs: Callable[[np.ndarray], np.ndarray], start: np.ndarray, time: float, fewest: int
+) -> tuple[np.ndarray, Callable[[np.ndarray], np.ndarray]]:
+    """Return the times of the solver's own steps, at least so many, and the solution between them.
+
+    >>> t, theta = solver_steps(lambda theta: -theta, np.array([1.0]), 2.0, 10)
+    >>> len(t) > 10, bool(abs(theta(t)[-1, 0] - np.exp(-2)) < 1e-10)
+    (True, True)
+    """
+    h = time / fewest
+    solution = _solved(rhs, start, h, fewest, max_step=h, dense_output=True)
+    return solution.t, lambda t: solution.sol(t).T
+
+
+def _solved(
+    rhs: Callable[[np.ndarray], np.ndarray], start: np.ndarray, h: float, steps: int, **asked: Any
+) -> Any:
+    """Return what SciPy finds until steps·h.
+
+    Raises:
+        FlowError: The solution blows up, leaves the domain, or is too stiff.
+    """
     from scipy.integrate import solve_ivp
 
-    t = h * np.arange(steps + 1)
     evaluations, most = count(1), MAX_EVALUATIONS + MAX_PER_STEP * steps
 
     def counted(time: float, theta: np.ndarray) -> np.ndarray:
@@ -152,14 +177,14 @@ def integrate(
     with np.errstate(all="ignore"):
         solution = solve_ivp(
             counted,
-            (0.0, t[-1]),
+            (0.0, h * steps),
             start,
             method="DOP853",
-            t_eval=t,
             rtol=RELATIVE_TOLERANCE,
             atol=ABSOLUTE_TOLERANCE * small(start, rhs(start), h),
             # Finding a first step would evaluate the field outside its domain.
             first_step=h / 16,
+            **asked,
         )
     if not (solution.success and np.all(np.isfinite(solution.y))):
         reached, last = (solution.t[-1], solution.y[:, -1]) if len(solution.t) else (0.0, start)
@@ -167,4 +192,4 @@ def integrate(
             f"the flow blows up or leaves the domain of the field soon after t = {reached:.6g}; "
             f"the last point was {last.tolist()}"
         )
-    return Trajectory(t, solution.y.T)
+    return solution
