@@ -14,6 +14,8 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
+DIGITS = 60
+
 
 @dataclass(frozen=True)
 class Surd:
@@ -40,7 +42,8 @@ class Surd:
         return sum(parts[1:], parts[0])
 
     def __float__(self) -> float:
-        return self.over(float, math.sqrt)
+        # Its terms may cancel: floats of them would not give the nearest float.
+        return float(self.over(Fraction, root_digits))
 
     def _sympy_(self) -> Any:
         # Only sympy and its expressions ask for this, so it has been imported.
@@ -98,6 +101,15 @@ class Surd:
     def __str__(self) -> str:
         parts = [str(q) if d == 1 else f"{q}*sqrt({d})" for d, q in self.terms]
         return " + ".join(parts).replace("+ -", "- ")
+
+
+def root_digits(number: int) -> Fraction:
+    """Return the square root of an integer to sixty digits.
+
+    >>> abs(root_digits(2) ** 2 - 2) < Fraction(1, 10**59)
+    True
+    """
+    return Fraction(math.isqrt(number * 10 ** (2 * DIGITS)), 10**DIGITS)
 
 
 def square_root(number: int) -> Surd | Fraction:
