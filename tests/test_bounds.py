@@ -392,3 +392,14 @@ def test_bounds_are_positive_or_say_that_there_is_none(time, power, certify):
     assert rate >= 0
     assert (rate == 0) == ("no h that a float can be" in str(bound))
     assert not (bound.certified and rate == 0)
+
+
+POSITIVE = st.floats(min_value=5e-324, allow_infinity=False)
+
+
+@given(POSITIVE, POSITIVE, POSITIVE, POSITIVE)
+def test_corollaries_are_numbers_for_all_floats(mu, beta, gamma, tolerance):
+    assert convex_bound(beta, gamma, time=mu, tolerance=tolerance) >= 0
+    assert strongly_convex_bound(mu, beta, gamma, tolerance=tolerance) >= 0
+    assert saddle_bound(mu, time=beta, tolerance=tolerance) >= 0
+    assert saddle_bound(0.0, time=beta, tolerance=tolerance) >= 0

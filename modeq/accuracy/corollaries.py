@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 import sys
+from collections.abc import Iterable
+from fractions import Fraction
 
 from modeq.accuracy.flow_bounds import LARGEST_RATE
 from modeq.errors import InvalidPoint
@@ -21,7 +23,7 @@ def convex_bound(beta: float, gamma: float, *, time: float, tolerance: float) ->
     0.01
     """
     beta, gamma = check_positive("beta", beta), check_positive("gamma", gamma)
-    return check_tolerance(tolerance) / (beta * gamma * check_positive("time", time))
+    return _quotient((check_tolerance(tolerance),), (beta, gamma, check_positive("time", time)))
 
 
 def strongly_convex_bound(mu: float, beta: float, gamma: float, *, tolerance: float) -> float:
@@ -34,7 +36,7 @@ def strongly_convex_bound(mu: float, beta: float, gamma: float, *, tolerance: fl
         check_positive(name, value)
         for name, value in (("mu", mu), ("beta", beta), ("gamma", gamma))
     )
-    return mu * check_tolerance(tolerance) / (beta * gamma)
+    return _quotient((mu, check_tolerance(tolerance)), (beta, gamma))
 
 
 def saddle_bound(start: float, *, time: float, tolerance: float) -> float:
@@ -46,7 +48,8 @@ def saddle_bound(start: float, *, time: float, tolerance: float) -> float:
     size, time, tolerance = _size(start), check_positive("time", time), check_tolerance(tolerance)
     # Over e^2T, so that nothing is too large for a float.
     left = tolerance * math.exp(-time)
-    return left * math.exp(-time) / ((size + left) * -math.expm1(-time))
+    above, below = (left, math.exp(-time)), (size + left, -math.expm1(-time))
+    return _quotient(above, below) if size + left else _quotient(above[1:], below[1:])
 
 
 def saddle_limit(start: float, *, time: float, tolerance: float) -> float:
@@ -72,6 +75,12 @@ def saddle_limit(start: float, *, time: float, tolerance: float) -> float:
     while low < (middle := (low + high) / 2) < high:
         low, high = (middle, high) if error(middle) <= allowed else (low, middle)
     return low
+
+
+def _quotient(above: Iterable[float], below: Iterable[float]) -> float:
+    """Return a quotient of products, none of which is too large or too small for a float."""
+    value = math.prod(map(Fraction, above)) / math.prod(map(Fraction, below))
+    return float(value) if value <= sys.float_info.max else math.inf
 
 
 def _slower(h: float) -> float:
