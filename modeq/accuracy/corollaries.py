@@ -48,8 +48,9 @@ def saddle_bound(start: float, *, time: float, tolerance: float) -> float:
     size, time, tolerance = _size(start), check_positive("time", time), check_tolerance(tolerance)
     # Over e^2T, so that nothing is too large for a float.
     left = tolerance * math.exp(-time)
-    above, below = (left, math.exp(-time)), (size + left, -math.expm1(-time))
-    return _quotient(above, below) if size + left else _quotient(above[1:], below[1:])
+    largest = min(size + left, sys.float_info.max)
+    above, below = (left, math.exp(-time)), (largest, -math.expm1(-time))
+    return _quotient(above, below) if largest else _quotient(above[1:], below[1:])
 
 
 def saddle_limit(start: float, *, time: float, tolerance: float) -> float:
