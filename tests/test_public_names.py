@@ -29,19 +29,19 @@ VERBS = [
 ]
 
 
-@pytest.mark.parametrize("name", modeq.__all__)
-def test_every_public_name_exists_and_is_documented(name):
-    assert inspect.getdoc(getattr(modeq, name))
+def test_every_public_name_exists_and_is_documented():
+    assert not [name for name in modeq.__all__ if not inspect.getdoc(getattr(modeq, name))]
 
 
-@pytest.mark.parametrize("name", OBJECTS)
-def test_every_public_name_has_an_example(name):
+def test_every_public_name_has_an_example():
+    assert not [name for name in OBJECTS if not any(">>>" in text for text in examples_of(name))]
+
+
+def examples_of(name):
     thing = getattr(modeq, name)
-    examples = [inspect.getdoc(thing)]
-    if inspect.isclass(thing):
-        # What only comes out of a function is shown by the example of that function.
-        examples += [inspect.getdoc(f) or "" for f in PRODUCERS.get(name, ())]
-    assert any(">>>" in text for text in examples)
+    # What only comes out of a function is shown by the example of that function.
+    producers = PRODUCERS.get(name, ()) if inspect.isclass(thing) else ()
+    return [inspect.getdoc(one) or "" for one in (thing, *producers)]
 
 
 PRODUCERS = {
@@ -72,19 +72,14 @@ def test_no_name_is_listed_twice():
     assert len(set(modeq.__all__)) == len(modeq.__all__)
 
 
-@pytest.mark.parametrize("name", PROMISED)
-def test_a_name_of_the_design_exists(name):
-    assert name in modeq.__all__
+def test_the_names_of_the_design_exist():
+    assert not {*PROMISED} - {*modeq.__all__}
+    assert all(map(callable, (problems.rosenbrock, problems.quadratic, problems.double_well)))
 
 
-@pytest.mark.parametrize("verb", VERBS)
-def test_a_modified_equation_has_every_verb_of_the_design(verb):
-    assert hasattr(modeq.derive("x**4*y", 1), verb)
-
-
-@pytest.mark.parametrize("name", ["rosenbrock", "quadratic", "double_well"])
-def test_a_problem_of_the_design_exists(name):
-    assert callable(getattr(problems, name))
+def test_a_modified_equation_has_every_verb_of_the_design():
+    equation = modeq.derive("x**4*y", 1)
+    assert not [verb for verb in VERBS if not hasattr(equation, verb)]
 
 
 BAD_VALUES = [
@@ -93,9 +88,8 @@ BAD_VALUES = [
 ]
 
 
-@pytest.mark.parametrize("name", BAD_VALUES)
-def test_an_error_about_a_bad_value_is_a_value_error(name):
-    assert issubclass(getattr(errors, name), ValueError)
+def test_errors_about_bad_values_are_value_errors():
+    assert all(issubclass(getattr(errors, name), ValueError) for name in BAD_VALUES)
 
 
 def test_every_error_is_a_child_of_one():
