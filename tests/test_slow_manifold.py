@@ -5,10 +5,12 @@ from fractions import Fraction
 
 import pytest
 import sympy
+from hypothesis import assume, given, settings
+from hypothesis import strategies as st
 
 import modeq
-from modeq.errors import InvalidMethod, InvalidPoint
-from modeq.methods.functions import norm, sqrt
+from modeq.errors import InvalidMethod, InvalidPoint, NotSmooth
+from modeq.methods.functions import norm, power, sqrt
 from modeq.methods.optimizer import optimizer
 
 BETA, RHO, EPS = sympy.symbols("beta rho epsilon")
@@ -252,3 +254,53 @@ def test_iterates_start_at_rest_unless_their_memory_is_given():
 def test_a_memory_that_does_not_fit_is_refused(start, message):
     with pytest.raises(InvalidPoint, match=message):
         modeq.iterate("x**2/2", [1.0], h=0.1, steps=1, method=HALF, start=start)
+
+
+VANISHING = {
+    "a variance": lambda g, m: (g - m) * (g - m),
+    "a difference of squares": lambda g, m: m * m - g * g,
+    "a relation of roots": lambda g, m: sqrt(m * m + 1) - sqrt(g * g + 1),
+    "a relation of the averages": lambda g, m: (m + g) * (m + g) - 4 * m * g,
+}
+
+
+@settings(max_examples=12, deadline=None)
+@given(
+    base=st.sampled_from(sorted(VANISHING)),
+    exponent=st.sampled_from([Fraction(1, 2), Fraction(1, 3), -1, Fraction(-1, 2)]),
+    beta=st.fractions(min_value=0, max_value=Fraction(9, 10), max_denominator=10),
+    in_memory=st.booleans(),
+    loss=st.sampled_from(["x**2/2 + x**4/4", "exp(x) + x**2", "sin(x)**2 + x"]),
+)
+def test_a_root_of_what_vanishes_wherever_the_memory_rests_is_refused(
+    base, exponent, beta, in_memory, loss
+):
+    """However the base is written: it is decided by algebra, not by how it looks."""
+
+    @optimizer(memory=["m", "k"])
+    def rule(state, grad, h, p):
+        g = grad(state.theta)
+        m = beta * state.m + (1 - beta) * g
+        old = state.m if in_memory else m
+        root = power(VANISHING[base](g, old), exponent)
+        k = state.k / 2 + root if in_memory else 0 * state.k
+        step = state.k if in_memory else root
+        return state.replace(theta=state.theta - h * g * (1 + step), m=m, k=k)
+
+    assume(beta != 0 or in_memory)
+    with pytest.raises(NotSmooth, match="is not smooth for the coordinate x: it takes a root of"):
+        modeq.derive(loss, 1, rule())
+
+
+@pytest.mark.parametrize("order", [0, 1, 2])
+def test_a_root_of_what_vanishes_and_a_positive_number_is_smooth(order):
+    """AdaBelief with epsilon inside the root: what is averaged is O(h²) on the slow manifold."""
+
+    @optimizer(memory=["m", "s"], beta=Fraction(1, 2), rho=Fraction(3, 4), epsilon=1)
+    def belief(state, grad, h, p):
+        g = grad(state.theta)
+        m = p.beta * state.m + (1 - p.beta) * g
+        s = p.rho * state.s + (1 - p.rho) * (g - m) ** 2
+        return state.replace(theta=state.theta - h * m / sqrt(s + p.epsilon), m=m, s=s)
+
+    assert modeq.derive("x**2/2 + x**4/4", order, belief()).check([0.75], h=0.02).passed

@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from functools import lru_cache
-from itertools import product
+from itertools import cycle, product
 from typing import Any
 
 import numpy as np
@@ -22,6 +22,7 @@ import sympy
 from modeq.derivation.evaluate import inverse_root
 from modeq.derivation.expressions import without_floats
 from modeq.derivation.loss import H
+from modeq.derivation.ring import DifferentialRing
 from modeq.errors import InvalidMethod, NotSmooth
 from modeq.methods.optimizer import Optimizer, State, memory_slots
 
@@ -59,8 +60,10 @@ class OptimizerMap:
         self._refuse_jumps()
         self.jacobian = self._jacobian()
         self.blocks = [self._block(indices) for indices in self._cascade()]
+        self._rest: dict[sympy.Symbol, sympy.Expr] = {H: sympy.S.Zero}
         self.fixed = self._fixed_point()
-        self._refuse_corners()
+        for x, entry in zip(cycle(self.variables), (*self.theta, *self.following), strict=False):
+            self._refuse_corners(entry, x)
 
     def _run(self, slots: Sequence) -> tuple[Components, Components]:
         """Return θ⁺ and M⁺ by running the rule over symbols."""
@@ -86,8 +89,7 @@ class OptimizerMap:
 
     def at_rest(self, expression: sympy.Expr) -> sympy.Expr:
         """Return an expression at h = 0 and on the slow manifold there."""
-        fixed = dict(zip(self.memory, self.fixed, strict=True))
-        value = expression.xreplace({H: sympy.S.Zero}).xreplace(fixed)
+        value = expression.xreplace(self._rest)
         return value.replace(_is_root, lambda power: _factored(power.base) ** power.exp)
 
     def _refuse_jumps(self) -> None:
@@ -99,18 +101,24 @@ class OptimizerMap:
                     f"multiple of h"
                 )
 
-    def _refuse_corners(self) -> None:
+    def _refuse_corners(self, entry: sympy.Expr, x: sympy.Symbol) -> None:
         """Raise NotSmooth if a root or a quotient has the base 0 on all of the slow manifold."""
-        dimension = len(self.variables)
-        for i, entry in enumerate((*self.theta, *self.following)):
-            for node in sympy.preorder_traversal(entry):
-                if _is_root(node) and self.at_rest(node.base) == 0:
-                    x = self.variables[i % dimension]
-                    raise NotSmooth(
-                        f"the rule of {self.method} is not smooth for the coordinate {x}: it takes "
-                        f"a root of, or divides by, what is 0 there (as in the sign of 0); leave "
-                        f"out variables that the loss does not depend on"
-                    )
+        # From the inside to the outside, so that what is looked at is made of finite parts.
+        for node in sympy.postorder_traversal(entry):
+            if _is_root(node) and self._vanishes(self.at_rest(node.base)):
+                raise NotSmooth(
+                    f"the rule of {self.method} is not smooth for the coordinate {x}: it takes a "
+                    f"root of, or divides by, what is 0 at h = 0 wherever the memory rests (as in "
+                    f"the sign of 0, or the root of a variance with no epsilon inside); put a "
+                    f"positive epsilon inside, or leave out variables that the loss does not "
+                    f"depend on"
+                )
+
+    def _vanishes(self, base: sympy.Expr) -> bool:
+        """Tell whether an expression in θ is 0 everywhere, as far as the ring of it can tell."""
+        symbols = sorted(base.free_symbols - {*self.variables}, key=sympy.default_sort_key)
+        ring = DifferentialRing(self.variables, symbols, [base], depth=1)
+        return ring.vanishes(ring.convert(base))
 
     def _jacobian(self) -> sympy.Matrix:
         """Return the derivatives of N by M at h = 0."""
@@ -148,13 +156,16 @@ class OptimizerMap:
         return indices, (sympy.eye(len(indices)) - matrix).inv()
 
     def _fixed_point(self) -> Components:
-        fixed: dict[sympy.Symbol, sympy.Expr] = {H: sympy.S.Zero}
         for indices, inverse in self.blocks:
             symbols = [self.memory[i] for i in indices]
-            known = fixed | dict.fromkeys(symbols, sympy.S.Zero)
-            constant = sympy.Matrix([self.following[i].xreplace(known) for i in indices])
-            fixed |= zip(symbols, map(_factored, inverse * constant), strict=True)
-        return tuple(fixed[symbol] for symbol in self.memory)
+            following = [self.following[i] for i in indices]
+            # A block is affine in itself, so that its roots are those of what rests already.
+            self._rest |= dict.fromkeys(symbols, sympy.S.Zero)
+            for i, entry in zip(indices, following, strict=True):
+                self._refuse_corners(entry, self.variables[i % len(self.variables)])
+            constant = sympy.Matrix([entry.xreplace(self._rest) for entry in following])
+            self._rest |= zip(symbols, map(_factored, inverse * constant), strict=True)
+        return tuple(self._rest[symbol] for symbol in self.memory)
 
     @property
     def expressions(self) -> tuple[sympy.Expr, ...]:
