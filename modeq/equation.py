@@ -135,7 +135,11 @@ class ModifiedEquation(ModifiedField):
         return flow.start_from_rest(self, theta0, h, parameters)
 
     def certify(self) -> certify.Certificate:
-        """Prove by exact algebra that the flow belongs to the method, up to the order."""
+        """Prove by exact algebra that the flow belongs to the method, up to the order.
+
+        The answer ``holds`` or not, and is ``proved`` or, where functions are related in a way that
+        exact algebra does not see, checked at random points.
+        """
         return certify.certify(self)
 
     def check(

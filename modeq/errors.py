@@ -110,6 +110,10 @@ class InvalidCheckpoint(InvalidValue):
     """A stored run is damaged, or belongs to other settings; its file is left as it is."""
 
 
+class Undecided(ModeqError):
+    """Whether something vanishes was neither proved, nor refuted, nor checked."""
+
+
 class NotAGradient(ModeqError):
     """A modified field has no potential.
 
@@ -185,6 +189,10 @@ class CannotWrite(ModeqError, OSError):
 
 class ModeqWarning(UserWarning):
     """The base of all warnings that modeq gives."""
+
+
+class NotProvedWarning(ModeqWarning):
+    """What an answer rests on was checked at random points, and is not proved."""
 
 
 class RoundOffWarning(ModeqWarning):

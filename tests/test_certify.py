@@ -1,15 +1,18 @@
 """The exact proof: it holds for what derive finds, and for nothing else."""
 
+import json
 from dataclasses import replace
 
 import pytest
 import sympy
 from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import modeq
 from modeq.derivation.certify import certify
 from modeq.derivation.derive import derive_field
 from modeq.derivation.loss import Loss, VectorField
+from modeq.derivation.vanishing import Vanishing
 from modeq.methods.named import GradientDescent, as_method
 from modeq.testing import losses, tableaux, vector_fields
 
@@ -102,3 +105,53 @@ def test_the_certificate_does_not_trust_the_derivation(monkeypatch):
     """A recursion with a wrong weight is caught."""
     monkeypatch.setattr("modeq.derivation.lie.factorial", lambda i: i)
     assert not certify(derived(Loss("x**2*y + y**3")))
+
+
+GUESSED = "((4*x**2 - 3)*(4*x**2 - 5))**4"
+
+
+def test_a_term_that_vanishes_at_points_that_could_be_guessed_is_refuted():
+    equation = modeq.derive("exp(x) + x**2", 1)
+    data = json.loads(equation.to_json())
+    at = data["generators"].index("x")
+    for (power,), c in sympy.Poly(sympy.sympify(GUESSED), sympy.Symbol("x")).terms():
+        exponents = [power if i == at else 0 for i in range(len(data["generators"]))]
+        data["terms"][1][0].append([*exponents, str(c)])
+    certificate = modeq.from_json(json.dumps(data)).certify()
+    assert not certificate.holds
+    assert not certificate.proved
+    assert "REFUTED" in str(certificate)
+
+
+@settings(max_examples=15, deadline=None)
+@given(
+    losses(),
+    st.integers(0, 2),
+    st.lists(st.sampled_from([sympy.Rational(n, 4) for n in range(13)]), min_size=1, max_size=4),
+    st.integers(0, 50),
+)
+def test_no_wrong_counter_term_has_a_certificate(loss, k, zeros, smallness):
+    modified = derived(loss, order=2)
+    ring = modified.ring
+    x = ring.generator(ring.variables[0])
+    change = ring.constant(sympy.Rational(1, 10**smallness))
+    for zero in zeros:
+        change = change * (x - ring.constant(zero))
+    rows = [list(vector) for vector in modified.elements]
+    rows[k][0] = rows[k][0] + change
+    assert not certify(replace(modified, elements=tuple(map(tuple, rows)))).holds
+
+
+def test_what_algebra_does_not_see_is_checked_and_says_that_it_is_not_proved():
+    x = sympy.Symbol("x")
+    modified = derived(Loss(sympy.tan(x) + sympy.sin(x)), order=1)
+    ring = modified.ring
+    tangent, sine, cosine = map(ring.convert, (sympy.tan(x), sympy.sin(x), sympy.cos(x)))
+    relation = tangent * cosine - sine
+    assert ring.vanishing(relation) is Vanishing.CHECKED
+    rows = [list(vector) for vector in modified.elements]
+    rows[1][0] = rows[1][0] + relation
+    certificate = certify(replace(modified, elements=tuple(map(tuple, rows))))
+    assert certificate.holds
+    assert not certificate.proved
+    assert str(certificate).startswith("checked at random points, not proved, through h^2:")

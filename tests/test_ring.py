@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 import modeq
 from modeq.derivation.loss import Loss
 from modeq.derivation.ring import DifferentialRing
-from modeq.errors import ModeqWarning
+from modeq.derivation.vanishing import Vanishing, vanishing_expression
+from modeq.errors import InvalidLoss, ModeqWarning, Undecided
 from modeq.testing import losses
 
 x, y, a = sympy.symbols("x y a", real=True)
@@ -189,3 +190,52 @@ def test_functions_that_close_at_the_last_derivative_are_not_called_open():
     ring = DifferentialRing((x,), (), [sympy.log(x**2 + 1)], depth=1)
     slope = ring.derivative(ring.convert(sympy.log(x**2 + 1)), 0)
     assert ring.to_sympy(ring.derivative(slope, 0)) != 0
+
+
+X, Y = sympy.symbols("x y")
+ZEROS = [
+    sympy.log(6 * X) - sympy.log(2 * X) - sympy.log(3),
+    sympy.exp(2 * X) - sympy.exp(X) ** 2,
+    sympy.tan(X) - sympy.sin(X) / sympy.cos(X),
+    sympy.gamma(X + 2) - (X + 1) * X * sympy.gamma(X),
+    sympy.asinh(X) - sympy.log(X + sympy.sqrt(X**2 + 1)),
+    sympy.sqrt(3 + 2 * sympy.sqrt(2)) - 1 - sympy.sqrt(2) + 0 * X,
+    sympy.besselj(0, X) + sympy.besselj(2, X) - 2 * sympy.besselj(1, X) / X,
+]
+
+
+@pytest.mark.parametrize("zero", ZEROS)
+def test_what_is_zero_is_zero_and_what_is_added_to_it_is_seen(zero):
+    assert vanishing_expression(zero) is not Vanishing.REFUTED
+    for change in (sympy.Rational(1, 10**40), X / 10**30, (X - 1) ** 3, X * sympy.exp(X)):
+        assert vanishing_expression(zero + change) is Vanishing.REFUTED
+
+
+def test_what_is_zero_on_one_side_only_is_not_zero():
+    assert vanishing_expression(sympy.sqrt(X**2) - X) is Vanishing.REFUTED
+    positive = sympy.Symbol("p", positive=True)
+    assert vanishing_expression(sympy.log(positive**2) - 2 * sympy.log(positive)) is not (
+        Vanishing.REFUTED
+    )
+
+
+def test_where_nothing_has_a_value_nothing_is_decided():
+    unknown = sympy.Function("unknown")(X)
+    with pytest.raises(Undecided, match="no value at any of 80 random points"):
+        vanishing_expression(unknown - X)
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "1/((x + 1)*(x - 1) - x**2 + 1)",
+        "y/(sin(x)**2 + cos(x)**2 - 1)",
+        "log((x + 1)*(x - 1) - x**2 + 1) + y",
+        "y*sqrt(exp(x + 1)*exp(-x) - exp(1) + x - x*cos(x)**2 - x*sin(x)**2)",
+        "1/(log(3*x**2) - log(3) - 2*log(x))",
+        "x**2 + (tanh(y)*cosh(y) - sinh(y))**(-2)",
+    ],
+)
+def test_divisors_that_are_zero_everywhere_are_refused(text):
+    with pytest.raises(InvalidLoss, match="is zero everywhere"):
+        modeq.Loss(text)

@@ -143,6 +143,8 @@ class _Family:
     """Generators that belong together: functions of one expression, and their derivatives."""
 
     is_frontier = False
+    is_divisor = False
+    """Whether the expression must not be zero everywhere."""
 
     def __init__(self, expression: sympy.Expr, variables: Sequence[sympy.Symbol]):
         self.expression = expression
@@ -180,6 +182,8 @@ class _Family:
 
 class _Powers(_Family):
     """u^{1/q} and u^{-1/q}, for the powers of u with rational exponents of denominator q."""
+
+    is_divisor = True
 
     def __init__(self, expression, variables):
         super().__init__(expression, variables)

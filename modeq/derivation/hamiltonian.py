@@ -18,6 +18,7 @@ from modeq.derivation.loss import H
 from modeq.derivation.modified_field import ModifiedField
 from modeq.derivation.parse import parse_names
 from modeq.derivation.potential import curl_witness, potential
+from modeq.derivation.vanishing import Decisions
 from modeq.errors import InvalidLoss, NotHamiltonian
 
 Pair = tuple[int, int]
@@ -45,10 +46,12 @@ def modified_hamiltonian(modified: ModifiedField, pairs: Iterable | None = None)
     """
     indices = _pairs(pairs, modified.variables)
     vectors = [_rotated(elements, indices) for elements in modified.elements]
+    decide = Decisions(modified.ring.vanishing)
     for power, vector in enumerate(vectors):
-        witness = curl_witness(modified.ring, vector)
+        witness = curl_witness(modified.ring, vector, decide)
         if witness is not None:
             raise NotHamiltonian(power, witness)
+    decide.warn("that the field is Hamiltonian")
     terms = (H**power * potential(modified.ring, v) for power, v in enumerate(vectors))
     return sympy.Add(*terms)
 

@@ -24,6 +24,7 @@ from modeq.derivation.expressions import (
     split_symbols,
 )
 from modeq.derivation.parse import parse_names
+from modeq.derivation.vanishing import divisors_of, refuse_zeros
 from modeq.errors import InvalidLoss, InvalidOrder
 from modeq.methods.checks import whole
 
@@ -142,6 +143,7 @@ class VectorField(Field):
         self.components = tuple(read_expression(component, given) for component in components)
         self.expressions = self.components
         self.variables, self.parameters = split_symbols(self.components, given)
+        refuse_zeros(d for expression in self.expressions for d in divisors_of(expression))
         if len(self.components) != len(self.variables):
             raise InvalidLoss(
                 f"the field has {len(self.components)} components but {len(self.variables)} "
@@ -190,6 +192,7 @@ class Loss(Field):
         self.expression = read_expression(expression, given)
         self.expressions = (self.expression,)
         self.variables, self.parameters = split_symbols(self.expressions, given)
+        refuse_zeros(divisors_of(self.expression))
 
     @cached_property
     def gradient(self) -> sympy.ImmutableMatrix:

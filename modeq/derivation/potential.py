@@ -7,7 +7,7 @@ the curl that does not vanish is the witness.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from itertools import combinations
 
 import sympy
@@ -18,6 +18,7 @@ from modeq.derivation.lie import VectorElement, jacobian_rows
 from modeq.derivation.loss import H
 from modeq.derivation.modified_field import ModifiedField
 from modeq.derivation.ring import DifferentialRing, Element
+from modeq.derivation.vanishing import Decisions
 from modeq.errors import NotAGradient, NotSmooth
 
 MAX_OPERATIONS = 40
@@ -61,20 +62,24 @@ def map_loss(modified: ModifiedField) -> sympy.Expr:
 
 def _series_potential(modified: ModifiedField, vectors: Sequence[VectorElement]) -> sympy.Expr:
     """Return Σ hʲ Pⱼ with ``vectors[j]`` = -∇Pⱼ."""
+    decide = Decisions(modified.ring.vanishing)
     for power, elements in enumerate(vectors):
-        witness = curl_witness(modified.ring, elements)
+        witness = curl_witness(modified.ring, elements, decide)
         if witness is not None:
             raise NotAGradient(power, witness)
+    decide.warn("that the field is a gradient")
     terms = [_potential(modified, elements) for elements in vectors]
     return sympy.Add(*(H**power * term for power, term in enumerate(terms)))
 
 
-def curl_witness(ring: DifferentialRing, vector: VectorElement) -> tuple | None:
+def curl_witness(
+    ring: DifferentialRing, vector: VectorElement, decide: Callable[[Element], bool]
+) -> tuple | None:
     """Return (a, b, ∂f_a/∂b - ∂f_b/∂a) for a pair of variables where it is not zero, or None."""
     rows = jacobian_rows(ring, vector)
     for i, j in combinations(range(len(vector)), 2):
         curl = rows[i][j] - rows[j][i]
-        if not ring.vanishes(curl):
+        if not decide(curl):
             return ring.variables[i], ring.variables[j], ring.to_sympy(ring.reduce(curl))
     return None
 

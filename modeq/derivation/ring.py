@@ -10,7 +10,7 @@ short. No identity relies on them: the derivations commute without any relation.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from fractions import Fraction
 from functools import cached_property
 from math import lcm
@@ -18,8 +18,8 @@ from math import lcm
 import sympy
 from flint import fmpq, fmpq_mpoly, fmpq_mpoly_ctx, fmpz_mpoly_ctx, fmpz_mpoly_vec
 
-from modeq.derivation.digits import real_context, to_digits
 from modeq.derivation.generators import collect_families, family_key
+from modeq.derivation.vanishing import Ball, Values, Vanishing, refuse_zeros, vanishing_at_points
 from modeq.errors import NotSmooth
 
 Element = fmpq_mpoly
@@ -69,6 +69,7 @@ class DifferentialRing:
         self._relations: list[Element] = []
         self._relations = self._basis([r for f in families.values() for r in f.relations(self)])
         self._slopes = self._derivatives_of_functions()
+        refuse_zeros(f.expression for f in families.values() if f.is_divisor)
 
     def __reduce__(self):
         return DifferentialRing, (
@@ -156,29 +157,43 @@ class DifferentialRing:
                 element = divmod(element, relation)[1]
         return element
 
-    def vanishes(self, element: Element) -> bool:
-        """Tell whether an element is zero as a function.
+    def vanishing(self, element: Element) -> Vanishing:
+        """Return whether an element is zero as a function, and how that is known.
 
-        Nonzero polynomials in functions are evaluated at two points, to 60 digits: a value other
-        than zero proves that they do not vanish. If both are zero to 40 digits, there is a relation
-        between the functions that the ring does not know.
+        It is proved where the normal form is zero, and refuted where that is another polynomial in
+        variables alone. Polynomials in functions are evaluated at random points: if all values
+        contain zero, there is a relation between the functions that the ring does not know.
+
+        Raises:
+            Undecided: No point was found where the functions have values.
         """
         element = self.reduce(element)
-        if element == 0 or not self.functions:
-            return element == 0
-        return all(self._vanishes_at(element, seed) for seed in (2, 3))
+        if element == 0:
+            return Vanishing.PROVED
+        if not self._has_functions(element):
+            return Vanishing.REFUTED
+        return vanishing_at_points(
+            (*self.variables, *self.parameters), lambda value: self._values(element, value)
+        )
 
-    def _vanishes_at(self, element: Element, seed: int) -> bool:
-        context = real_context(60)
-        symbols = (*self.variables, *self.parameters)
-        point = {x: sympy.sqrt(sympy.prime(seed + i)) / 2 for i, x in enumerate(symbols)}
-        values = [context.mpmathify(to_digits(g.subs(point), 60)) for g in self.generators]
-        terms = [
-            context.mpf(c.numerator) / c.denominator * context.fprod(map(context.power, values, e))
-            for e, c in self.terms(element)
-        ]
-        size = context.fsum(map(abs, terms))
-        return abs(context.fsum(terms)) < context.mpf(10) ** -40 * size
+    def vanishes(self, element: Element) -> bool:
+        """Tell whether an element is zero as a function, as far as that is known."""
+        return self.vanishing(element) is not Vanishing.REFUTED
+
+    def _has_functions(self, element: Element) -> bool:
+        return any(element.degrees()[len(self.generators) - len(self.functions) :])
+
+    def _values(self, element: Element, value: Values) -> Iterator[Ball]:
+        """Yield the values of the terms of an element."""
+        powers: dict[tuple[int, int], Ball] = {}
+        for exponents, c in zip(element.monoms(), element.coeffs(), strict=True):
+            term = value.rational(c)
+            for i, e in enumerate(exponents):
+                if e:
+                    if (i, e) not in powers:
+                        powers[i, e] = value(self.generators[i]) ** int(e)
+                    term = term * powers[i, e]
+            yield term
 
     def to_sympy(self, element: Element, terms: int | None = None) -> sympy.Expr:
         """Return an element as a sum of sympy monomials (the first ``terms`` of them)."""

@@ -23,6 +23,7 @@ from modeq.derivation.expressions import names_of
 from modeq.derivation.loss import Field, Loss, as_loss
 from modeq.derivation.parse import parse_names
 from modeq.derivation.ring import DifferentialRing
+from modeq.derivation.vanishing import Vanishing
 from modeq.errors import InvalidValue
 from modeq.invariants.invariance_laws import Laws
 from modeq.shown import Shown
@@ -59,8 +60,8 @@ class Invariance(Shown):
         loss: The loss ℓ.
         block: The variables of the block A.
         holds: Whether the loss is invariant.
-        is_proved: Whether exact algebra decided that; if not, the derivative vanishes to 40 digits
-            at two points, but no identity for it was found.
+        is_proved: Whether that is proved; if not, the derivative vanishes to 60 digits at random
+            points, but no identity for it was found.
         witness: A point where it is not invariant, or None.
         laws: The laws of N or s, or None.
     """
@@ -80,7 +81,8 @@ class Invariance(Shown):
         name = f"{self.kind} invariance in {names_of(self.block)}"
         if not self.holds:
             return f"{name}: refuted, {self.witness or 'though no point of its domain was found'}"
-        return f"{name}: {'proved' if self.is_proved else 'holds to 40 digits'}\n{self.laws}"
+        how = "proved" if self.is_proved else "checked at random points, not proved"
+        return f"{name}: {how}\n{self.laws}"
 
 
 def scale_invariance(loss: Any, block: Any = None) -> Invariance:
@@ -129,10 +131,11 @@ def _invariance(kind: str, loss: Any, block: Any) -> Invariance:
     slope = sum(w * loss.expression.diff(x) for w, x in zip(weights, block, strict=True))
     ring = DifferentialRing(loss.variables, loss.parameters, [loss.expression, slope], depth=3)
     element = ring.reduce(ring.convert(slope))
-    if not ring.vanishes(element):
+    found = ring.vanishing(element)
+    if found is Vanishing.REFUTED:
         return Invariance(kind, loss, block, False, True, _witness(slope, loss), None)
     laws = Laws(kind, loss, block)
-    return Invariance(kind, loss, block, True, bool(element == 0), None, laws)
+    return Invariance(kind, loss, block, True, found is Vanishing.PROVED, None, laws)
 
 
 def check_block(loss: Field, block: Any) -> tuple[sympy.Symbol, ...]:

@@ -216,9 +216,8 @@ def certificate_section(parts: Parts) -> Section:
 
 def _certificate(parts: Parts) -> list[Block]:
     found, n = parts.certificate, parts.equation.order
-    verdict = "Proved" if found.holds else "Refuted"
     words = (
-        f"{verdict} by exact algebra, without solving any equation, through ",
+        f"{found.verdict.capitalize()}, without solving any equation, through ",
         power_of_h(n + 1), ".",
     )  # fmt: skip
     identities = (

@@ -46,8 +46,8 @@ def _potential_fact(parts: Parts) -> tuple:
 def _certificate_fact(parts: Parts) -> tuple:
     found = parts.certificate
     power = power_of_h(parts.equation.order + 1)
-    verdict = "proved" if found.holds else "refuted"
-    return (f"{verdict} by exact algebra through ", power), "good" if found.holds else "bad"
+    mark = "bad" if not found.holds else "good" if found.proved else ""
+    return (f"{found.verdict.lower()} through ", power), mark
 
 
 def _check_fact(parts: Parts) -> tuple:

@@ -17,6 +17,7 @@ import sympy
 from modeq.algebra.checks import check_order
 from modeq.derivation.expressions import names_of, read_expression, split_symbols
 from modeq.derivation.loss import H
+from modeq.derivation.vanishing import Decisions
 from modeq.errors import InvalidOrder, InvalidValue
 from modeq.methods.checks import whole
 from modeq.sampling.operators import Exponents, Operator, OperatorAlgebra, exponents
@@ -31,6 +32,7 @@ class DiffusionVerdict(Shown):
         holds: Whether it has no derivatives beyond the second.
         order: The power of h at which third or higher derivatives come in; None if they do not.
         witness: The variables that φ is differentiated by, and the coefficient.
+        proved: Whether that is proved, and not only checked at random points.
 
     >>> from modeq.sampling.stochastic import sgd_generator
     >>> print(sgd_generator(["x**2/2", "(x - 1)**2/2", "x**2 + x"], order=2).is_diffusion)
@@ -40,13 +42,16 @@ class DiffusionVerdict(Shown):
     holds: bool
     order: int | None = None
     witness: tuple[tuple[sympy.Symbol, ...], sympy.Expr] | None = None
+    proved: bool = True
 
     def __bool__(self) -> bool:
         return self.holds
 
     def __str__(self) -> str:
         if self.holds:
-            return "a diffusion"
+            return "a diffusion" + (
+                "" if self.proved else " (checked at random points, not proved)"
+            )
         variables, coefficient = self.witness
         names = " ".join(f"d{x}" for x in variables)
         return (
@@ -123,15 +128,16 @@ class Generator(Shown):
         The coefficients D of a diffusion must be positive semidefinite as well, which holds for
         small h where Σ is positive definite.
         """
+        decide = Decisions(self.algebra.ring.vanishing)
         for power, term in enumerate(self.terms):
             for alpha in sorted(term, key=lambda alpha: (sum(alpha), alpha)):
-                if sum(alpha) > 2 and not self.algebra.ring.vanishes(term[alpha]):
+                if sum(alpha) > 2 and not decide(term[alpha]):
                     where = [
                         x for x, k in zip(self.variables, alpha, strict=True) for _ in range(k)
                     ]
                     coefficient = H**power * self.algebra.ring.to_sympy(term[alpha])
                     return DiffusionVerdict(False, power, (tuple(where), coefficient))
-        return DiffusionVerdict(True)
+        return DiffusionVerdict(True, proved=decide.proved)
 
     def diffusion_part(self) -> Generator:
         """Return the generator without its third and higher derivatives."""
