@@ -7,6 +7,7 @@ f_{n+1}, but methods of high order and symmetric ones have gaps.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import mpmath
 import numpy as np
@@ -90,20 +91,35 @@ def next_term(
     size = np.linalg.norm(start) or 1.0
     beside = start + NEAR * size * slope / steepness if steepness else start + NEAR * size
     found = first_term(loss, (start, beside), order, values, method)
-    return found and (found[0], max(found[1]))
+    return found and (found.power, max(found.sizes))
+
+
+@dataclass(frozen=True)
+class Term:
+    """A counter term at some points.
+
+    Attributes:
+        power: The power j of h.
+        sizes: |f_j| at the points.
+        speeds: |f| at the points.
+    """
+
+    power: int
+    sizes: list[mpmath.mpf]
+    speeds: list[mpmath.mpf]
 
 
 def first_term(
     loss: Field, points: Sequence[Sequence], order: int, values: Mapping, method: Method
-) -> tuple[int, list[mpmath.mpf]] | None:
-    """Return the first j > n for which f_j does not vanish at all of some points, and the sizes of
-    f_j at these points; None if there is none among those that are looked at.
+) -> Term | None:
+    """Return the first f_j, j > n, that does not vanish at all of some points; None if there is
+    none among those that are looked at.
 
     What vanishes is smaller by as many digits as there are more of them, in whatever units.
 
     >>> from modeq.derivation.loss import Loss
-    >>> j, [size] = first_term(Loss("x**2/2"), [[1.0]], 0, {}, GradientDescent())
-    >>> j, float(size)
+    >>> found = first_term(Loss("x**2/2"), [[1.0]], 0, {}, GradientDescent())
+    >>> found.power, float(found.sizes[0])
     (1, 0.5)
     """
     for lookahead in LOOKAHEADS:
@@ -114,7 +130,7 @@ def first_term(
         for j in range(order + 1, order + lookahead + 1):
             sizes = [table[j] for table in fine]
             if any(map(_is_seen, (table[j] for table in rough), sizes)):
-                return j, sizes
+                return Term(j, sizes, [table[0] for table in fine])
     return None
 
 

@@ -112,17 +112,18 @@ class _Measurement:
         form = "expanded" if is_short(modified) else "program"
         self.field = numeric_field(modified, parameters, form)
         own, self.method = with_values(modified.loss, modified.method, parameters)
+        self.parameters = own
         self.gradient = gradient_field(modified.loss, own)
         self.parts = part_fields(modified.loss, own)
         check_start(theta0, modified.loss, own)
         self.start, self.h = exact_point(theta0), h
         self.asked = self.steps = max(steps, 2 * _memory(self.method))
-        # Of gradient descent f₁ = f'f/2: how fast the field is, and how fast that changes.
-        slope, turn = term_sizes(modified.loss, self.start, 1, own, GradientDescent())
-        self.turning = 2 * turn / slope if slope else slope
-        [self.speed] = term_sizes(modified.loss, self.start, 0, own, self.method)
         found = first_term(modified.loss, [self.start], modified.order, own, self.method)
-        self.power, [self.size] = found or (math.inf, [0])
+        if found:
+            self.power, [self.size], [self.speed] = found.power, found.sizes, found.speeds
+        else:
+            self.power, self.size = math.inf, 0
+            [self.speed] = term_sizes(modified.loss, self.start, 0, own, self.method)
         self.optimizer = None
         if isinstance(self.method, Optimizer):
             self.optimizer = on_slow_manifold(
@@ -176,12 +177,18 @@ class _Measurement:
         """
         rate = self.speed.context.mpf(float(h))
         if math.isinf(self.power):
-            turned = self.turning * rate
-            power = self.modified.order if turned else 0
-            seen = self.speed * rate * min(1, turned**power) / FINE
+            seen = self.speed * rate * self._smallest(rate) / FINE
         else:
             seen = self.size * rate ** (self.power + 1)
         return digits_to_see(seen, self.start) + EXTRA_DIGITS
+
+    def _smallest(self, rate: Number) -> Number:
+        """Return what another coefficient of hⁿ would change, as a part of the step: (h f'f/f)ⁿ."""
+        speed, turn = term_sizes(
+            self.modified.loss, self.start, 1, self.parameters, GradientDescent()
+        )
+        turned = 2 * turn / speed * rate if speed else 0
+        return min(1, turned**self.modified.order) if turned else 1
 
     def _errors(self, h: Fraction, steps: int) -> tuple[Fraction, Number, Number, int]:
         digits = self._digits(h)
