@@ -186,7 +186,7 @@ def _stays_through(modified: ModifiedField, decide: Decisions) -> int:
     the slow manifold, solves θ⁺ = θ + h U(θ, M) and M(θ⁺) = N(θ, M), the latter to one power less.
     """
     ring, method, loss = modified.ring, modified.method, modified.loss
-    step = optimizer_map(method, loss.components, loss.variables)
+    step = optimizer_map(method, loss)
     f = RingField(loss, ring)
     memory = slow_manifold(method, f).memory(modified.order)
     path = dict(zip(step.memory, memory, strict=True)) | {step.h: STEP}

@@ -92,7 +92,7 @@ def field_ring(loss: Field, order: int, method: Method) -> DifferentialRing:
     if isinstance(method, LinearMultistep):
         entries.append(1 / method.slope)
     if isinstance(method, Optimizer):
-        expressions += optimizer_map(method, loss.components, loss.variables).expressions
+        expressions += [*loss.forces, *optimizer_map(method, loss).expressions]
     irrational = [sympy.sympify(e) for e in entries if not isinstance(e, Fraction)]
     return DifferentialRing(
         loss.variables,
@@ -162,6 +162,7 @@ class RingField(SeriesField):
 
     def __init__(self, loss: Field, ring: DifferentialRing):
         super().__init__(loss.components, loss.variables, ring.convert)
+        self.forces = loss.forces
         self.parts = tuple(RingField(part, ring) for part in loss.parts)
         self._ring = ring
 

@@ -190,6 +190,7 @@ class SeriesField:
         parts: The components of the parts that a split field is the sum of.
 
     Attributes:
+        forces: What an optimizer takes for the components; those, unless the field has a schedule.
         parts: The parts, as fields over power series.
     """
 
@@ -200,7 +201,7 @@ class SeriesField:
         constant: Callable[[sympy.Expr], Coefficient],
         parts: Iterable[Sequence[sympy.Expr]] = (),
     ):
-        self.components = components
+        self.components = self.forces = components
         self.variables = variables
         self.constant = constant
         self.parts = tuple(SeriesField(part, variables, constant) for part in parts)

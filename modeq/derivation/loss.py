@@ -45,6 +45,17 @@ class Field:
     """The method that the field comes with, if there is one."""
 
     @property
+    def forces(self) -> tuple[sympy.Expr, ...]:
+        """What an optimizer takes minus of for the gradient: the components, unless the field has
+        a schedule, which multiplies the update and not the gradient.
+        """
+        return self.components
+
+    def method_for(self, method: Any) -> Any:
+        """Return the method that a given one means on this field."""
+        return method
+
+    @property
     def dimension(self) -> int:
         """The number of variables."""
         return len(self.variables)

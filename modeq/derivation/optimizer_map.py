@@ -19,9 +19,9 @@ from typing import Any
 import numpy as np
 import sympy
 
-from modeq.derivation.evaluate import inverse_root
+from modeq.derivation.evaluate import SeriesField, inverse_root
 from modeq.derivation.expressions import without_floats
-from modeq.derivation.loss import H
+from modeq.derivation.loss import Field, H
 from modeq.derivation.ring import DifferentialRing
 from modeq.errors import InvalidMethod, NotSmooth
 from modeq.methods.optimizer import Optimizer, State, memory_slots
@@ -251,9 +251,9 @@ def _shown(value: Any) -> str:
     return f"{number.real:.6g}" if number.imag == 0 else f"{number:.6g}"
 
 
-@lru_cache(maxsize=32)
-def optimizer_map(
-    method: Optimizer, components: tuple[sympy.Expr, ...], variables: tuple[sympy.Symbol, ...]
-) -> OptimizerMap:
+def optimizer_map(method: Optimizer, field: Field | SeriesField) -> OptimizerMap:
     """Return one step of an optimizer on a field, made once."""
-    return OptimizerMap(method, components, variables)
+    return _optimizer_map(method, tuple(field.forces), tuple(field.variables))
+
+
+_optimizer_map = lru_cache(maxsize=32)(OptimizerMap)

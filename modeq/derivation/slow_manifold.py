@@ -214,4 +214,4 @@ def _slope(values: Sequence[Coefficient]) -> Coefficient:
 
 def slow_manifold(method: Optimizer, f: SeriesField) -> SlowManifold:
     """Return the slow manifold of an optimizer on a field over power series."""
-    return SlowManifold(optimizer_map(method, tuple(f.components), tuple(f.variables)), f)
+    return SlowManifold(optimizer_map(method, f), f)

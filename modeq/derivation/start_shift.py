@@ -100,7 +100,7 @@ def slowest_decay(loss: Field, method: Optimizer) -> float:
     >>> slowest_decay(Loss("x**2/2"), as_optimizer(HeavyBall(0.5)))
     0.5
     """
-    step = optimizer_map(method, loss.components, loss.variables)
+    step = optimizer_map(method, loss)
     return max(float(abs(value)) for value in _eigenvalues(step, method))
 
 
@@ -108,7 +108,7 @@ class _OrbitFromRest:
     """The orbit that starts at θ₀ with no memory, in powers of h."""
 
     def __init__(self, loss: Field, order: int, method: Optimizer):
-        self._step = optimizer_map(method, loss.components, loss.variables)
+        self._step = optimizer_map(method, loss)
         self._eigenvalues = _eigenvalues(self._step, method)
         self._decaying = tuple(sympy.Dummy(f"z{i}") for i in range(len(self._eigenvalues)))
         self._method = method

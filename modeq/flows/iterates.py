@@ -11,7 +11,14 @@ import numpy as np
 from modeq.derivation.loss import Field, as_field
 from modeq.errors import DidNotConverge, FlowError, InvalidMethod, InvalidPoint
 from modeq.flows.flow import check_start, check_steps, integrate
-from modeq.flows.numeric import NumericField, as_points, check_step, gradient_field, part_fields
+from modeq.flows.numeric import (
+    NumericField,
+    as_points,
+    check_step,
+    gradient_field,
+    part_fields,
+    recorded,
+)
 from modeq.flows.values import with_values
 from modeq.methods.named import LinearMultistep, Method, method_for
 from modeq.methods.optimizer import Optimizer, State
@@ -63,7 +70,8 @@ def iterate(
     elif isinstance(method, Optimizer):
         first = check_start(theta0, loss, own)
         memory = _checked_memory(method, start, first)
-        return _optimizer_points(method, State(theta=first, **memory), f, h, steps)
+        forces = _ArrayField(recorded(loss, loss.forces, own))
+        return _optimizer_points(method, State(theta=first, **memory), forces, h, steps)
     else:
         _refuse_start(method, start)
         theta = [check_start(theta0, loss, own)]

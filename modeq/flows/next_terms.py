@@ -72,7 +72,7 @@ def term_sizes(
     f, context = series_at(loss, exact_point(point), values, digits)
     total = series_field(method, f, order)
     rows = list(total.coefficient_vectors(order + 2))[1:]
-    return [context.norm([context.mpf(entry) for entry in row]) for row in rows]
+    return [context.norm([context.convert(entry) for entry in row]) for row in rows]
 
 
 def next_term(

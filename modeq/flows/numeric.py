@@ -223,7 +223,7 @@ def optimizer_field(
     >>> optimizer_field(Loss("x**2/2"), momentum())([1.0, 0.0], 0.1)
     array([0.9, 1. ])
     """
-    step = optimizer_map(method, loss.components, loss.variables)
+    step = optimizer_map(method, loss)
     variables = (*step.variables, *step.memory, H)
     tape = Tape(variables, exact_values(parameters or {}, loss.parameters))
     return NumericField(tape, [tape.convert(e) for e in (*step.theta, *step.following)], "program")

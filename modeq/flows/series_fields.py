@@ -22,7 +22,9 @@ def series_over(loss: Field, constant: Callable[[sympy.Expr], Coefficient]) -> S
     [3]
     """
     parts = [part.components for part in loss.parts]
-    return SeriesField(loss.components, loss.variables, constant, parts)
+    field = SeriesField(loss.components, loss.variables, constant, parts)
+    field.forces = loss.forces
+    return field
 
 
 def series_at(

@@ -82,7 +82,7 @@ def on_slow_manifold(
     powers = order + POWERS_BEYOND
     f, context = series_at(loss, start, parameters, DIGITS)
     memory = [
-        [_exact(context.mpf(coefficient)) for coefficient in entry.first(powers + 1)]
+        [_exact(context.convert(coefficient)) for coefficient in entry.first(powers + 1)]
         for entry in slow_manifold(method, f).memory(powers)
     ]
     return StartedOptimizer(loss, method, parameters, memory)

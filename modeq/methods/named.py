@@ -124,7 +124,9 @@ def method_for(field: Any, method: Any = None) -> Method:
     """
     if method is None:
         method = getattr(field, "method", None)
-    return GradientDescent() if method is None else as_method(method)
+    method = GradientDescent() if method is None else as_method(method)
+    # A text that stands for a loss has no schedule.
+    return field.method_for(method) if hasattr(field, "method_for") else method
 
 
 def named_method(name: str, parameters: Mapping[str, Any] | None = None) -> Method:
