@@ -4,6 +4,7 @@ from decimal import Decimal
 from fractions import Fraction
 
 import gmpy2
+import mpmath
 import numpy as np
 import pytest
 import sympy
@@ -11,7 +12,6 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modeq.algebra.entries import (
-    MAX_RADICAND,
     exact,
     exact_matrix,
     exact_row,
@@ -22,8 +22,10 @@ from modeq.algebra.entries import (
     vanishes,
     with_values,
 )
+from modeq.algebra.floats import read_float
+from modeq.algebra.number_text import MAX_RADICAND, read_number
 from modeq.algebra.surds import Surd, square_root
-from modeq.errors import InvalidMethod
+from modeq.errors import InvalidMethod, ModeqWarning
 
 x, y = sympy.symbols("x y")
 RATIONALS = st.fractions(-5, 5, max_denominator=12)
@@ -54,12 +56,18 @@ def test_an_integer_of_any_kind_becomes_a_fraction(entry):
 
 
 @given(st.floats(allow_nan=False, allow_infinity=False))
-def test_a_float_becomes_the_shortest_decimal_that_rounds_to_it(number):
-    for entry in (number, np.float64(number), sympy.Float(number)):
-        found = exact(entry, "c")
-        assert is_plain(found)
-        assert float(found) == number
-        assert found == Fraction(Decimal(repr(number)))
+@pytest.mark.filterwarnings("ignore:c = .* is read as")
+def test_a_float_of_any_library_becomes_the_number_that_it_stands_for(number):
+    found = {exact(kind(number), "c") for kind in (float, np.float64, sympy.Float, mpmath.mpf)}
+    assert found == {read_float(number)}
+
+
+@given(st.integers(-(10**9), 10**9), st.integers(-30, 30))
+def test_a_float_that_was_typed_becomes_the_decimal_that_was_typed(digits, exponent):
+    typed = f"{digits}e{exponent}"
+    found = exact(float(typed), "c")
+    assert is_plain(found)
+    assert found == exact(Decimal(typed), "c") == exact(typed, "c") == Fraction(typed)
 
 
 def test_a_float_of_any_precision_becomes_its_shortest_decimal():
@@ -116,7 +124,7 @@ def test_floats_in_expressions_become_their_decimals():
     assert exact(1.5 + sympy.sqrt(2), "c") == Fraction(3, 2) + square_root(2)
 
 
-@pytest.mark.parametrize("entry", [True, "1", "x"])
+@pytest.mark.parametrize("entry", [True, "x", "", "1/0", "beta/2"])
 def test_what_looks_like_a_number_is_refused_with_an_example(entry):
     expected = rf"^c\[0\] is {entry!r}; it must be a number, such as Fraction\(1, 2\)$"
     with pytest.raises(InvalidMethod, match=expected):
@@ -129,6 +137,70 @@ def test_a_float_that_is_not_finite_is_refused(entry):
         exact(entry, "c")
 
 
+SURDS = st.builds(
+    lambda p, q, d: p + q * square_root(d), RATIONALS, RATIONALS, st.sampled_from([2, 3, 5, 7, 30])
+)
+
+
+@given(SURDS, SURDS)
+def test_a_text_is_the_number_that_it_says(a, b):
+    texts = {f"({a})*({b})": a * b, f"({a}) - ({b})": a - b, f" ( {a} )": a, f"+({b})": b}
+    if b != 0:
+        texts[f"({a})/({b})"] = a / b
+    assert [exact(text, "c") for text in texts] == [*texts.values()]
+
+
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [
+        ("1/6", Fraction(1, 6)),
+        ("sqrt(3)/6", square_root(3) / 6),
+        ("(3 - sqrt(3))/6", (3 - square_root(3)) / 6),
+        ("1/sqrt(2)", square_root(2) / 2),
+        ("sqrt(1/2)", square_root(2) / 2),
+        ("-1.25e-1", Fraction(-1, 8)),
+        ("1 - -1", None),
+        (".5", Fraction(1, 2)),
+    ],
+)
+def test_texts_are_read_as_they_are_written_in_books(text, number):
+    assert read_number(text) == number
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        *("__import__('os').system('true')", "lambda: 1", "1;2", "x", "1j", "1_000", "2**9", "1 2"),
+        *(
+            "sqrt(sqrt(2))",
+            "sqrt(-1)",
+            "sqrt(99999999)",
+            "sqrt 2",
+            "sqrt()",
+            "()",
+            "(1",
+            "1)",
+            "1+",
+        ),
+        *("(" * 10_000, "9" * 10_000, "1e999999999", "1e-999", "*".join(["sqrt(2)"] * 20)),
+        *("1/(sqrt(2)*sqrt(2) - 2)", "\ud800", "\u0661", "1\0", "nan", "inf", "-", " "),
+    ],
+)
+def test_a_hostile_text_is_refused_at_once(text):
+    with pytest.raises(InvalidMethod, match=r"^c is .{1,100}; it must be a number, such as"):
+        exact(text, "c")
+
+
+def test_one_warning_says_what_the_floats_of_a_table_are_read_as():
+    with pytest.warns(ModeqWarning) as caught:
+        exact_matrix([[1 / 3, 0.5], [3**0.5 / 6, 2 / 3]])
+    assert [str(one.message) for one in caught] == [
+        "A[0][0] = 0.3333333333333333 is read as 1/3, and 2 more likewise: give fractions, or "
+        "texts such as '1/6' or 'sqrt(3)/6'"
+    ]
+    assert caught[0].filename == __file__
+
+
 KINDS = "it must be an integer, a Fraction, a float or a sympy expression"
 
 
@@ -138,7 +210,6 @@ KINDS = "it must be an integer, a Fraction, a float or a sympy expression"
         None,
         [1],
         1j,
-        Decimal(1),
         np.bool_(True),
         np.array(2),
         sympy.eye(1),
@@ -194,7 +265,7 @@ def test_each_entry_of_a_row_and_of_a_matrix_is_made_exact():
 @pytest.mark.parametrize(
     ("make", "message"),
     [
-        (lambda: exact_row([1, 2, "3"], "b"), r"b\[2\] is '3'; it must be a number"),
+        (lambda: exact_row([1, 2, "three"], "b"), r"b\[2\] is 'three'; it must be a number"),
         (lambda: exact_row("12", "b"), "^b is '12'; it must be a sequence of numbers$"),
         (lambda: exact_row(12, "b"), "^b is 12; it must be a sequence of numbers$"),
         (lambda: exact_row([], "b"), "^b is empty; it must have at least one entry$"),
@@ -242,8 +313,8 @@ def test_a_name_that_is_no_symbol_is_refused_with_those_that_are():
 
 
 def test_a_value_that_is_no_number_is_named():
-    with pytest.raises(InvalidMethod, match=r"^x is '1'; it must be a number"):
-        values_of({x: "1"}, [x])
+    with pytest.raises(InvalidMethod, match=r"^x is 'one'; it must be a number"):
+        values_of({x: "one"}, [x])
 
 
 def test_values_take_the_places_of_symbols_all_at_once():

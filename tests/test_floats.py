@@ -73,8 +73,8 @@ def test_other_decimals_stay_decimals_but_for_very_few(digits, places):
         assert distance <= 3 * Fraction(math.ulp(max(abs(number), 4)))
 
 
-def test_random_doubles_are_read_as_roots_in_fewer_than_one_of_a_thousand_cases():
-    numbers = np.random.default_rng(0).uniform(-2, 2, 1_000)
+def test_random_doubles_are_read_as_roots_in_very_few_cases():
+    numbers = np.random.default_rng(0).uniform(-2, 2, 300)
     assert not [x for x in numbers if isinstance(read_float(x), Surd)]
 
 
@@ -119,11 +119,20 @@ def test_a_decimal_is_what_it_says_unless_it_has_the_digits_of_a_double():
 
 
 @pytest.mark.parametrize(
-    "number", [math.nan, math.inf, np.float32("nan"), Decimal("nan"), mpmath.inf, mpmath.nan]
+    "number",
+    [
+        *(math.nan, math.inf, np.float32("nan"), Decimal("nan"), mpmath.inf, mpmath.nan),
+        *(Decimal("1e-999999999"), Decimal("1e999999"), mpmath.ldexp(1, -(10**9))),
+    ],
 )
 def test_a_number_that_is_not_finite_is_refused(number):
     with pytest.raises(InvalidValue, match="it must be finite"):
         read_float(number)
+
+
+def test_a_number_of_very_many_digits_is_refused():
+    with pytest.raises(InvalidValue, match=r"^b has \d\d,\d{3} bits; at most 4,000 are read$"):
+        read_float(sympy.Float(1, 5_000) / 3, "b")
 
 
 def test_floats_are_told_from_other_numbers():

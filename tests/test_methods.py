@@ -3,13 +3,25 @@
 import math
 from fractions import Fraction
 
+import numpy as np
 import pytest
 import sympy
 from hypothesis import given
 
 from modeq.algebra.entries import exact
-from modeq.errors import InvalidMethod
-from modeq.methods.named import NAMED, CustomMethod, GradientDescent, RungeKutta, as_method
+from modeq.errors import InvalidMethod, ModeqWarning
+from modeq.methods.named import (
+    NAMED,
+    NAMED_FOR_PARTS,
+    AverageVectorField,
+    CustomMethod,
+    GradientDescent,
+    LinearMultistep,
+    RungeKutta,
+    as_method,
+)
+from modeq.methods.partitioned import AdditiveRungeKutta
+from modeq.methods.splitting import Splitting
 from modeq.testing import tableaux
 
 
@@ -29,7 +41,7 @@ def test_entries_become_exact(entry, value):
     assert type(exact(entry, "b[0]")) is Fraction
 
 
-@pytest.mark.parametrize("entry", [True, "1", None, math.nan, math.inf, 1j, sympy.I, [1]])
+@pytest.mark.parametrize("entry", [True, "one", None, math.nan, math.inf, 1j, sympy.I, [1]])
 def test_an_entry_that_is_no_number_is_named(entry):
     with pytest.raises(InvalidMethod, match=r"b\[1\]") as raised:
         RungeKutta([[0, 0], [1, 0]], [1, entry])
@@ -119,3 +131,67 @@ def test_an_update_rule_becomes_a_method_with_its_name():
 def test_weights_are_converted_for_the_arithmetic():
     rule = RungeKutta([[0, 0], [Fraction(1, 3), 0]], [0, 1]).rule_over(float)
     assert isinstance(rule(1.0, lambda y: -y, 0.5), float)
+
+
+# floats, texts and nodes
+
+
+GAUSS_2 = [[0.25, 0.25 - math.sqrt(3) / 6], [0.25 + math.sqrt(3) / 6, 0.25]]
+GAUSS_2_AS_TEXT = [["1/4", "1/4 - sqrt(3)/6"], ["1/4 + sqrt(3)/6", "1/4"]]
+
+
+def test_gauss_typed_with_floats_is_gauss_and_says_so_once():
+    with pytest.warns(ModeqWarning, match="is read as 1/4 - 1/6") as caught:
+        typed = RungeKutta(GAUSS_2, [0.5, 0.5])
+    assert len(caught) == 1
+    assert typed == as_method("gauss-2") == RungeKutta(GAUSS_2_AS_TEXT, ["1/2", "0.5"])
+
+
+def test_nodes_are_taken_and_checked():
+    c = ["1/2 - sqrt(3)/6", "(3 + sqrt(3))/6"]
+    assert RungeKutta(GAUSS_2_AS_TEXT, ["1/2", "1/2"], c).c == as_method("gauss-2").c
+    assert RungeKutta([[0]], [1], [0], "named").name == "named"
+    assert RungeKutta([[0]], [1], "named").name == "named"
+    with pytest.raises(InvalidMethod, match=r"^the node c\[1\] is 1/3; it must be the sum of A"):
+        RungeKutta([[0, 0], [1, 0]], ["1/2", "1/2"], [0, "1/3"])
+    with pytest.raises(InvalidMethod, match=r"^there are 1 nodes c; with these w"):
+        RungeKutta([[0, 0], [1, 0]], ["1/2", "1/2"], [0])
+    with pytest.raises(InvalidMethod, match=r"^c is empty"):
+        RungeKutta([[0]], [1], [])
+
+
+def test_weights_and_nodes_that_are_right_but_for_rounding_are_taken_with_a_warning():
+    third = 0.33333333333333
+    with pytest.warns(ModeqWarning, match=r"^the sum of the weights b is 1 but for -1e-14, "):
+        RungeKutta([[0] * 3] * 3, [third] * 3)
+    with pytest.warns(ModeqWarning, match=r"^the node c\[1\] is 1/3 but for -3.3e-15"):
+        RungeKutta([[0, 0], ["1/3", 0]], [0, 1], [0, third])
+    with pytest.raises(InvalidMethod, match=r"must be 0 exactly, and is off by -1e-15: give fract"):
+        LinearMultistep([-1, "0.333333333333333", "0.666666666666666"], [0, 1, 0])
+
+
+# What a double stores of each entry is enough to get the table back.
+@pytest.mark.filterwarnings("ignore:.* is read as")
+@pytest.mark.parametrize("name", [*NAMED, *NAMED_FOR_PARTS])
+def test_each_table_typed_back_in_floats_is_the_same_table(name):
+    method = as_method(name)
+    match method:
+        case RungeKutta():
+            again = RungeKutta(in_floats(method.A), in_floats(method.b), in_floats(method.c))
+        case LinearMultistep():
+            again = LinearMultistep(*map(in_floats, (method.alpha, method.beta, method.points)))
+        case AdditiveRungeKutta():
+            again = AdditiveRungeKutta(in_floats(method.A), in_floats(method.b))
+        case Splitting():
+            again = Splitting(in_floats(method.stages))
+        case AverageVectorField():
+            tableau = method.tableau(3)
+            method, again = tableau, RungeKutta(in_floats(tableau.A), in_floats(tableau.b))
+    assert again == method
+
+
+def in_floats(table):
+    """Return nested rows with their entries as doubles; colors of stages stay integers."""
+    if isinstance(table, tuple):
+        return [in_floats(entry) for entry in table]
+    return table if isinstance(table, int) else np.float64(table)

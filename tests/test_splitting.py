@@ -128,7 +128,7 @@ def test_functions_of_both_parts_and_parameters_may_be_split():
         ([(0, 1), (-1, 1)], r"color of stages\[1\] is -1"),
         ([(0, 1), (True, 1)], r"color of stages\[1\] is True"),
         ([(0, 1), 1], r"stages\[1\] is 1"),
-        ([(0, 1), (1, "1")], r"fraction of stages\[1\] is '1'"),
+        ([(0, 1), (1, "one")], r"fraction of stages\[1\] is 'one'"),
         ("strang", "stages is 'strang'"),
         (3, "stages is 3"),
     ],

@@ -6,37 +6,104 @@ layer does not import sympy: it knows an expression by its ``free_symbols``.
 
 from __future__ import annotations
 
-import math
-from collections.abc import Iterable, Mapping, Sequence
+import sys
+import warnings
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from fractions import Fraction
 from numbers import Rational
 from typing import Any
 
-from modeq.algebra.rationals import RealNumber, as_fraction
+from modeq.algebra.checks import shortened
+from modeq.algebra.floats import is_float, measure
+from modeq.algebra.number_text import MAX_RADICAND, read_number
+from modeq.algebra.rationals import as_fraction
 from modeq.algebra.surds import Surd, square_root
-from modeq.errors import InvalidMethod
-
-MAX_RADICAND = 10_000
-"""Roots of larger integers stay sympy's, because surds factor what is under the root."""
+from modeq.algebra.zeros import is_expression, is_zero
+from modeq.errors import InvalidMethod, InvalidValue, ModeqWarning
 
 Entry = Any
 """A Fraction, a Surd, or a sympy expression."""
 
 
-def exact(entry: Any, where: str) -> Entry:
-    """Return a table's entry as an exact number: integers and Fractions as they are, a float as
-    the shortest decimal that rounds to it, and other sympy expressions as they are.
+_notes: ContextVar[list[str] | None] = ContextVar("notes", default=None)
 
-    >>> exact(0.1, "b[0]")
-    Fraction(1, 10)
+
+@contextmanager
+def one_warning() -> Iterator[None]:
+    """Say in one warning what the numbers of a table, that are read inside, are taken for.
+
+    >>> import warnings
+    >>> with warnings.catch_warnings(record=True) as caught:
+    ...     warnings.simplefilter("always")
+    ...     exact_row([1 / 6, 2 / 3, 1 / 6], "b")
+    (Fraction(1, 6), Fraction(2, 3), Fraction(1, 6))
+    >>> print(caught[0].message)
+    b[0] = 0.16666666666666666 is read as 1/6, and 2 more likewise: give fractions, or texts such \
+as '1/6' or 'sqrt(3)/6'
     """
-    if isinstance(entry, bool | str):
-        raise InvalidMethod(f"{where} is {entry!r}; it must be a number, such as Fraction(1, 2)")
+    if _notes.get() is not None:
+        yield
+        return
+    notes: list[str] = []
+    token = _notes.set(notes)
+    try:
+        yield
+    finally:
+        _notes.reset(token)
+    if notes:
+        warn(_summary(notes))
+
+
+def _summary(notes: Sequence[str]) -> str:
+    others = f", and {len(notes) - 1} more likewise" if len(notes) > 1 else ""
+    return f"{notes[0]}{others}: give fractions, or texts such as '1/6' or 'sqrt(3)/6'"
+
+
+def warn(message: str) -> None:
+    """Give a ModeqWarning that points at the line of a user."""
+    warnings.warn(message, ModeqWarning, stacklevel=_outside())
+
+
+def _outside() -> int:
+    """Return how many frames above its caller the code of a user is."""
+    frame, level = sys._getframe(1), 1
+    while frame.f_back and frame.f_globals.get("__name__", "").split(".")[0] in _INSIDE:
+        frame, level = frame.f_back, level + 1
+    return level
+
+
+_INSIDE = ("modeq", "contextlib")
+
+
+def note(text: str) -> None:
+    """Add a sentence to the one warning of a table.
+
+    >>> with one_warning():
+    ...     pass
+    """
+    notes = _notes.get()
+    if notes is not None:
+        notes.append(text)
+
+
+@one_warning()
+def exact(entry: Any, where: str) -> Entry:
+    """Return a table's entry as an exact number: integers and Fractions as they are, a text such as
+    "sqrt(3)/6" as what it says, a float as the number that it stands for, and other sympy
+    expressions as they are.
+
+    >>> exact(0.1, "b[0]"), exact("1/6", "b[1]")
+    (Fraction(1, 10), Fraction(1, 6))
+    """
     if isinstance(entry, Surd):
         return entry
-    if isinstance(entry, RealNumber):
-        if not isinstance(entry, Rational) and not math.isfinite(entry):
-            raise InvalidMethod(f"{where} is {entry!r}; it must be finite")
+    if isinstance(entry, bool | str):
+        return _of_text(entry, where)
+    if is_float(entry):
+        return _of_float(entry, where)
+    if isinstance(entry, Rational):
         return as_fraction(entry)
     if is_expression(entry):
         return _exact_expression(entry, where)
@@ -45,14 +112,25 @@ def exact(entry: Any, where: str) -> Entry:
     )
 
 
-def is_expression(entry: Any) -> bool:
-    """Tell whether an entry is a sympy expression.
+def _of_text(text: bool | str, where: str) -> Entry:
+    number = read_number(text) if isinstance(text, str) else None
+    if number is None:
+        raise InvalidMethod(
+            f"{where} is {shortened(text)}; it must be a number, such as Fraction(1, 2)"
+        )
+    return number
 
-    >>> is_expression(Fraction(1, 2))
-    False
-    """
-    is_value = not isinstance(entry, type)  # a function without its argument is a class
-    return is_value and hasattr(entry, "free_symbols") and hasattr(entry, "is_comparable")
+
+def _of_float(number: Any, where: str) -> Entry:
+    """Return what a float stands for, with a note if that is not its decimal."""
+    try:
+        measured = measure(number, where)
+    except InvalidValue as error:
+        raise InvalidMethod(str(error)) from None
+    found = measured.stands_for()
+    if found != measured.decimal:
+        note(f"{where} = {number} is read as {found}")
+    return found
 
 
 def _exact_expression(entry: Any, where: str) -> Entry:
@@ -61,20 +139,17 @@ def _exact_expression(entry: Any, where: str) -> Entry:
         raise InvalidMethod(f"{where} is {entry}; it must be a sympy expression of real numbers")
     is_known = entry.free_symbols or entry.is_comparable
     is_infinite = any(part.is_infinite for part in (entry, *entry.atoms()))
+    if not is_known and not is_infinite and is_zero(entry):
+        return Fraction(0)
     if is_infinite or not is_known or entry.is_real is False:
         raise InvalidMethod(f"{where} is {entry}; it must be a finite real number")
     floats = [atom for atom in entry.atoms() if atom.is_Float]
     # 0·x + q is q as a sympy number.
-    entry = entry.xreplace({x: 0 * entry + _decimal(x) for x in floats})
+    entry = entry.xreplace({x: 0 * entry + _of_float(x, where) for x in floats})
     if entry.free_symbols:
         return entry
     surd = _as_surd(entry)
     return entry if surd is None else surd
-
-
-def _decimal(number: Any) -> Fraction:
-    """Return the decimal that a sympy float stands for: all its digits if it is no double."""
-    return Fraction(repr(float(number)) if number == float(number) else str(number))
 
 
 def _as_surd(number: Any) -> Fraction | Surd | None:
@@ -89,6 +164,7 @@ def _as_surd(number: Any) -> Fraction | Surd | None:
     return total
 
 
+@one_warning()
 def exact_row(row: Sequence, where: str) -> tuple[Entry, ...]:
     """Return a row of a table with exact entries.
 
@@ -102,6 +178,7 @@ def exact_row(row: Sequence, where: str) -> tuple[Entry, ...]:
     return tuple(exact(entry, f"{where}[{i}]") for i, entry in enumerate(row))
 
 
+@one_warning()
 def exact_matrix(A: Sequence[Sequence], where: str = "A") -> tuple[tuple[Entry, ...], ...]:
     """Return a matrix of a table with exact entries.
 
@@ -113,15 +190,48 @@ def exact_matrix(A: Sequence[Sequence], where: str = "A") -> tuple[tuple[Entry, 
     return tuple(exact_row(row, f"{where}[{i}]") for i, row in enumerate(A))
 
 
+NEARLY = 1e-10
+"""What is smaller, and not zero, is said to be nearly zero."""
+
+
+def is_nearly_zero(entry: Entry) -> bool:
+    """Tell whether a number is so small that it may be zero but for rounding.
+
+    >>> is_nearly_zero(Fraction(1, 10**12)), is_nearly_zero(Fraction(1, 9))
+    (True, False)
+    """
+    return not symbols_of([entry]) and abs(float(entry)) < NEARLY
+
+
+def check_equal(value: Entry, wanted: Entry, what: str, wrong: str) -> None:
+    """Refuse a number that is not what it must be, and warn of one that is but for rounding.
+
+    >>> check_equal(Fraction(1, 2), 1, "the sum of b", "b sums to 1/2; it must sum to 1")
+    Traceback (most recent call last):
+    modeq.errors.InvalidMethod: b sums to 1/2; it must sum to 1
+
+    Raises:
+        InvalidMethod: They differ by more than rounding.
+    """
+    difference = value - wanted
+    if vanishes(difference):
+        return
+    if not is_nearly_zero(difference):
+        raise InvalidMethod(wrong)
+    warn(
+        f"{what} is {wanted} but for {float(difference):.2g}, which is nearly zero: give exact "
+        f"values, or atol= where something is decided"
+    )
+
+
 def vanishes(entry: Entry) -> bool:
-    """Tell whether an entry is zero, for all values of its symbols.
+    """Tell whether an entry is zero, for all values of its symbols; to sixty digits if there is no
+    proof.
 
     >>> vanishes(square_root(2) * square_root(2) - 2)
     True
     """
-    if entry == 0:
-        return True
-    return bool(is_expression(entry) and entry.equals(0))
+    return is_zero(entry) is not False
 
 
 def symbols_of(entries: Iterable[Entry]) -> frozenset:

@@ -21,7 +21,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from decimal import Decimal
 from fractions import Fraction
-from itertools import product
+from itertools import count, product
 from numbers import Rational
 from typing import Any
 
@@ -42,8 +42,11 @@ LARGEST = 4
 TYPED_DIGITS = 10
 """A number of no more digits was typed as the decimal that it is."""
 
-_DOUBLE = Fraction(1, 2**52)
-"""The unit in the last place of a double is at most this, relative to the double."""
+DOUBLE = 53
+"""The bits of a double."""
+
+MAX_BITS = 4_000
+"""Numbers have no more bits, and are powers of ten up to this one; larger ones are infinite."""
 
 
 @dataclass(frozen=True)
@@ -62,7 +65,14 @@ class Measured:
     decimal: Fraction
     digits: int
 
-    def stands_for(self, *parts: Fraction) -> bool:
+    def stands_for(self) -> Fraction | Surd:
+        """Return the simplest number that this may be, or else its decimal."""
+        if self.digits <= TYPED_DIGITS or self.decimal.denominator < DENOMINATOR:
+            return self.decimal
+        found = _near_rational(self)
+        return next(_near_surds(self), self.decimal) if found is None else found
+
+    def is_near(self, *parts: Fraction) -> bool:
         """Tell whether a sum is within two units, of the largest of its parts, after rounding."""
         largest = max(map(abs, (self.value, *parts)))
         return 2 * abs(sum(parts) - self.value) < 5 * self.unit_at(largest)
@@ -75,8 +85,12 @@ class Measured:
         return self.unit * 2 ** max(0, _binade(size) - _binade(abs(self.value)))
 
 
-def read_float(number: Any) -> Fraction | Surd:
+def read_float(number: Any, where: str = "a number") -> Fraction | Surd:
     """Return the exact number that a float, of any library, or a Decimal stands for.
+
+    Args:
+        number: The float.
+        where: What to call it in the error.
 
     >>> print(read_float(1 / 6), read_float(0.1), read_float(0.5 + 3**0.5 / 6))
     1/6 1/10 1/2 + 1/6*sqrt(3)
@@ -86,11 +100,7 @@ def read_float(number: Any) -> Fraction | Surd:
     Raises:
         InvalidValue: It is not finite, or has so few bits that it may stand for many numbers.
     """
-    measured = measure(number)
-    if measured.digits <= TYPED_DIGITS or measured.decimal.denominator < DENOMINATOR:
-        return measured.decimal
-    found = _near_rational(measured)
-    return next(_near_surds(measured), measured.decimal) if found is None else found
+    return measure(number, where).stands_for()
 
 
 def is_float(number: Any) -> bool:
@@ -104,74 +114,80 @@ def is_float(number: Any) -> bool:
     )
 
 
-def measure(number: Any) -> Measured:
+def measure(number: Any, where: str = "a number") -> Measured:
     """Return a float with the unit in its last place, and its shortest decimal.
 
     >>> measure(0.5).unit == Fraction(2) ** -53
     True
 
     Raises:
-        InvalidValue: It is not finite, or a float of fewer bits than a double that is not given by
-            the digits that these are enough for.
+        InvalidValue: It is not finite, or has fewer bits than a double, and more digits than these
+            are enough for.
     """
     if isinstance(number, Decimal):
-        return _of_decimal(number)
-    if hasattr(number, "_mpf_"):
-        return _of_bits(number)
-    if not np.isfinite(number):
-        raise InvalidValue(f"a number is {number}; it must be finite")
-    bits, value = np.finfo(type(number)), Fraction(*number.as_integer_ratio())
-    eps, least = (Fraction(*x.as_integer_ratio()) for x in (bits.eps, bits.smallest_subnormal))
-    unit = max(eps * Fraction(2) ** _binade(abs(value)), least)
-    return _checked(number, value, unit, str(number))
-
-
-def _of_decimal(number: Decimal) -> Measured:
-    if not number.is_finite():
-        raise InvalidValue(f"a number is {number}; it must be finite")
-    digits, exponent = number.as_tuple()[1:]
-    value, unit = Fraction(number), Fraction(10) ** exponent
-    # With less than the digits of a double it is what it says.
-    is_typed = unit > abs(value) * _DOUBLE
-    return Measured(value, unit, value, TYPED_DIGITS if is_typed else len(digits))
-
-
-def _of_bits(number: Any) -> Measured:
-    """Return a number of sympy or mpmath; it is a double if it has no more bits than one."""
-    sign, mantissa, exponent, bits = number._mpf_
-    if not mantissa and exponent:
-        raise InvalidValue(f"a number is {number}; it must be finite")
-    value = (-1) ** sign * int(mantissa) * Fraction(2) ** int(exponent)
-    bits = max(getattr(number, "_prec", 0), int(bits))
-    if bits <= 53 and Fraction(float(value)) == value:
-        return measure(float(value))
-    unit = Fraction(2) ** (int(exponent) + int(number._mpf_[3]) - bits)
-    decimal = _shortest(value, unit)
-    return Measured(value, unit, Fraction(decimal), _digits(decimal))
-
-
-def _shortest(value: Fraction, unit: Fraction) -> str:
-    """Return the shortest decimal within half a unit in the last place."""
-    places = math.floor(math.log10(abs(value))) if value else 0
-    for digits in range(1, 10_000):
-        scale = Fraction(10) ** (digits - 1 - places)
-        if 2 * abs(round(value * scale) / scale - value) <= unit:
-            break
-    return f"{round(value * scale)}e{places + 1 - digits}"
-
-
-def _checked(number: Any, value: Fraction, unit: Fraction, text: str) -> Measured:
-    """Return a number once it is known to have enough bits for what it is given by."""
+        value, bits, text = _of_decimal(number)
+    else:
+        value, bits, text = _of_mpf(number) if hasattr(number, "_mpf_") else _of_float(number)
+    if value is None:
+        raise InvalidValue(f"{where} is {number!r}; it must be finite")
+    if bits > MAX_BITS:
+        raise InvalidValue(f"{where} has {bits:,} bits; at most {MAX_BITS:,} are read")
+    unit = Fraction(2) ** (_binade(abs(value)) + 1 - bits)
     digits = _digits(text)
-    if value and unit > abs(value) * _DOUBLE and not isinstance(number, float):
-        enough = int(np.finfo(type(number)).precision)
-        if digits > enough:
+    if bits < DOUBLE and value:
+        if digits > (bits - 1) * math.log10(2) and not isinstance(number, Decimal):
             raise InvalidValue(
-                f"{number!r} has too few bits to tell which number it stands for; give a double, "
-                f"a Fraction or a text such as '1/6'"
+                f"{where} is {number!r}; it has too few bits to tell which number it stands for: "
+                f"give a double, a Fraction or a text such as '1/6'"
             )
         digits = min(digits, TYPED_DIGITS)
     return Measured(value, unit, Fraction(text), digits)
+
+
+def _of_float(number: float | np.floating) -> tuple[Fraction | None, int, str]:
+    """Return a float of Python or NumPy, how many bits it has, and its shortest decimal."""
+    if not np.isfinite(number):
+        return None, 0, ""
+    bits = np.finfo(type(number)).nmant + 1
+    return (
+        Fraction(*number.as_integer_ratio()),
+        max(bits, 53 * isinstance(number, float)),
+        str(number),
+    )
+
+
+def _of_decimal(number: Decimal) -> tuple[Fraction | None, int, str]:
+    """Return a Decimal; its bits are those that its digits are worth."""
+    if not number.is_finite() or abs(number.adjusted()) > MAX_BITS:
+        return None, 0, ""
+    digits = len(number.as_tuple().digits)
+    return Fraction(number), math.floor(digits * math.log2(10)), str(number)
+
+
+def _of_mpf(number: Any) -> tuple[Fraction | None, int, str]:
+    """Return a number of sympy or mpmath, which has the bits of a double if not told otherwise."""
+    sign, mantissa, exponent, bits = map(int, number._mpf_)
+    if (not mantissa and exponent) or abs(exponent + bits) > 4 * MAX_BITS:
+        return None, 0, ""
+    value = (-1) ** sign * mantissa * Fraction(2) ** exponent
+    bits = getattr(number, "_prec", max(bits, DOUBLE))
+    if bits > MAX_BITS:
+        return value, bits, ""
+    if bits == DOUBLE and Fraction(float(value)) == value:
+        return value, bits, repr(float(value))
+    return value, bits, _shortest(value, bits)
+
+
+def _shortest(value: Fraction, bits: int) -> str:
+    """Return the shortest decimal within half a unit in the last place."""
+    unit = Fraction(2) ** (_binade(abs(value)) + 1 - bits)
+    places = math.floor(_binade(abs(value)) * math.log10(2))
+    for digits in count(1):
+        scale = Fraction(10) ** (digits - 1 - places)
+        near = round(value * scale)
+        if 2 * abs(near / scale - value) <= unit:
+            return f"{near}e{places + 1 - digits}"
+    raise AssertionError
 
 
 def _digits(text: str) -> int:
@@ -189,7 +205,7 @@ def _near_rational(measured: Measured) -> Fraction | None:
     if 4 * measured.unit * DENOMINATOR**2 > 1:
         return None
     near = measured.value.limit_denominator(DENOMINATOR - 1)
-    return near if measured.stands_for(near) else None
+    return near if measured.is_near(near) else None
 
 
 def _near_surds(measured: Measured) -> Iterator[Surd]:
@@ -198,7 +214,7 @@ def _near_surds(measured: Measured) -> Iterator[Surd]:
         root = root_digits(radicand)
         for n, b in _relations(measured, radicand):
             p, r = Fraction(round(n * measured.value - b * root), n), Fraction(b, n)
-            if measured.stands_for(p, r * root) and _is_simple(p, r, measured.value):
+            if measured.is_near(p, r * root) and _is_simple(p, r, measured.value):
                 yield p + r * square_root(radicand)
 
 

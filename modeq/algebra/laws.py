@@ -23,8 +23,10 @@ import numpy as np
 from modeq.algebra.checks import check_order
 from modeq.algebra.contractions import substitution
 from modeq.algebra.coproduct import composition, counts_of, prunings
+from modeq.algebra.entries import warn
 from modeq.algebra.logarithm import logarithm
 from modeq.algebra.rationals import exact, plain
+from modeq.algebra.residuals import Residuals, nearly
 from modeq.algebra.rule_series import run, step_series
 from modeq.algebra.series import BSeries, aligned, exact_flow, identity
 from modeq.algebra.structure import first_nonzero
@@ -272,18 +274,30 @@ def modifying_integrator_of_rule(rule: Callable, order: int) -> BSeries:
     return field_with(image, exact_flow(order))
 
 
-def order_of_accuracy(a: BSeries) -> int:
+def order_of_accuracy(a: BSeries, *, atol: float = 0) -> int:
     """Return the largest p, at most order + 1, with a(τ) = 1/γ(τ) for all trees with |τ| <= p.
+
+    Residuals up to ``atol`` count as zero. A warning says if the order ends at one that is nearly
+    zero, or if some are only known to be zero to sixty digits.
 
     >>> order_of_accuracy(identity(5) + identity(5).b_plus())
     1
 
     Raises:
-        InvalidValue: If a(∅) is not 1.
+        InvalidValue: If a(∅) is not 1, or ``atol`` is no finite number of at least zero.
     """
     _check_map(a, "a")
-    wrong = first_nonzero((a - exact_flow(a.order, a.colors)).array)
-    return a.order + 1 if wrong is None else a.catalog.order_of(wrong) - 1
+    missing = (a - exact_flow(a.order, a.colors)).array
+    residuals = Residuals(atol)
+    wrong = first_nonzero(missing, residuals)
+    if not residuals.is_decided:
+        warn(f"the order is decided by residuals that are {residuals.reason}")
+    if wrong is None:
+        return a.order + 1
+    tree = a.catalog.tree(wrong)
+    if near := nearly(missing[wrong], tree):
+        warn(f"the order is {tree.order - 1} because a({tree}) - 1/gamma is not zero{near}")
+    return tree.order - 1
 
 
 def _check_map(a: BSeries, name: str) -> None:

@@ -31,6 +31,7 @@ from modeq.algebra.checks import check_colors, check_order
 from modeq.algebra.coproduct import forest_products
 from modeq.algebra.counts import check_memory, tree_counts
 from modeq.algebra.rationals import exact, plain, plain_array
+from modeq.algebra.residuals import NEARLY, Residuals, nearly, size_of
 from modeq.algebra.series_text import (
     series_beginning,
     series_formula,
@@ -265,6 +266,36 @@ class BSeries(Mapping[RootedTree, Any]):
             products[self.catalog.color != color] = gmpy2.mpq()
         return self._alike(products, 0)
 
+    def without_small(self, atol: float) -> BSeries:
+        """Return the series with zeros in place of coefficients up to ``atol``.
+
+        >>> tiny = BSeries({RootedTree(): 1e-17}, order=0)
+        >>> print(tiny.without_small(1e-12))
+        h    0
+
+        Raises:
+            InvalidValue: If ``atol`` is no finite number of at least zero.
+        """
+        residuals = Residuals(atol)
+        array = self.array.copy()
+        array[[i for i, value in enumerate(array) if residuals.vanish(value)]] = self.zero
+        return self._alike(array, self.empty)
+
+    def nearly_zero(self) -> str:
+        """Return the coefficients that may be zero but for rounding, in words; mostly none.
+
+        >>> exact_flow(3).nearly_zero()
+        ''
+        """
+        sizes = [size_of(value) or 1 for value in self.array]
+        small = [i for i, size in enumerate(sizes) if size < NEARLY]
+        small = [i for i in small if nearly(self.array[i], self.catalog.tree(i))]
+        if not small:
+            return ""
+        more = f" and {len(small) - 1} more" if len(small) > 1 else ""
+        largest = max(sizes[i] for i in small)
+        return f"b({self.catalog.tree(small[0])}){more}: up to {largest:.2g}"
+
     def field(self, loss_or_field: Any) -> Any:
         """Return f̃ = Σ_τ h^(|τ|-1)/σ(τ) b(τ) F(τ) for a given loss or vector field.
 
@@ -287,19 +318,23 @@ class BSeries(Mapping[RootedTree, Any]):
             raise InvalidLoss(f"expected a Loss or a VectorField, got {loss_or_field!r}")
         return loss_or_field.elementary_sum(self)
 
-    def is_gradient(self) -> Verdict:
+    def is_gradient(self, *, atol: float = 0) -> Verdict:
         """Tell whether the field is a gradient for every f that is one: b(u∘v) = b(v∘u).
+
+        Residuals up to ``atol`` count as zero, in a table of rounded decimals; likewise in the
+        other verdicts.
 
         >>> from modeq.algebra.rule_series import modified_equation
         >>> print(modified_equation(lambda y, f, h: y + h * f(y), order=3).is_gradient())
         fails at h^2: b([•,•]) = 1/6 and b([[•]]) = 1/3
 
         Raises:
-            InvalidValue: If the series is that of a map; likewise for energy.
+            InvalidValue: If the series is that of a map, likewise for energy, or ``atol`` is
+                negative.
         """
-        return structure.is_gradient(self.catalog, self._field_array())
+        return structure.is_gradient(self.catalog, self._field_array(), atol)
 
-    def is_hamiltonian(self, *, partitioned: bool = False) -> Verdict:
+    def is_hamiltonian(self, *, partitioned: bool = False, atol: float = 0) -> Verdict:
         """Tell whether the field is Hamiltonian for every f that is: b(u∘v) + b(v∘u) = 0.
 
         For a map, tell whether it is symplectic: a(u∘v) + a(v∘u) = a(u) a(v).
@@ -307,6 +342,7 @@ class BSeries(Mapping[RootedTree, Any]):
         Args:
             partitioned: The two fields are the parts -∂H/∂q and ∂H/∂p of a Hamiltonian one.
                 Without it, each of the fields is Hamiltonian.
+            atol: Residuals up to it count as zero, in a table of rounded decimals.
 
         >>> bool(exact_flow(4).is_hamiltonian())
         True
@@ -318,10 +354,10 @@ class BSeries(Mapping[RootedTree, Any]):
         if partitioned and self.colors != 2:
             raise InvalidValue(f"partitioned means two fields; the series has {self.colors}")
         if self.empty == 1:
-            return structure.is_symplectic(self.catalog, self.array, partitioned)
-        return structure.is_hamiltonian(self.catalog, self._field_array(), partitioned)
+            return structure.is_symplectic(self.catalog, self.array, partitioned, atol)
+        return structure.is_hamiltonian(self.catalog, self._field_array(), partitioned, atol)
 
-    def is_energy_preserving(self) -> Verdict:
+    def is_energy_preserving(self, *, atol: float = 0) -> Verdict:
         """Tell whether the field leaves H as it is, for every f = J∇H with constant J.
 
         >>> from modeq.algebra.rule_series import modified_equation
@@ -333,9 +369,9 @@ class BSeries(Mapping[RootedTree, Any]):
         """
         if self.colors > 1:
             raise InvalidValue(f"energy is that of one field f = J∇H; the series has {self.colors}")
-        return structure.is_energy_preserving(self.catalog, self._field_array())
+        return structure.is_energy_preserving(self.catalog, self._field_array(), atol)
 
-    def is_symmetric(self) -> Verdict:
+    def is_symmetric(self, *, atol: float = 0) -> Verdict:
         """Tell whether the method is its own adjoint, from the series of its field or map.
 
         >>> print(exact_flow(3).is_symmetric())
@@ -345,7 +381,7 @@ class BSeries(Mapping[RootedTree, Any]):
             InvalidValue: If the series is that of neither a field nor a map.
         """
         array = self.array if self.empty == 1 else self._field_array()
-        return structure.is_symmetric(self.catalog, array, self.empty)
+        return structure.is_symmetric(self.catalog, array, self.empty, atol)
 
     def _field_array(self) -> np.ndarray:
         if self.empty != 0:

@@ -28,7 +28,7 @@ from typing import Any
 import numpy as np
 
 from modeq.algebra.coproduct import composition
-from modeq.algebra.entries import vanishes
+from modeq.algebra.residuals import Residuals, nearly
 from modeq.algebra.table import Catalog
 from modeq.algebra.trees import RootedTree
 from modeq.shown import Shown
@@ -44,7 +44,9 @@ class Verdict(Shown):
         holds: Whether it holds for all of them.
         order: The highest power of h in f̃ through which it holds; -1 if for none.
         witness: Trees for which it fails, with the fewest vertices; empty if it holds.
-        reason: The same in words.
+        reason: The same in words; what was taken for zero, where it holds.
+        proved: Whether exact algebra decided; else some numbers are zero to sixty digits only, or
+            up to a tolerance.
 
     >>> print(Verdict(holds=True, order=3))
     holds through h^3
@@ -54,33 +56,40 @@ class Verdict(Shown):
     order: int
     witness: tuple[RootedTree, ...] = ()
     reason: str = ""
+    proved: bool = True
 
     def __bool__(self) -> bool:
         return self.holds
 
     def __str__(self) -> str:
         if self.holds:
-            return f"holds through h^{self.order}"
+            return f"holds through h^{self.order}{self.reason and ': '}{self.reason}"
         return f"fails at h^{self.order + 1}: {self.reason}"
 
 
-def is_gradient(trees: Catalog, b: np.ndarray) -> Verdict:
-    """Tell whether b(u∘v) = b(v∘u) for all u and v."""
-    return _first_failure(trees, b, lambda left, right, u, v: left - right)
+def is_gradient(trees: Catalog, b: np.ndarray, atol: Any = 0) -> Verdict:
+    """Tell whether b(u∘v) = b(v∘u) for all u and v, up to a tolerance."""
+    return _first_failure(trees, b, lambda left, right, u, v: left - right, Residuals(atol))
 
 
-def is_hamiltonian(trees: Catalog, b: np.ndarray, partitioned: bool) -> Verdict:
+def is_hamiltonian(trees: Catalog, b: np.ndarray, partitioned: bool, atol: Any = 0) -> Verdict:
     """Tell whether b(u∘v) = -b(v∘u) for all u and v, of different colors if ``partitioned``."""
-    return _first_failure(trees, b, lambda left, right, u, v: left + right, partitioned)
+    condition = lambda left, right, u, v: left + right  # noqa: E731
+    return _first_failure(trees, b, condition, Residuals(atol), partitioned)
 
 
-def is_symplectic(trees: Catalog, a: np.ndarray, partitioned: bool) -> Verdict:
+def is_symplectic(trees: Catalog, a: np.ndarray, partitioned: bool, atol: Any = 0) -> Verdict:
     """Tell whether a(u∘v) + a(v∘u) = a(u) a(v) for all u and v, for the series of a map."""
-    return _first_failure(trees, a, lambda left, right, u, v: left + right - u * v, partitioned)
+    condition = lambda left, right, u, v: left + right - u * v  # noqa: E731
+    return _first_failure(trees, a, condition, Residuals(atol), partitioned)
 
 
 def _first_failure(
-    trees: Catalog, b: np.ndarray, condition: Condition, partitioned: bool = False
+    trees: Catalog,
+    b: np.ndarray,
+    condition: Condition,
+    residuals: Residuals,
+    partitioned: bool = False,
 ) -> Verdict:
     """Check that something vanishes, which is made of b(u∘v), b(v∘u), b(u) and b(v).
 
@@ -89,7 +98,7 @@ def _first_failure(
     """
     for n in range(1, trees.vertices + 1):
         # A failing verdict is false, so it is asked for by name.
-        if partitioned and (verdict := _root_matters(trees, b, n)) is not None:
+        if partitioned and (verdict := _root_matters(trees, b, n, residuals)) is not None:
             return verdict
         for size in range(1, n // 2 + 1):
             u, v = _pairs(trees, n - size, size)
@@ -97,33 +106,42 @@ def _first_failure(
                 chosen = trees.color[u] != trees.color[v]
                 u, v = u[chosen], v[chosen]
             left, right = trees.graft(u, v), trees.graft(v, u)
-            wrong = first_nonzero(condition(b[left], b[right], b[u], b[v]))
+            values = condition(b[left], b[right], b[u], b[v])
+            wrong = first_nonzero(values, residuals)
             if wrong is not None:
-                return _failure(trees, b, n, left[wrong], right[wrong])
-    return Verdict(True, trees.vertices - 1)
+                return _failure(trees, b, left[wrong], right[wrong], values[wrong])
+    return _success(trees, residuals)
 
 
-def first_nonzero(values: np.ndarray) -> int | None:
+def first_nonzero(values: np.ndarray, residuals: Residuals | None = None) -> int | None:
     """Return the place of the first number or expression that does not vanish, if there is one.
 
     >>> first_nonzero(np.array([0, 0, 2]))
     2
     """
-    return next((int(i) for i in np.flatnonzero(values != 0) if not vanishes(values[i])), None)
+    residuals = residuals or Residuals()
+    return next(
+        (int(i) for i in np.flatnonzero(values != 0) if not residuals.vanish(values[i])), None
+    )
 
 
-def _failure(trees: Catalog, b: np.ndarray, n: int, first: int, second: int) -> Verdict:
-    names = trees.tree(int(first)), trees.tree(int(second))
-    values = f"b({names[0]}) = {b[first]} and b({names[1]}) = {b[second]}"
-    return Verdict(False, n - 2, names, values)
+def _success(trees: Catalog, residuals: Residuals) -> Verdict:
+    return Verdict(True, trees.vertices - 1, (), residuals.reason, residuals.proved)
 
 
-def _root_matters(trees: Catalog, b: np.ndarray, n: int) -> Verdict | None:
+def _failure(trees: Catalog, b: np.ndarray, first: int, second: int, residual: Any) -> Verdict:
+    one, other = trees.tree(int(first)), trees.tree(int(second))
+    reason = f"b({one}) = {b[first]} and b({other}) = {b[second]}{nearly(residual, one)}"
+    return Verdict(False, one.order - 2, (one, other), reason)
+
+
+def _root_matters(trees: Catalog, b: np.ndarray, n: int, residuals: Residuals) -> Verdict | None:
     """Return the failure if b depends on the color of the root of a tree with n vertices."""
     own = np.arange(trees.starts[n], trees.starts[n + 1])
     other = trees.recolored(own, 0)
-    wrong = first_nonzero(b[own] - b[other])
-    return None if wrong is None else _failure(trees, b, n, own[wrong], other[wrong])
+    values = b[own] - b[other]
+    wrong = first_nonzero(values, residuals)
+    return None if wrong is None else _failure(trees, b, own[wrong], other[wrong], values[wrong])
 
 
 def _pairs(trees: Catalog, first: int, second: int) -> tuple[np.ndarray, np.ndarray]:
@@ -133,12 +151,13 @@ def _pairs(trees: Catalog, first: int, second: int) -> tuple[np.ndarray, np.ndar
     return np.repeat(left, len(right)), np.tile(right, len(left))
 
 
-def is_energy_preserving(trees: Catalog, b: np.ndarray) -> Verdict:
+def is_energy_preserving(trees: Catalog, b: np.ndarray, atol: Any = 0) -> Verdict:
     """Tell whether ∇H·f̃ = 0 for every f = J∇H with a constant skew-symmetric J.
 
     A tree τ that several leaves of its free tree leave is one term ±b(τ)/σ(τ) of the condition, for
     the number of these leaves is inversely proportional to σ(τ). It is none where the signs cancel.
     """
+    residuals = Residuals(atol)
     for n in range(1, trees.vertices + 1):
         known: set[RootedTree] = set()
         for tree in map(trees.tree, range(trees.starts[n], trees.starts[n + 1])):
@@ -147,11 +166,11 @@ def is_energy_preserving(trees: Catalog, b: np.ndarray) -> Verdict:
             signs = _seen_from_leaves(tree)
             known |= signs.keys()
             total = sum(sign * b[trees.index(t)] / t.symmetry for t, sign in signs.items())
-            if not vanishes(total):
+            if not residuals.vanish(total):
                 terms = " ".join(f"{'+' if s > 0 else '-'} b/sigma({t})" for t, s in signs.items())
-                reason = f"{terms.removeprefix('+ ')} = {total} is not 0"
+                reason = f"{terms.removeprefix('+ ')} = {total} is not 0{nearly(total, tree)}"
                 return Verdict(False, n - 2, tuple(signs), reason)
-    return Verdict(True, trees.vertices - 1)
+    return _success(trees, residuals)
 
 
 def _seen_from_leaves(tree: RootedTree) -> dict[RootedTree, int]:
@@ -172,7 +191,7 @@ def _leaves(tree: RootedTree, above: RootedTree, depth: int) -> Iterator[tuple[R
         yield from _leaves(child, rest, depth + 1)
 
 
-def is_symmetric(trees: Catalog, coefficients: np.ndarray, empty: Any) -> Verdict:
+def is_symmetric(trees: Catalog, coefficients: np.ndarray, empty: Any, atol: Any = 0) -> Verdict:
     """Tell whether a method is its own adjoint, from the series of its field or of its map.
 
     A field must have no trees with an even number of vertices; a map a must satisfy
@@ -188,8 +207,9 @@ def is_symmetric(trees: Catalog, coefficients: np.ndarray, empty: Any) -> Verdic
             reversed_[trees.starts[n] : trees.starts[n + 1]] *= -1
         residual = composition(trees, coefficients, reversed_, empty)
         text = "a(h) after a(-h) has at {} the coefficient {} instead of 0"
-    wrong = first_nonzero(residual)
+    residuals = Residuals(atol)
+    wrong = first_nonzero(residual, residuals)
     if wrong is None:
-        return Verdict(True, trees.vertices - 1)
-    tree = trees.tree(wrong)
-    return Verdict(False, tree.order - 2, (tree,), text.format(tree, residual[wrong]))
+        return _success(trees, residuals)
+    tree, value = trees.tree(wrong), residual[wrong]
+    return Verdict(False, tree.order - 2, (tree,), text.format(tree, value) + nearly(value, tree))

@@ -70,8 +70,7 @@ def coefficients(method: Any, order: int, is_field: bool, limit: int | None = No
             f"derive its equation for a loss"
         )
     if isinstance(method, Splitting):
-        a = simplified(_splitting_series(method, order))
-        return simplified(laws.modified_equation_of(a)) if is_field else a
+        return _splitting_series(method, order, is_field)
     if isinstance(method, CustomMethod):
         if is_field:
             return rule_series.modified_equation(method, order)
@@ -89,7 +88,9 @@ def _of_table(method: Any, order: int, is_field: bool, limit: int | None) -> BSe
         )
         if found is not None:
             return found
-    if symbols or (isinstance(method, LinearMultistep) and not _is_rational_row(method.entries)):
+    is_multistep = isinstance(method, LinearMultistep)
+    entries = list(getattr(method, "entries", ()))
+    if any(map(is_expression, entries)) or (is_multistep and not _is_rational_row(entries)):
         return _over_number_field(method, order, is_field)
     return _rational(method, order, is_field, limit)
 
@@ -179,34 +180,46 @@ def _series_of(trees: Any, values: list, is_field: bool) -> BSeries:
     return BSeries.of_array(trees, array, 0 if is_field else 1)
 
 
-def simplified(a: BSeries) -> BSeries:
-    """Return the series with expressions in lowest terms."""
+def in_its_field(law: Callable[[BSeries], BSeries], a: BSeries) -> BSeries:
+    """Return what a law makes of a series, computed in the field that its coefficients generate.
+
+    >>> in_its_field(laws.inverse, exact_flow(2)) == laws.scaled(exact_flow(2), -1)
+    True
+    """
     if a.is_rational:
-        return a
-    return _series_of(
-        a.catalog, [sympy.factor(sympy.sympify(x)) for x in a.array], is_field=a.empty == 0
-    )
+        return law(a)
+    number, back = number_field([x for x in a.array if is_expression(x)])
+    array = np.empty(len(a), object)
+    array[:] = list(map(number, a.array))
+    return _out_of_field(law(BSeries.of_array(a.catalog, array, a.empty)), number, back)
+
+
+def _out_of_field(a: BSeries, number: Callable, back: Callable) -> BSeries:
+    """Return a series with expressions in place of elements of a field."""
+    return _series_of(a.catalog, [back(number(x)) for x in a.array], is_field=a.empty == 0)
 
 
 def _over_number_field(method: Any, order: int, is_field: bool) -> BSeries:
-    """Return the series of a method with symbols, computed in the field that they generate."""
+    """Return the series of a method, computed in the field that its entries generate."""
     entries = list(method.entries)
     number, back = number_field([e for e in entries if is_expression(e) or isinstance(e, Surd)])
     if isinstance(method, LinearMultistep):
         found = _multistep_series(method, order, is_field, number)
     else:
         found = _runge_kutta_series(tables_of(method, order), order, is_field, number)
-    return _series_of(found.catalog, [back(value) for value in found.array], is_field)
+    return _out_of_field(found, number, back)
 
 
-def _splitting_series(method: Splitting, order: int) -> BSeries:
-    """Return the composition of the flows of the parts."""
+def _splitting_series(method: Splitting, order: int, is_field: bool) -> BSeries:
+    """Return the composition of the flows of the parts, in the field of the fractions."""
+    irrational = [entry for entry in method.entries if not isinstance(entry, Fraction)]
+    number, back = number_field(irrational) if irrational else (Fraction, None)
     theta = identity(order, method.colors)
     for color, fraction in method.stages:
-        theta = laws.compose(
-            theta, laws.scaled(_flow_of_part(color, order, method.colors), fraction)
-        )
-    return theta
+        flow = _flow_of_part(color, order, method.colors)
+        theta = laws.compose(theta, laws.scaled(flow, number(fraction)))
+    found = laws.modified_equation_of(theta) if is_field else theta
+    return _out_of_field(found, number, back) if irrational else found
 
 
 def _flow_of_part(color: int, order: int, colors: int) -> BSeries:

@@ -3,21 +3,22 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from fractions import Fraction
 from typing import Any
 
 from modeq.algebra import laws
 from modeq.algebra.checks import check_order
+from modeq.algebra.entries import warn
+from modeq.algebra.residuals import check_atol
 from modeq.algebra.rows import (
     RungeKuttaTable,
 )
 from modeq.algebra.series import BSeries
-from modeq.algebra.surds import Surd
 from modeq.algebra.tree_table import Progress, TreeBlock, TreeTable, tree_blocks, tree_table_of
 from modeq.derivation.coefficients import (
     are_rational,
     coefficients,
-    simplified,
-    symbols_in,
+    in_its_field,
     tables_of,
 )
 from modeq.errors import InvalidMethod
@@ -26,7 +27,9 @@ from modeq.methods.named import as_method
 from modeq.methods.tableaux import RungeKutta
 
 
-def modified_equation(method: Any, order: int, *, limit: int | None = None) -> BSeries:
+def modified_equation(
+    method: Any, order: int, *, limit: int | None = None, atol: float = 0
+) -> BSeries:
     """Return the universal coefficients b of h f̃ for a method, over all trees up to the order.
 
     Args:
@@ -34,10 +37,13 @@ def modified_equation(method: Any, order: int, *, limit: int | None = None) -> B
             rational, roots, or expressions with symbols.
         order: The highest power n of h in f̃; trees with up to n + 1 vertices take part.
         limit: How many bytes may be used; all that the machine has, if not given.
+        atol: Coefficients up to it count as zero, in a table of rounded decimals. Without it a
+            warning says which are nearly zero.
 
     Raises:
         InvalidMethod: The method is unknown or inconsistent.
         InvalidOrder: The order is no integer of at least zero.
+        InvalidValue: The tolerance is no finite number of at least zero.
         ExceedsLimit: The order means more trees than may be held.
 
     >>> import sympy
@@ -52,7 +58,17 @@ def modified_equation(method: Any, order: int, *, limit: int | None = None) -> B
     >>> list(b.values())
     [1/(1 - beta), -(beta + 1)/(2*(1 - beta)**3)]
     """
-    return coefficients(method, order, is_field=True, limit=limit)
+    check_atol(atol)
+    return _within(coefficients(method, order, is_field=True, limit=limit), atol)
+
+
+def _within(b: BSeries, atol: float) -> BSeries:
+    """Return a series without what a tolerance takes for zero; say what may be zero without it."""
+    if atol:
+        return b.without_small(atol)
+    if near := b.nearly_zero():
+        warn(f"nearly zero is {near}; give exact values, or atol=")
+    return b
 
 
 def method_series(method: Any, order: int) -> BSeries:
@@ -67,7 +83,7 @@ def method_series(method: Any, order: int) -> BSeries:
     return coefficients(method, order, is_field=False)
 
 
-def modifying_integrator(method: Any, order: int) -> BSeries:
+def modifying_integrator(method: Any, order: int, *, atol: float = 0) -> BSeries:
     """Return the coefficients b of the field with which a method gives the exact flow of f.
 
     See Chartier, Hairer, Vilmart, Math. Comp. 76 (2007).
@@ -77,21 +93,27 @@ def modifying_integrator(method: Any, order: int) -> BSeries:
     h^2  0
     h^3  -1/12 f'f'f + 1/24 f''(f,f)
 
+    Coefficients up to ``atol`` count as zero, as in `modified_equation`.
+
     Raises:
         InvalidMethod: The method treats several fields differently.
+        InvalidValue: The tolerance is no finite number of at least zero.
     """
+    check_atol(atol)
     method = as_method(method)
     if getattr(method, "colors", 1) > 1:
         raise InvalidMethod(
             f"{method} is for {method.colors} fields; a modifying integrator is for one"
         )
-    if symbols_in(method) or not hasattr(method, "rule") or _surds(method):
-        return simplified(laws.modifying_integrator_of(method_series(method, order)))
-    return laws.modifying_integrator_of_rule(_rule(method, order), check_order(order))
+    if not hasattr(method, "rule") or _is_irrational(method):
+        b = in_its_field(laws.modifying_integrator_of, method_series(method, order))
+    else:
+        b = laws.modifying_integrator_of_rule(_rule(method, order), check_order(order))
+    return _within(b, atol)
 
 
-def _surds(method: Any) -> bool:
-    return any(isinstance(entry, Surd) for entry in getattr(method, "entries", ()))
+def _is_irrational(method: Any) -> bool:
+    return not all(isinstance(entry, Fraction) for entry in getattr(method, "entries", ()))
 
 
 def _rule(method: Any, order: int) -> Callable:
@@ -115,19 +137,29 @@ def adjoint(method: Any) -> Any:
     return tableaux.adjoint(method)
 
 
-def order_of_accuracy(method: Any, limit: int = 12) -> int:
+def order_of_accuracy(method: Any, limit: int = 12, *, atol: float = 0) -> int:
     """Return the largest p, at most ``limit``, with a local error of O(h^{p+1}) for every field.
 
     A series of a map is taken as it is, with its own order for a limit.
 
+    Args:
+        method: A method, the name of one, an update rule, or the series of a map.
+        limit: The largest order that is tried.
+        atol: Residuals of order conditions up to it count as zero, in a table of rounded decimals.
+            Without it a warning says if the first one that is not zero is nearly so.
+
     >>> from modeq.algebra.series import exact_flow
     >>> order_of_accuracy("rk4"), order_of_accuracy(exact_flow(3))
     (4, 4)
+
+    Raises:
+        InvalidValue: The tolerance is no finite number of at least zero.
     """
+    check_atol(atol)
     if isinstance(method, BSeries):
-        return laws.order_of_accuracy(method)
+        return laws.order_of_accuracy(method, atol=atol)
     for order in range(check_order(limit, lowest=1)):
-        found = laws.order_of_accuracy(method_series(method, order))
+        found = laws.order_of_accuracy(method_series(method, order), atol=atol)
         if found <= order:
             return found
     return limit

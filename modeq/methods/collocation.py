@@ -39,7 +39,7 @@ def collocation(nodes: Sequence, name: str = "collocation") -> RungeKutta:
         raise InvalidMethod(f"the nodes are {', '.join(map(str, c))}; they must be different")
     integrals = [_integral(_basis_polynomial(c, j)) for j in range(len(c))]
     A = [[_value(integral, node) for integral in integrals] for node in c]
-    return RungeKutta(A, [_value(integral, Fraction(1)) for integral in integrals], name)
+    return RungeKutta(A, [_value(integral, Fraction(1)) for integral in integrals], name=name)
 
 
 def _basis_polynomial(nodes: Sequence[Entry], j: int) -> list[Entry]:
@@ -83,7 +83,7 @@ def partner(method: RungeKutta, name: str) -> RungeKutta:
     if any(map(vanishes, b)):
         raise InvalidMethod(f"{method} has a weight b that is 0, so it has no symplectic partner")
     A = [[b[j] * (1 - method.A[j][i] / b[i]) for j in indices] for i in indices]
-    return RungeKutta(A, b, name)
+    return RungeKutta(A, b, name=name)
 
 
 @dataclass(frozen=True)
@@ -118,7 +118,7 @@ class AverageVectorField(Shown):
         nodes = 1 if order < 2 else order + 1 - order % 2
         c = [Fraction(1, 2)] if nodes == 1 else [Fraction(i, nodes - 1) for i in range(nodes)]
         b = collocation(c).b
-        return RungeKutta([[node * weight for weight in b] for node in c], b, self.name)
+        return RungeKutta([[node * weight for weight in b] for node in c], b, name=self.name)
 
     @property
     def rule(self) -> Rule:

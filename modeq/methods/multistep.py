@@ -23,7 +23,9 @@ from modeq.algebra.entries import (
     exact_matrix,
     exact_row,
     is_expression,
+    is_nearly_zero,
     name_with_values,
+    one_warning,
     symbols_of,
     values_of,
     vanishes,
@@ -43,7 +45,7 @@ class LinearMultistep(Shown):
         Σⱼ αⱼ θ_{m+j} = h Σ_l β_l f(Σⱼ c_{lj} θ_{m+j}),        j = 0, …, k
 
     Args:
-        alpha: α₀, …, α_k: integers, Fractions, floats (read as decimals), or sympy expressions,
+        alpha: α₀, …, α_k: integers, Fractions, texts such as "1/3", floats, or sympy expressions,
             which may contain symbols. They sum to zero.
         beta: The weights β of the values of f.
         points: The matrix c, with a row for each value of f that sums to one. Without it f is
@@ -72,6 +74,7 @@ class LinearMultistep(Shown):
     name: str = field(default="linear multistep", compare=False)
     starts_at_rest: bool = False
 
+    @one_warning()
     def __post_init__(self):
         object.__setattr__(self, "alpha", exact_row(self.alpha, "alpha"))
         object.__setattr__(self, "beta", exact_row(self.beta, "beta"))
@@ -97,7 +100,7 @@ class LinearMultistep(Shown):
         if not vanishes(sum(self.alpha)):
             raise InvalidMethod(
                 f"the coefficients alpha sum to {sum(self.alpha)}, so 1 is no root of the "
-                f"polynomial rho; their sum must be 0"
+                f"polynomial rho; their sum must be 0{_exactly(sum(self.alpha))}"
             )
         if vanishes(self.slope):
             raise InvalidMethod(
@@ -110,7 +113,8 @@ class LinearMultistep(Shown):
     def _check_points(self) -> None:
         for i, row in enumerate(self.points):
             if not vanishes(sum(row) - 1):
-                raise InvalidMethod(f"points[{i}] sums to {sum(row)}; it must sum to 1")
+                exactly = _exactly(sum(row) - 1)
+                raise InvalidMethod(f"points[{i}] sums to {sum(row)}; it must sum to 1{exactly}")
         if vanishes(sum(self.beta)):
             raise InvalidMethod("the coefficients beta sum to 0, so the method does not move")
 
@@ -217,6 +221,15 @@ class LinearMultistep(Shown):
 
     def __str__(self) -> str:
         return self.name
+
+
+def _exactly(difference: Entry) -> str:
+    """Return what to say of a sum that is right but for rounding, which would leave no flow."""
+    if not is_nearly_zero(difference):
+        return ""
+    return (
+        f" exactly, and is off by {float(difference):.2g}: give fractions, or texts such as '1/3'"
+    )
 
 
 def _unit_matrix(size: int) -> tuple[tuple[Fraction, ...], ...]:

@@ -18,7 +18,7 @@ def GradientDescent() -> RungeKutta:
     >>> print(GradientDescent())
     gradient descent
     """
-    return RungeKutta(((0,),), (1,), "gradient descent")
+    return RungeKutta(((0,),), (1,), name="gradient descent")
 
 
 def _gauss(stages: int) -> RungeKutta:

@@ -23,7 +23,14 @@ from functools import wraps
 from types import SimpleNamespace
 from typing import Any
 
-from modeq.algebra.entries import Entry, exact, symbols_of, values_of, with_values
+from modeq.algebra.entries import (
+    Entry,
+    exact,
+    one_warning,
+    symbols_of,
+    values_of,
+    with_values,
+)
 from modeq.errors import InvalidMethod
 from modeq.methods.checks import refuse_unknown
 from modeq.shown import Shown
@@ -115,6 +122,7 @@ class Optimizer(Shown):
     options: tuple[tuple[str, Any], ...] = ()
     ranges: tuple[tuple[str, Interval], ...] = field(default=(), compare=False, repr=False)
 
+    @one_warning()
     def __post_init__(self):
         for i, slot in enumerate(self.memory):
             if not _is_slot(slot) or slot in self.memory[:i]:

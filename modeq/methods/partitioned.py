@@ -14,12 +14,13 @@ from typing import Any
 
 from modeq.algebra.entries import (
     Entry,
+    check_equal,
     exact_matrix,
     exact_row,
     name_with_values,
+    one_warning,
     symbols_of,
     values_of,
-    vanishes,
     with_values,
 )
 from modeq.errors import InvalidMethod
@@ -64,6 +65,7 @@ class AdditiveRungeKutta(Shown):
     b: Table
     name: str = field(default="additive Runge-Kutta", compare=False)
 
+    @one_warning()
     def __post_init__(self):
         A, b = (_for_each_part(getattr(self, which), which) for which in ("A", "b"))
         A = tuple(exact_matrix(table, f"A[{c}]") for c, table in enumerate(A))
@@ -72,10 +74,8 @@ class AdditiveRungeKutta(Shown):
         object.__setattr__(self, "b", b)
         self._refuse_sizes()
         for c, row in enumerate(self.b):
-            if not vanishes(sum(row) - 1):
-                raise InvalidMethod(
-                    f"the weights b[{c}] sum to {sum(row)}; a consistent method has the sum 1"
-                )
+            wrong = f"the weights b[{c}] sum to {sum(row)}; a consistent method has the sum 1"
+            check_equal(sum(row), 1, f"the sum of the weights b[{c}]", wrong)
 
     def _refuse_sizes(self) -> None:
         if len(self.A) != len(self.b) or len(self.b) < 2:

@@ -9,11 +9,12 @@ from typing import Any
 
 from modeq.algebra.entries import (
     Entry,
+    check_equal,
     exact,
     name_with_values,
+    one_warning,
     symbols_of,
     values_of,
-    vanishes,
     with_values,
 )
 from modeq.errors import InvalidMethod
@@ -49,6 +50,7 @@ class Splitting(Shown):
     stages: tuple[tuple[int, Entry], ...]
     name: str = field(default="splitting", compare=False)
 
+    @one_warning()
     def __post_init__(self):
         if isinstance(self.stages, str) or not hasattr(self.stages, "__iter__"):
             raise InvalidMethod(f"stages is {self.stages!r}; it must be pairs (color, fraction)")
@@ -58,11 +60,9 @@ class Splitting(Shown):
             raise InvalidMethod("the stages name one part or none; a splitting has at least two")
         for color in range(self.colors):
             total = sum(fraction for c, fraction in stages if c == color)
-            if not vanishes(total - 1):
-                raise InvalidMethod(
-                    f"the fractions of part {color} sum to {total}; a consistent method has the "
-                    f"sum 1"
-                )
+            what = f"the fractions of part {color}"
+            wrong = f"{what} sum to {total}; a consistent method has the sum 1"
+            check_equal(total, 1, f"the sum of {what}", wrong)
 
     @property
     def colors(self) -> int:

@@ -10,9 +10,11 @@ from typing import Any
 
 from modeq.algebra.entries import (
     Entry,
+    check_equal,
     exact_matrix,
     exact_row,
     name_with_values,
+    one_warning,
     symbols_of,
     values_of,
     vanishes,
@@ -31,16 +33,21 @@ class RungeKutta(Shown):
         kᵢ = f(θ + h Σⱼ aᵢⱼ kⱼ),        θ⁺ = θ + h Σᵢ bᵢ kᵢ
 
     Args:
-        A: Square matrix of stage weights: integers, Fractions, floats (read as decimals), or sympy
-            expressions, which may contain symbols.
+        A: Square matrix of stage weights: integers, Fractions, texts such as "1/6" or "sqrt(3)/6",
+            floats (read as the simple number that they are near, with a warning, or else as
+            decimals), or sympy expressions, which may contain symbols.
         b: Weights of the stages, which sum to one.
+        c: The nodes, if they are to be checked: they are the sums of the rows of A. A name may
+            stand in their place.
         name: What to call the method in print.
 
     Raises:
-        InvalidMethod: The tableau is not square, an entry is not a finite number, or the weights
-            do not sum to one.
+        InvalidMethod: The tableau is not square, an entry is not a finite number, the weights do
+            not sum to one, or the nodes are not those of A.
 
     Example:
+        >>> RungeKutta([["0", 0], ["2/3", 0]], [0.25, 0.75], [0, "2/3"]).c
+        (Fraction(0, 1), Fraction(2, 3))
         >>> RungeKutta([[0, 0], [Fraction(2, 3), 0]], [Fraction(1, 4), Fraction(3, 4)]).is_explicit
         True
 
@@ -50,26 +57,41 @@ class RungeKutta(Shown):
 
     A: tuple[tuple[Entry, ...], ...]
     b: tuple[Entry, ...]
+    c: tuple[Entry, ...] = field(default=(), compare=False, repr=False)
     name: str = field(default="Runge-Kutta", compare=False)
 
+    @one_warning()
     def __post_init__(self):
+        if isinstance(self.c, str):
+            object.__setattr__(self, "name", self.c)
+            object.__setattr__(self, "c", ())
         object.__setattr__(self, "A", exact_matrix(self.A))
         object.__setattr__(self, "b", exact_row(self.b, "b"))
+        self._check_shape()
+        total = sum(self.b)
+        wrong = f"the weights b sum to {total}; a consistent method has the sum 1"
+        check_equal(total, 1, "the sum of the weights b", wrong)
+        given, nodes = self.c, tuple(map(sum, self.A))
+        object.__setattr__(self, "c", nodes)
+        if given is not None and not (isinstance(given, tuple) and given == ()):
+            self._check_nodes(exact_row(given, "c"))
+
+    def _check_shape(self) -> None:
         stages = len(self.b)
         if len(self.A) != stages or any(len(row) != stages for row in self.A):
             raise InvalidMethod(
                 f"the tableau A has rows of lengths {[len(row) for row in self.A]}; "
                 f"with {stages} weights b it must be {stages} by {stages}"
             )
-        if not vanishes(sum(self.b) - 1):
-            raise InvalidMethod(
-                f"the weights b sum to {sum(self.b)}; a consistent method has the sum 1"
-            )
 
-    @property
-    def c(self) -> tuple[Entry, ...]:
-        """The nodes cᵢ = Σⱼ aᵢⱼ."""
-        return tuple(map(sum, self.A))
+    def _check_nodes(self, given: tuple[Entry, ...]) -> None:
+        if len(given) != len(self.c):
+            raise InvalidMethod(
+                f"there are {len(given)} nodes c; with these weights there must be {len(self.c)}"
+            )
+        for i, (node, wanted) in enumerate(zip(given, self.c, strict=True)):
+            wrong = f"the node c[{i}] is {node}; it must be the sum of A[{i}], which is {wanted}"
+            check_equal(node, wanted, f"the node c[{i}]", wrong)
 
     @property
     def entries(self) -> Iterator[Entry]:
@@ -113,7 +135,7 @@ class RungeKutta(Shown):
             for i, row in enumerate(self.A)
         ]
         b = [with_values(x, values, f"b[{i}]") for i, x in enumerate(self.b)]
-        return RungeKutta(A, b, name_with_values(self.name, values))
+        return RungeKutta(A, b, name=name_with_values(self.name, values))
 
     def __str__(self) -> str:
         return self.name
@@ -149,7 +171,7 @@ def composed(*methods: RungeKutta, fractions: Sequence | None = None) -> RungeKu
             inner = [*b, *(share * entry for entry in row)]
             A.append([*inner, *[Fraction(0)] * (stages - len(inner))])
         b.extend(share * weight for weight in method.b)
-    return RungeKutta(A, b, ", then ".join(map(str, methods)))
+    return RungeKutta(A, b, name=", then ".join(map(str, methods)))
 
 
 def _shares(count: int, fractions: Sequence | None) -> tuple[Entry, ...]:
@@ -175,7 +197,7 @@ def repeated(method: RungeKutta, times: int) -> RungeKutta:
     """
     times = whole(times, "times")
     chain_of = composed(*[method] * times)
-    return RungeKutta(chain_of.A, chain_of.b, f"{method}, {times} times")
+    return RungeKutta(chain_of.A, chain_of.b, name=f"{method}, {times} times")
 
 
 def adjoint(method: RungeKutta) -> RungeKutta:
@@ -196,4 +218,4 @@ def adjoint(method: RungeKutta) -> RungeKutta:
         raise InvalidMethod(f"{method} has no tableau; give a Runge-Kutta method")
     b = method.b[::-1]
     A = [[weight - entry for weight, entry in zip(b, row[::-1], strict=True)] for row in method.A]
-    return RungeKutta(A[::-1], b, f"adjoint of {method}")
+    return RungeKutta(A[::-1], b, name=f"adjoint of {method}")

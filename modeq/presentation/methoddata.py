@@ -145,7 +145,7 @@ class _Reader:
         called = name(data["name"], "method.name")
         if kind == "Runge-Kutta":
             b = self.row(data["b"], "method.b")
-            return RungeKutta(self.matrix(data["A"], "method.A", len(b), len(b)), b, called)
+            return RungeKutta(self.matrix(data["A"], "method.A", len(b), len(b)), b, name=called)
         if kind == "average vector field":
             return AverageVectorField(called)
         if kind == "optimizer":
