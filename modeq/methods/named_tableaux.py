@@ -53,7 +53,7 @@ def _typed(name: str, rows: Sequence[str], b: str) -> tuple[str, Callable[[], Ru
     """Return a name and what makes the method, from its lines; an explicit one leaves out zeros."""
     stages = len(rows)
     A = [[*row, *[0] * (stages - len(row))] for row in map(_fractions, rows)]
-    return name, partial(RungeKutta, A, _fractions(b), name.replace("-", " "))
+    return name, partial(RungeKutta, A, _fractions(b), (), name.replace("-", " "))
 
 
 def _family(name: str, make: Callable[[int], Any], *stages: int) -> dict[str, Callable]:
