@@ -5,7 +5,6 @@ Each verb is one call into the room where the work is done.
 
 from __future__ import annotations
 
-import contextlib
 import sys
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -19,7 +18,6 @@ from modeq.derivation.derive import ModifiedField, derive_field
 from modeq.derivation.expressions import exact_values
 from modeq.derivation.lie import Progress, no_progress
 from modeq.derivation.loss import Field, Loss, as_field
-from modeq.errors import InvalidMethod
 from modeq.flows import comparison, flow, slopes
 from modeq.flows.forms import numeric_field
 from modeq.flows.numeric import NumericField
@@ -101,16 +99,26 @@ class ModifiedEquation(ModifiedField):
         return numeric_field(self, parameters, form)
 
     def solve(
-        self, theta0: Any, *, h: float, steps: int, parameters: Mapping | None = None
+        self,
+        theta0: Any,
+        *,
+        h: float,
+        steps: int,
+        parameters: Mapping | None = None,
+        shift: bool = True,
     ) -> flow.Trajectory:
         """Return the solution at t = 0, h, …, steps·h; raise FlowError if it blows up.
 
-        The flow of momentum that starts at rest at ``theta0`` starts beside it, at ``start``. An
-        optimizer that has no such series, such as Adam, is taken to be on its slow manifold.
+        The flow of an optimizer with memory that starts at rest at ``theta0`` starts beside it, at
+        ``start``. With ``shift=False`` it starts at ``theta0`` itself, as for an optimizer that is
+        on its slow manifold there.
+
+        Raises:
+            InvalidMethod: There is no exact series for the start from rest, as for Adam from the
+                order 1 on; give ``shift=False``.
         """
-        if start_shift.starts_at_rest(self.method):
-            with contextlib.suppress(InvalidMethod):
-                theta0 = self.start(theta0, h=h, parameters=parameters)
+        if shift and start_shift.starts_at_rest(self.method):
+            theta0 = self.start(theta0, h=h, parameters=parameters)
         return flow.solve(self, theta0, h, steps, parameters)
 
     def start(

@@ -9,6 +9,8 @@ import mpmath
 import numpy as np
 import pytest
 import sympy
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 import modeq
 from modeq.derivation.loss import Loss, as_field
@@ -18,6 +20,7 @@ from modeq.flows.flow import integrate
 from modeq.methods.functions import sqrt
 from modeq.methods.optimizer import optimizer
 from modeq.methods.two_steps import as_optimizer
+from modeq.optimizers import SGD
 
 BETA = sympy.Symbol("beta")
 HALF = Fraction(1, 2)
@@ -97,9 +100,58 @@ def test_memory_under_a_root_has_no_exact_series():
         start_series(Loss("x**2/2"), 1, adaptive())
 
 
-def test_memory_that_forgets_at_once_is_refused():
-    with pytest.raises(InvalidMethod, match="forgets at once"):
-        start_series(Loss("x**2/2"), 1, as_optimizer(modeq.LinearMultistep([0, -1, 1], [-1, 2, 0])))
+def test_memory_that_feeds_itself_in_a_circle_is_refused():
+    @optimizer(memory=["a", "b"])
+    def circle(state, grad, h, p):
+        a = state.b / 2 + grad(state.theta)
+        return state.replace(theta=state.theta - h * a, a=a, b=state.a / 3)
+
+    with pytest.raises(InvalidMethod, match="depend on each other in a circle"):
+        modeq.derive("x**2/2 + x**4/4", 1, circle()).start()
+
+
+def test_dampening_starts_where_the_theory_says():
+    beta, tau, x = sympy.symbols("beta tau x")
+    [shift] = columns("x**2/2 + x**4/4", 1, SGD(beta, dampening=tau))
+    gradient = x + x**3
+    expected = ((1 - tau) * beta / (1 - beta) ** 2 - tau / (1 - beta)) * gradient
+    assert sympy.simplify(shift[0] - expected) == 0
+
+
+RATIONALS = st.fractions(min_value=0, max_value=Fraction(3, 4), max_denominator=4)
+
+
+@settings(max_examples=6, deadline=None)
+@given(
+    decays=st.lists(RATIONALS, min_size=1, max_size=3),
+    feeds=st.lists(RATIONALS, min_size=6, max_size=6),
+    order=st.integers(0, 2),
+    first=st.booleans(),
+)
+def test_the_start_of_any_cascade_of_averages_makes_the_slopes_right(decays, feeds, order, first):
+    """Slots that decay, or forget at once, each fed by the gradient and by those before."""
+    names = [f"m{i}" for i in range(len(decays))]
+
+    @optimizer(memory=[*names, "started"])
+    def cascade(state, grad, h, p):
+        g = grad(state.theta)
+        memory, total = {}, g
+        for i, (name, decay) in enumerate(zip(names, decays, strict=True)):
+            fed = sum(feeds[k] * getattr(state, names[k]) for k in range(i))
+            damped = feeds[-1] * state.started * g if first else 0
+            memory[name] = decay * getattr(state, name) + g + fed - damped
+            total = total + memory[name]
+        return state.replace(theta=state.theta - h * total, started=0 * g + 1, **memory)
+
+    try:
+        equation = modeq.derive("x**2/2 + x**4/4", order, cascade())
+        equation.start()
+    except InvalidMethod as error:
+        assert "shift=False" in str(error)  # noqa: PT017
+        return
+    report = equation.check([0.75], h=0.01)
+    assert report.passed
+    assert abs(report.global_slopes[-1] - report.expected_global) < 0.1
 
 
 @pytest.mark.parametrize(
@@ -141,8 +193,14 @@ def test_symbols_of_the_method_get_values_in_the_start():
 
 @pytest.mark.parametrize(
     "method",
-    [HEAVY, modeq.Nesterov(HALF, "parameters"), modeq.SGD(momentum=HALF)],
-    ids=["heavy ball", "Nesterov's parameters", "SGD"],
+    [
+        HEAVY,
+        modeq.Nesterov(HALF, "parameters"),
+        SGD(HALF),
+        SGD(HALF, dampening=0.25),
+        modeq.OptimisticGradient(),
+    ],
+    ids=["heavy ball", "parameters", "SGD", "dampening", "optimistic"],
 )
 def test_a_check_of_momentum_starts_at_rest_and_shifts_the_flow(method):
     report = modeq.derive("x**3/3 + x*y + y**4", 2, method).check([0.5, 0.3], h=0.01)
@@ -186,3 +244,18 @@ def test_an_optimizer_without_an_exact_start_is_checked_on_its_slow_manifold():
     report = modeq.derive("x**2/2", 1, modeq.Adam(HALF, HALF, epsilon=1)).check([1.0], h=0.01)
     assert report.passed
     assert report.start == "a method and a flow that start together"
+
+
+UNSHIFTED = [modeq.Adam(epsilon=1), modeq.RMSProp(epsilon=1)]
+
+
+@pytest.mark.parametrize("method", UNSHIFTED, ids=str)
+def test_a_solution_says_that_the_start_from_rest_is_not_known(method):
+    """And starts at the point itself only if asked; at the order 0 there is nothing to shift."""
+    equation = modeq.derive("x**2/2 + x**4/4", 1, method)
+    with pytest.raises(InvalidMethod, match="give shift=False"):
+        equation.solve([1.0], h=0.01, steps=1)
+    path = equation.solve([1.0], h=0.01, steps=1, shift=False)
+    assert path.theta[0].tolist() == [1.0]
+    first = modeq.derive("x**2/2 + x**4/4", 0, method)
+    assert first.solve([1.0], h=0.01, steps=1).theta[0].tolist() == [1.0]

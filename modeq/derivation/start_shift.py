@@ -12,17 +12,20 @@ order, with Λ = λᵏ, E the shift and Δ the difference in m,
     (Λ E - μ) P = r:    P = Σ_s (-Λ)^s (Λ - μ)^{-s-1} Δˢ r,     μ = 1 for θ and λ_i for the memory,
 
 and where Λ = μ a sum over the steps before, with a constant that makes the start come out (derived
-here). The memory must enter the update polynomially, as in momentum methods.
+here). The memory must enter the update polynomially, as in momentum methods, and where its slots
+depend on each other, J must be triangular. What forgets at once (λ = 0) settles after some steps,
+one more for each power of h; these are made one by one, and m counts from there.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from math import comb
 
 import sympy
 
 from modeq.algebra.power_series import PowerSeries
-from modeq.derivation.derive import EXTRA_DEPTH, RingField
+from modeq.derivation.derive import EXTRA_DEPTH
 from modeq.derivation.evaluate import STEP, SeriesEvaluator
 from modeq.derivation.lie import VectorElement
 from modeq.derivation.loss import Field, H
@@ -46,7 +49,7 @@ def start_series(loss: Field, order: int, method: Optimizer) -> tuple[Differenti
     """Return a ring, and s₁, …, sₙ in it, where the flow starts at θ₀ + Σ hʲ sⱼ(θ₀).
 
     Raises:
-        InvalidMethod: The memory does not enter the update polynomially, or forgets at once.
+        InvalidMethod: The memory does not enter the update polynomially.
 
     >>> from modeq.derivation.loss import Loss
     >>> from modeq.methods.multistep import HeavyBall
@@ -85,7 +88,7 @@ def slow_start(loss: Field, order: int, method: Method) -> sympy.ImmutableMatrix
     Matrix([[20*h**2*x + 2*h*x + x]])
     """
     theta = sympy.Matrix(loss.variables)
-    if starts_at_rest(method):
+    if order > 0 and starts_at_rest(method):
         ring, shifts = start_series(loss, order, as_optimizer(method))
         for j, shift in enumerate(shifts, 1):
             theta += H**j * sympy.Matrix([ring.to_sympy(entry) for entry in shift])
@@ -101,67 +104,131 @@ def slowest_decay(loss: Field, method: Optimizer) -> float:
     0.5
     """
     step = optimizer_map(method, loss)
-    return max(float(abs(value)) for value in _eigenvalues(step, method))
+    return max((float(abs(value)) for value in _eigenvalues(step)), default=0.0)
 
 
 class _OrbitFromRest:
     """The orbit that starts at θ₀ with no memory, in powers of h."""
 
     def __init__(self, loss: Field, order: int, method: Optimizer):
-        self._step = optimizer_map(method, loss)
-        self._eigenvalues = _eigenvalues(self._step, method)
+        self._step, self._method = optimizer_map(method, loss), method
+        self._eigenvalues = _eigenvalues(self._step)
         self._decaying = tuple(sympy.Dummy(f"z{i}") for i in range(len(self._eigenvalues)))
-        self._method = method
-        at_rest = [
-            fixed * (1 - self._decaying[i])
-            for fixed, i in zip(self._step.fixed, self._slots(), strict=True)
-        ]
-        self._start = dict(zip(self._step.memory, at_rest, strict=True))
-        divisors = _divisors(self._eigenvalues, order)
+        self._levels, chain = _levels(self._step, method)
+        self._before = chain * (order + 1)
+        moments = self._first_moments()
         self.ring = DifferentialRing(
             loss.variables,
             (*all_parameters(loss, method), *self._decaying),
-            [*loss.components, *self._step.fixed, *divisors],
+            [
+                *loss.components,
+                *loss.forces,
+                *self._step.fixed,
+                *(entry for moment in moments for entry in moment.values()),
+                *_divisors(self._eigenvalues, order),
+            ],
             depth=order + EXTRA_DEPTH,
         )
-        self._f = RingField(loss, self.ring)
         self._zero = (0,) * len(self._decaying)
+        self._first = self._first_steps(moments, order)
+        self._start: dict[sympy.Symbol, sympy.Expr] = {}
         self._theta = [[{self._zero: [self._convert(x)]}] for x in loss.variables]
-        self._memory = [[self._split([self._convert(entry)])] for entry in at_rest]
+        self._memory: list[list[Sequence_]] = [[] for _ in self._step.memory]
+        for level in self._levels:
+            self._begin(level)
         for j in range(1, order + 1):
             self._extend(j)
+
+    def _first_moments(self) -> list[dict[sympy.Symbol, sympy.Expr]]:
+        """Return the memory at h = 0 after 0, 1, … steps, until what forgets at once is settled."""
+        moments = [dict.fromkeys(self._step.memory, sympy.S.Zero)]
+        for _ in range(self._before):
+            known = {self._step.h: sympy.S.Zero, **moments[-1]}
+            rest = (entry.xreplace(known) for entry in self._step.following)
+            moments.append(dict(zip(self._step.memory, rest, strict=True)))
+        return moments
+
+    def _first_steps(self, moments: Sequence[dict], order: int) -> list[list[Element]]:
+        """Return the state after the first steps, each entry as its coefficients of h⁰, h¹, …."""
+        symbols = (*self._step.variables, *self._step.memory)
+        state = [[self._convert(x)] for x in self._step.variables]
+        state += [[self._convert(moments[0][x])] for x in self._step.memory]
+        for moment in moments[:-1]:
+            path = {x: PowerSeries(known) for x, known in zip(symbols, state, strict=True)}
+            known = {self._step.h: sympy.S.Zero, **moment}
+            evaluate = SeriesEvaluator(
+                {**path, self._step.h: STEP},
+                lambda e, known=known: self._convert(e.xreplace(known)),
+            )
+            following = (*self._step.theta, *self._step.following)
+            state = [
+                [self.ring.reduce(self.ring.zero + c) for c in evaluate(e).first(order + 1)]
+                for e in following
+            ]
+        return [[*known, *[self.ring.zero] * (order + 1 - len(known))] for known in state]
+
+    def _begin(self, level: Sequence[int]) -> None:
+        """Find the coefficients of h⁰ of some of the memory, from those before."""
+        symbols = [self._step.memory[i] for i in level]
+        known = {self._step.h: sympy.S.Zero, **dict.fromkeys(symbols, sympy.S.Zero), **self._start}
+        for i in level:
+            row = self._convert(self._step.following[i].xreplace(known))
+            mu, own = self._own(i)
+            if any(self._resonates(e, mu) for e in self._split([row])):
+                raise InvalidMethod(
+                    f"slots of the memory of {self._method} that decay alike depend on each "
+                    f"other; give shift=False"
+                )
+            self._memory[i].append(self._solved([row], 0, mu, own, self._initial(i, 0)))
+        for i in level:
+            value = self._joined(self._memory[i][0], 0)
+            self._start[self._step.memory[i]] = self.ring.to_sympy(value)
+
+    def _initial(self, i: int, j: int) -> Element:
+        return self._first[len(self._step.variables) + i][j]
+
+    def _own(self, i: int) -> tuple[sympy.Expr, Exponents | None]:
+        """Return the eigenvalue of an entry of the memory, and the exponents of its own decay."""
+        mu = self._step.jacobian[i, i]
+        if mu == 0:
+            return mu, None
+        slot = self._eigenvalues.index(mu)
+        return mu, tuple(int(n == slot) for n in range(len(self._decaying)))
 
     def shift(self, j: int) -> VectorElement:
         """Return the coefficient sⱼ of hʲ of the start of the slow orbit."""
         return tuple(
-            self.ring.reduce(series[j].get(self._zero, [self.ring.zero])[0])
+            self.ring.reduce(
+                self.ring.zero
+                + _value_before(series[j].get(self._zero, [self.ring.zero]), self._before)
+            )
             for series in self._theta
         )
 
-    def _slots(self) -> list[int]:
-        """Return the number of the eigenvalue of each entry of the memory."""
-        return [self._eigenvalues.index(value) for value in self._step.jacobian.diagonal()]
-
     def _convert(self, expression: sympy.Expr) -> Element:
         try:
-            return self.ring.convert(expression)
+            if not expression.has(sympy.zoo, sympy.nan):
+                return self.ring.convert(expression)
         except KeyError:
-            raise InvalidMethod(
-                f"the memory does not enter the update of {self._method} polynomially, so its "
-                f"start from rest has no exact series; start it on the slow manifold"
-            ) from None
+            pass
+        raise InvalidMethod(
+            f"the memory does not enter the update of {self._method} polynomially, so its "
+            f"start from rest has no exact series; give shift=False, and the flow starts at the "
+            f"point itself, as on the slow manifold"
+        )
 
     def _extend(self, j: int) -> None:
         """Find the coefficients of hʲ."""
         steps = self._rows(self._step.theta, range(j), j)
         for i, series in enumerate(self._theta):
-            series.append(self._solved([row[i] for row in steps], j, sympy.S.One, self._zero))
-        memory = self._rows(self._step.following, range(j + 1), j)
-        for i, series in enumerate(self._memory):
-            slot = self._slots()[i]
-            own = tuple(int(n == slot) for n in range(len(self._decaying)))
-            rows = [row[i] for row in memory]
-            series.append(self._solved(rows, j, self._eigenvalues[slot], own))
+            column = [row[i] for row in steps]
+            series.append(self._solved(column, j, sympy.S.One, self._zero, self._first[i][j]))
+        for level in self._levels:
+            memory = self._rows([self._step.following[i] for i in level], range(j + 1), j)
+            for i, column in zip(level, zip(*memory, strict=True), strict=True):
+                self._memory[i].append(
+                    self._solved([*column], j, *self._own(i), self._initial(i, j))
+                )
 
     def _rows(self, expressions: Sequence[sympy.Expr], points: range, j: int) -> list[list]:
         """Return the coefficients of hʲ of expressions, at each of some m."""
@@ -206,15 +273,21 @@ class _OrbitFromRest:
         return parts
 
     def _solved(
-        self, values: Sequence[Element], j: int, mu: sympy.Expr, own: Exponents
+        self,
+        values: Sequence[Element],
+        j: int,
+        mu: sympy.Expr,
+        own: Exponents | None,
+        first: Element,
     ) -> Sequence_:
-        """Solve (E - μ) Q = r for sequences, with Q = 0 at m = 0.
+        """Solve (E - μ) Q = r for sequences.
 
         Args:
             values: r at m = 0, 1, …; its parts are polynomials.
             j: The degree up to which values are kept.
             mu: The eigenvalue μ.
-            own: The exponents for which λᵏ = μ.
+            own: The exponents for which λᵏ = μ; None where μ = 0, and so Q is known from r alone.
+            first: Q at m = 0.
         """
         parts = self._split(values)
         solution = {
@@ -222,8 +295,9 @@ class _OrbitFromRest:
             for exponents, column in parts.items()
             if exponents != own
         }
-        # The own part starts from what makes the value at m = 0 zero.
-        first = self.ring.zero
+        if own is None:
+            return solution
+        # The own part starts from what makes the value at m = 0 right.
         for column in solution.values():
             first = first - column[0]
         solution[own] = self._summed(parts.get(own, [self.ring.zero]), j, first, mu)
@@ -244,8 +318,8 @@ class _OrbitFromRest:
         self, column: list[Element], j: int, exponents: Exponents, mu: sympy.Expr
     ) -> list[Element]:
         """Return Σ_s (-Λ)^s (Λ - μ)^{-s-1} Δˢ r at m = 0, …, j, or a sum if Λ = μ."""
-        growth = sympy.Mul(*(v**e for v, e in zip(self._eigenvalues, exponents, strict=True)))
-        if sympy.expand(growth - mu) == 0:
+        growth = self._growth(exponents)
+        if self._resonates(exponents, mu):
             return self._summed(column, j, self.ring.zero, mu)
         divided = self.ring.convert(_reciprocal(growth - mu))
         ratio = -self.ring.convert(sympy.expand(growth)) * divided
@@ -257,15 +331,50 @@ class _OrbitFromRest:
             weight = self.ring.reduce(weight * ratio)
         return [self.ring.reduce(value) for value in result]
 
+    def _growth(self, exponents: Exponents) -> sympy.Expr:
+        return sympy.Mul(*(v**e for v, e in zip(self._eigenvalues, exponents, strict=True)))
 
-def _eigenvalues(step: OptimizerMap, method: Optimizer) -> tuple[sympy.Expr, ...]:
-    """Return the different eigenvalues of the memory, which must stand on the diagonal."""
-    if not step.jacobian.is_diagonal():
-        raise InvalidMethod(f"the slots of the memory of {method} depend on each other")
-    found = tuple(dict.fromkeys(step.jacobian.diagonal()))
-    if any(value == 0 for value in found):
-        raise InvalidMethod(f"the memory of {method} forgets at once: one step is its start")
-    return found
+    def _resonates(self, exponents: Exponents, mu: sympy.Expr) -> bool:
+        return sympy.expand(self._growth(exponents) - mu) == 0
+
+
+def _value_before(values: Sequence[Element], steps: int) -> Element:
+    """Return the value at m = -steps of the polynomial with these values at 0, 1, ….
+
+    >>> _value_before([0, 1, 4], 3)
+    9
+    """
+    if not steps:
+        return values[0]
+    rows = enumerate(differences(values))
+    return sum((-1) ** k * comb(steps + k - 1, k) * row[0] for k, row in rows)
+
+
+def _eigenvalues(step: OptimizerMap) -> tuple[sympy.Expr, ...]:
+    """Return the different eigenvalues of the memory other than 0, where J is triangular."""
+    return tuple(dict.fromkeys(value for value in step.jacobian.diagonal() if value != 0))
+
+
+def _levels(step: OptimizerMap, method: Optimizer) -> tuple[list[list[int]], int]:
+    """Return the indices of the memory in groups that need only those before, and how many entries
+    that forget at once stand behind one another at most.
+    """
+    everything = range(len(step.memory))
+    needs = {i: {j for j in everything if j != i and step.jacobian[i, j] != 0} for i in everything}
+    levels: list[list[int]] = []
+    chains: dict[int, int] = {}
+    while len(chains) < len(step.memory):
+        level = [i for i in everything if i not in chains and needs[i] <= chains.keys()]
+        if not level:
+            raise InvalidMethod(
+                f"the slots of the memory of {method} depend on each other in a circle, so its "
+                f"start from rest has no exact series; give shift=False"
+            )
+        for i in level:
+            own = int(step.jacobian[i, i] == 0)
+            chains[i] = own + max((chains[j] for j in needs[i] if j in chains), default=0)
+        levels.append(level)
+    return levels, max(chains.values(), default=0)
 
 
 def _reciprocal(expression: sympy.Expr) -> sympy.Expr:
@@ -277,6 +386,6 @@ def _divisors(eigenvalues: Sequence[sympy.Expr], order: int) -> list[sympy.Expr]
     products = {sympy.S.One}
     for _ in range(order + 1):
         products |= {p * value for p in products for value in eigenvalues}
-    mus = (sympy.S.One, *eigenvalues)
+    mus = (sympy.S.One, sympy.S.Zero, *eigenvalues)
     found = {_reciprocal(p - mu) for p in products for mu in mus if sympy.expand(p - mu) != 0}
     return sorted((*found, *(1 / value for value in eigenvalues)), key=sympy.default_sort_key)

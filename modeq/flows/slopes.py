@@ -145,6 +145,9 @@ class _Measurement:
 
     def _steps_to_decay(self) -> int:
         """Return after how many steps nothing is left of the memory that is seen beside f_j."""
+        if not self.resting.decay:
+            # What forgets at once settles in a step for each power of h, in a few for each slot.
+            return (self.power + 1) * len(self.method.memory)
         error = self.size / self.speed * self.size.context.mpf(float(self.h)) ** self.power
         return math.ceil(math.log(error * REST_OF_MEMORY) / math.log(self.resting.decay))
 
