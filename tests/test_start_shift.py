@@ -9,7 +9,7 @@ import mpmath
 import numpy as np
 import pytest
 import sympy
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import modeq
@@ -128,6 +128,7 @@ RATIONALS = st.fractions(min_value=0, max_value=Fraction(3, 4), max_denominator=
     order=st.integers(0, 2),
     first=st.booleans(),
 )
+@example(decays=[HALF, HALF], feeds=[HALF, 0, 0, 0, 0, HALF], order=2, first=True)
 def test_the_start_of_any_cascade_of_averages_makes_the_slopes_right(decays, feeds, order, first):
     """Slots that decay, or forget at once, each fed by the gradient and by those before."""
     names = [f"m{i}" for i in range(len(decays))]

@@ -219,15 +219,16 @@ class _OrbitFromRest:
 
     def _extend(self, j: int) -> None:
         """Find the coefficients of hʲ."""
-        steps = self._rows(self._step.theta, range(j), j)
+        degree = self._degree(j)
+        steps = self._rows(self._step.theta, range(degree), j)
         for i, series in enumerate(self._theta):
             column = [row[i] for row in steps]
-            series.append(self._solved(column, j, sympy.S.One, self._zero, self._first[i][j]))
+            series.append(self._solved(column, degree, sympy.S.One, self._zero, self._first[i][j]))
         for level in self._levels:
-            memory = self._rows([self._step.following[i] for i in level], range(j + 1), j)
+            memory = self._rows([self._step.following[i] for i in level], range(degree + 1), j)
             for i, column in zip(level, zip(*memory, strict=True), strict=True):
                 self._memory[i].append(
-                    self._solved([*column], j, *self._own(i), self._initial(i, j))
+                    self._solved([*column], degree, *self._own(i), self._initial(i, j))
                 )
 
     def _rows(self, expressions: Sequence[sympy.Expr], points: range, j: int) -> list[list]:
@@ -284,7 +285,7 @@ class _OrbitFromRest:
 
         Args:
             values: r at m = 0, 1, …; its parts are polynomials.
-            j: The degree up to which values are kept.
+            j: The degree in m up to which values are kept.
             mu: The eigenvalue μ.
             own: The exponents for which λᵏ = μ; None where μ = 0, and so Q is known from r alone.
             first: Q at m = 0.
@@ -330,6 +331,13 @@ class _OrbitFromRest:
                 result[m] = result[m] + weight * (self.ring.zero + value_at(row, m))
             weight = self.ring.reduce(weight * ratio)
         return [self.ring.reduce(value) for value in result]
+
+    def _degree(self, j: int) -> int:
+        """Return a bound on the degrees in m of the coefficients of hʲ: j, and with slots that feed
+        others of the same decay one more for each of them at each power of h.
+        """
+        levels = len(self._levels)
+        return j if levels < 2 else (levels + 1) * j
 
     def _growth(self, exponents: Exponents) -> sympy.Expr:
         return sympy.Mul(*(v**e for v, e in zip(self._eigenvalues, exponents, strict=True)))
