@@ -159,7 +159,7 @@ def test_symbols_of_a_method_get_their_values_with_the_parameters():
     )
     assert np.allclose(
         iterates,
-        modeq.iterate("x**4/2", [0.7], h=0.1, steps=3, method=HeavyBall(1 / 3)),
+        modeq.iterate("x**4/2", [0.7], h=0.1, steps=3, method=HeavyBall(F(1, 3))),
         atol=1e-14,
     )
 
