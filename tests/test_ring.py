@@ -219,10 +219,37 @@ def test_what_is_zero_on_one_side_only_is_not_zero():
     )
 
 
+def test_what_is_zero_near_the_origin_only_is_not_zero():
+    far = sympy.sqrt(X**2 - 2000 * X + 1000**2) + X - 1000
+    assert vanishing_expression(far) is Vanishing.REFUTED
+
+
+def test_what_is_zero_inside_a_function_is_seen():
+    one = sympy.sin(X) ** 2 + sympy.cos(X) ** 2
+    assert vanishing_expression(sympy.log(one)) is Vanishing.CHECKED
+    assert vanishing_expression(sympy.log(one + sympy.Rational(1, 10**50))) is Vanishing.REFUTED
+
+
+def test_unknown_functions_have_any_values():
+    unknown = sympy.Function("unknown")
+    assert vanishing_expression(unknown(X) - X) is Vanishing.REFUTED
+    same = sympy.exp(2 * unknown(X)) - sympy.exp(unknown(X)) ** 2
+    assert vanishing_expression(same) is not Vanishing.REFUTED
+
+
+def test_what_vanishes_with_one_sign_of_a_part_only_is_not_decided():
+    u = X - 10**40
+    ring = DifferentialRing((X,), (), [sympy.Abs(u), 1 / u], depth=1)
+    one_sided = ring.convert(sympy.Abs(u)) + ring.convert(u)
+    with pytest.raises(Undecided, match="not decided"):
+        ring.vanishing(one_sided)
+    assert ring.vanishing(one_sided * (one_sided - 2 * ring.convert(u))) is Vanishing.PROVED
+
+
 def test_where_nothing_has_a_value_nothing_is_decided():
-    unknown = sympy.Function("unknown")(X)
+    nowhere = 1 / (sympy.sin(X) ** 2 + sympy.cos(X) ** 2 - 1)
     with pytest.raises(Undecided, match="no value at any of 80 random points"):
-        vanishing_expression(unknown - X)
+        vanishing_expression(nowhere - X)
 
 
 @pytest.mark.parametrize(

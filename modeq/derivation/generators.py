@@ -145,6 +145,7 @@ class _Family:
     is_frontier = False
     is_divisor = False
     """Whether the expression must not be zero everywhere."""
+    is_sign = False
 
     def __init__(self, expression: sympy.Expr, variables: Sequence[sympy.Symbol]):
         self.expression = expression
@@ -234,6 +235,9 @@ class _Powers(_Family):
 
 class _Signs(_Family):
     """The sign s = u/√(u²) of a real u, which is constant where u is not 0: (u²)^{p/2} = s uᵖ."""
+
+    is_divisor = True
+    is_sign = True
 
     def __init__(self, expression, variables):
         super().__init__(expression, variables)

@@ -67,8 +67,8 @@ def _series_potential(modified: ModifiedField, vectors: Sequence[VectorElement])
         witness = curl_witness(modified.ring, elements, decide)
         if witness is not None:
             raise NotAGradient(power, witness)
+    terms = [_potential(modified, elements, decide) for elements in vectors]
     decide.warn("that the field is a gradient")
-    terms = [_potential(modified, elements) for elements in vectors]
     return sympy.Add(*(H**power * term for power, term in enumerate(terms)))
 
 
@@ -84,28 +84,35 @@ def curl_witness(
     return None
 
 
-def _potential(modified: ModifiedField, vector: VectorElement) -> sympy.Expr:
+def _potential(
+    modified: ModifiedField, vector: VectorElement, decide: Callable[[Element], bool]
+) -> sympy.Expr:
     """Return P with ``vector`` = -∇P: a multiple of L or of |∇L|², as it often is, or another."""
     ring, loss = modified.ring, modified.loss
     f = tuple(ring.reduce(ring.convert(component)) for component in loss.components)
     if hasattr(loss, "expression"):
-        factor = _factor(ring, vector, f)
+        factor = _factor(ring, vector, f, decide)
         if factor is not None:
             return ring.to_sympy(factor) * loss.expression
     square = sum((entry * entry for entry in f), ring.zero)
     slopes = tuple(ring.derivative(square, i) for i in range(len(ring.variables)))
-    factor = _factor(ring, vector, slopes)
+    factor = _factor(ring, vector, slopes, decide)
     if factor is not None:
         return -ring.to_sympy(ring.reduce(factor * square))
     return potential(ring, vector)
 
 
-def _factor(ring: DifferentialRing, vector: VectorElement, base: VectorElement) -> Element | None:
+def _factor(
+    ring: DifferentialRing,
+    vector: VectorElement,
+    base: VectorElement,
+    decide: Callable[[Element], bool],
+) -> Element | None:
     """Return the constant c with ``vector`` = c ``base``, if there is one.
 
     >>> x, beta = sympy.symbols("x beta")
     >>> ring = DifferentialRing((x,), (beta,), [], depth=0)
-    >>> _factor(ring, (ring.convert(beta * x),), (ring.convert(x),))
+    >>> _factor(ring, (ring.convert(beta * x),), (ring.convert(x),), ring.vanishes)
     g1
     """
     for entry, part in zip(vector, base, strict=True):
@@ -113,7 +120,7 @@ def _factor(ring: DifferentialRing, vector: VectorElement, base: VectorElement) 
             factor = divmod(entry, part)[0]
             constant = all(ring.derivative(factor, i) == 0 for i in range(len(ring.variables)))
             pairs = zip(vector, base, strict=True)
-            holds = constant and all(ring.vanishes(e - factor * b) for e, b in pairs)
+            holds = constant and all(decide(e - factor * b) for e, b in pairs)
             return factor if holds else None
     return None
 

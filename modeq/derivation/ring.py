@@ -20,7 +20,7 @@ from flint import fmpq, fmpq_mpoly, fmpq_mpoly_ctx, fmpz_mpoly_ctx, fmpz_mpoly_v
 
 from modeq.derivation.generators import collect_families, family_key
 from modeq.derivation.vanishing import Ball, Values, Vanishing, refuse_zeros, vanishing_at_points
-from modeq.errors import NotSmooth
+from modeq.errors import NotSmooth, Undecided
 
 Element = fmpq_mpoly
 
@@ -57,6 +57,7 @@ class DifferentialRing:
         self._expressions = tuple(expressions)
         self._depth = depth
         families = collect_families(self.variables, self._expressions, depth)
+        refuse_zeros(f.expression for f in families.values() if f.is_divisor)
         self.functions = tuple(g for family in families.values() for g in family.generators())
         self.generators = (*self.variables, *self.parameters, *self.functions)
         names = [f"g{i}" for i in range(len(self.generators))]
@@ -69,7 +70,6 @@ class DifferentialRing:
         self._relations: list[Element] = []
         self._relations = self._basis([r for f in families.values() for r in f.relations(self)])
         self._slopes = self._derivatives_of_functions()
-        refuse_zeros(f.expression for f in families.values() if f.is_divisor)
 
     def __reduce__(self):
         return DifferentialRing, (
@@ -165,16 +165,37 @@ class DifferentialRing:
         contain zero, there is a relation between the functions that the ring does not know.
 
         Raises:
-            Undecided: No point was found where the functions have values.
+            Undecided: No point was found where the functions have values, or it vanishes with one
+                sign of a part, and not with the other.
         """
         element = self.reduce(element)
         if element == 0:
             return Vanishing.PROVED
         if not self._has_functions(element):
             return Vanishing.REFUTED
-        return vanishing_at_points(
-            (*self.variables, *self.parameters), lambda value: self._values(element, value)
-        )
+        found = self._vanishing_at_points(element, {})
+        if found is Vanishing.CHECKED:
+            self._refuse_one_sided(element)
+        return found
+
+    def _vanishing_at_points(self, element: Element, signs: dict[int, int]) -> Vanishing:
+        symbols = (*self.variables, *self.parameters)
+        return vanishing_at_points(symbols, lambda value: self._values(element, value, signs))
+
+    def _refuse_one_sided(self, element: Element) -> None:
+        """Refuse what vanishes with one sign of a part u only: points may all lie on that side."""
+        for i, degree in enumerate(element.degrees()):
+            for sign in (1, -1) if degree and self.generators[i] in self._signs else ():
+                if self._vanishing_at_points(element, {i: sign}) is Vanishing.REFUTED:
+                    raise Undecided(
+                        f"whether an expression is zero is not decided: it was at all random "
+                        f"points, but it is not where {self.generators[i]} is {sign}"
+                    )
+
+    @cached_property
+    def _signs(self) -> frozenset[sympy.Expr]:
+        found = (f.generators() for f in self._families.values() if f.is_sign)
+        return frozenset(g for row in found for g in row)
 
     def vanishes(self, element: Element) -> bool:
         """Tell whether an element is zero as a function, as far as that is known."""
@@ -183,9 +204,9 @@ class DifferentialRing:
     def _has_functions(self, element: Element) -> bool:
         return any(element.degrees()[len(self.generators) - len(self.functions) :])
 
-    def _values(self, element: Element, value: Values) -> Iterator[Ball]:
-        """Yield the values of the terms of an element."""
-        powers: dict[tuple[int, int], Ball] = {}
+    def _values(self, element: Element, value: Values, signs: dict[int, int]) -> Iterator[Ball]:
+        """Yield the values of the terms of an element, with some signs given."""
+        powers = {(i, 1): value.rational(Fraction(sign)) for i, sign in signs.items()}
         for exponents, c in zip(element.monoms(), element.coeffs(), strict=True):
             term = value.rational(c)
             for i, e in enumerate(exponents):

@@ -15,7 +15,7 @@ import contextlib
 import random
 import threading
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from enum import Enum
 from fractions import Fraction
 from typing import Any
@@ -23,6 +23,7 @@ from typing import Any
 import flint
 import sympy
 from flint import acb, arb, fmpq
+from sympy.core.function import AppliedUndef
 
 from modeq.derivation.digits import to_digits
 from modeq.errors import InvalidLoss, NotProvedWarning, Undecided
@@ -30,13 +31,17 @@ from modeq.errors import InvalidLoss, NotProvedWarning, Undecided
 Ball = arb | acb
 Values = Callable[[sympy.Expr], Ball]
 
-POINTS = 4
+POINTS = 8
 TRIES = 80
 PRECISIONS = (256, 512, 1024, 2048)
 ZERO = arb(2) ** -200
 """Zero to 60 digits, as a part of the terms that are summed."""
 
-SCALES = (Fraction(1), Fraction(2), Fraction(1, 2), Fraction(5), Fraction(1, 8), Fraction(20))
+SCALES = tuple(map(Fraction, (1, 1000, Fraction(1, 8), 20, 10**9, 2, 5)))
+"""How large the values at points are: what is zero near 0 only, as |x - 9| + x - 9, is not zero."""
+
+LARGEST_BY_DIGITS = 100
+"""Functions that Arb has not are not evaluated farther away, where it would take long."""
 
 
 class Vanishing(Enum):
@@ -171,12 +176,12 @@ def random_points(symbols: Sequence[sympy.Symbol]) -> Iterator[dict[sympy.Symbol
     """Yield points that are new at each call: below zero, above it, and on both sides of it."""
     draw = random.SystemRandom()
     for k in range(TRIES if symbols else 1):
-        scale = SCALES[k // 3 % len(SCALES)]
+        scale = SCALES[k % len(SCALES)]
         signs = {0: (-1,), 1: (1,), 2: (-1, 1)}[k % 3]
         yield {x: _random_value(x, draw, scale, draw.choice(signs)) for x in symbols}
 
 
-def _random_value(x: sympy.Symbol, draw: random.Random, scale: Fraction, sign: int) -> Fraction:
+def _random_value(x: sympy.Expr, draw: random.Random, scale: Fraction, sign: int) -> Fraction:
     """Return a value that a symbol may have: its assumptions hold for it."""
     size = scale * Fraction(draw.randrange(1, 2**61), 2**61)
     if x.is_integer:
@@ -190,7 +195,7 @@ _lock = threading.Lock()
 """The precision of python-flint is one for all threads. Balls of others stay right at any."""
 
 
-def _is_zero(point: Mapping, terms: Callable, number: type) -> bool | None:
+def _is_zero(point: dict, terms: Callable, number: type) -> bool | None:
     """Tell whether a sum is zero at a point, to 60 digits; None where it has no value."""
     with _lock:
         before = flint.ctx.prec
@@ -206,9 +211,10 @@ def _is_zero(point: Mapping, terms: Callable, number: type) -> bool | None:
                     return False
                 if total.abs_upper() <= ZERO * size:
                     return True
+            # The terms may be small themselves, as log(sin² + cos²) is.
+            return True if total.abs_upper() <= ZERO else None
         finally:
             flint.ctx.prec = before
-    return None
 
 
 class _NoValue(Exception):
@@ -219,7 +225,7 @@ class BallValues:
     """The values of expressions at a point, as balls that contain them.
 
     Args:
-        point: The value of each symbol.
+        point: The value of each symbol; those of unknown functions, such as φ(x), are added.
         number: ``arb`` for real values, ``acb`` for complex ones.
 
     >>> x = sympy.Symbol("x")
@@ -228,7 +234,7 @@ class BallValues:
     True
     """
 
-    def __init__(self, point: Mapping[sympy.Symbol, Fraction], number: type):
+    def __init__(self, point: dict[sympy.Expr, Fraction], number: type):
         self._point, self._number = point, number
         self._known: dict[sympy.Expr, Ball] = {}
 
@@ -271,6 +277,10 @@ class BallValues:
         return (self(exponent) * base.log()).exp()
 
     def _function(self, expression: sympy.Expr) -> Ball:
+        if expression.has(AppliedUndef):
+            # A function that may be any one, such as φ(x), has any value.
+            value = _random_value(expression, random.SystemRandom(), Fraction(1), 1)
+            return self.rational(self._point.setdefault(expression, value))
         name = type(expression).__name__
         rule = _RULES.get(name)
         try:
@@ -282,6 +292,8 @@ class BallValues:
 
     def _by_digits(self, expression: sympy.Expr) -> Ball:
         """Return the value of a function that Arb has not, with a generous radius."""
+        if any(abs(value) > LARGEST_BY_DIGITS for value in self._point.values()):
+            raise _NoValue
         digits = int(flint.ctx.prec * 0.3)
         at = {x: sympy.Rational(v.numerator, v.denominator) for x, v in self._point.items()}
         found = to_digits(expression.xreplace(at), digits)

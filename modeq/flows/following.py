@@ -15,9 +15,9 @@ import sympy
 
 from modeq.algebra.checks import check_order
 from modeq.derivation.derive import ModifiedField
-from modeq.derivation.digits import to_digits
 from modeq.derivation.loss import H
 from modeq.derivation.parse import parse_names
+from modeq.derivation.vanishing import Vanishing, vanishing_expression
 from modeq.errors import FlowError, InvalidLoss, InvalidPoint, InvalidStep
 from modeq.flows.numeric import check_step
 from modeq.flows.order_report import SLOPE_TOLERANCE, slopes_of
@@ -160,14 +160,7 @@ def _taylor(column: Column, order: int) -> list[Column]:
 
 def _is_zero(expression: sympy.Expr) -> bool:
     """Tell whether an expression vanishes identically."""
-    symbols = sorted(expression.free_symbols, key=str)
-    point = {s: sympy.sqrt(sympy.prime(i + 3)) / 3 for i, s in enumerate(symbols)}
-    # A value that is clearly not zero is a proof, and quicker than any simplification.
-    if abs(to_digits(expression.subs(point), 30)) > sympy.Rational(1, 10**20):
-        return False
-    # Denominators stay in factors, where expanding them would take long.
-    numerator = sympy.expand(sympy.fraction(sympy.together(expression))[0])
-    return numerator == 0 or sympy.simplify(numerator.rewrite(sympy.exp)) == 0
+    return vanishing_expression(expression) is not Vanishing.REFUTED
 
 
 class _Steps:
