@@ -7,6 +7,7 @@ from fractions import Fraction
 import sympy
 
 from modeq.derivation.ring import DifferentialRing, Element
+from modeq.derivation.vanishing import random_points
 
 LARGEST_DENOMINATOR = 10**6
 DIGITS = 30
@@ -49,10 +50,12 @@ def multiple(ring: DifferentialRing, element: Element, unit: Element) -> sympy.R
 
 
 def _ratio_of_values(ring: DifferentialRing, element: Element, unit: Element) -> Fraction | None:
-    symbols = (*ring.variables, *ring.parameters)
-    point = {x: sympy.Rational(3 + 2 * i, 7 + i) for i, x in enumerate(symbols)}
-    over, under = (ring.to_sympy(e).subs(point).n(DIGITS) for e in (element, unit))
-    if not (over.is_Float and under.is_Float and under != 0):
+    parts = [ring.to_sympy(e) for e in (element, unit)]
+    for point in random_points((*ring.variables, *ring.parameters)):
+        over, under = (part.subs(point).n(DIGITS) for part in parts)
+        if over.is_Float and under.is_Float and under != 0:
+            break
+    else:
         return None
     value = Fraction(str(over / under))
     ratio = value.limit_denominator(LARGEST_DENOMINATOR)

@@ -258,6 +258,8 @@ class BallValues:
             return self.rational(sympy.Rational(expression))
         if expression in self._point:
             return self.rational(self._point[expression])
+        if expression is sympy.I and self._number is acb:
+            return acb(0, 1)
         if expression.is_Add:
             return sum(map(self, expression.args), self._number(0))
         if expression.is_Mul:
