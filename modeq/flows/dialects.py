@@ -25,15 +25,39 @@ class Dialect:
         power: The text of a power, with {0} for the base and {1} for the exponent.
         number: Gives the text of an exact number.
         constant: Gives the text of a constant such as pi.
+        choice: The text of {1} where {0} is true, and {2} elsewhere.
+        is_precise: Whether there are more digits than Taylor polynomials for doubles have.
         spare: What has the functions that the printer does not know; it is ``mp`` in the text.
     """
 
-    def __init__(self, printer, power: str, number: Callable, constant: Callable, spare=None):
+    def __init__(
+        self,
+        printer,
+        power: str,
+        number: Callable,
+        constant: Callable,
+        *,
+        choice: str = "({1} if {0} else {2})",
+        is_precise: bool = False,
+        spare=None,
+    ):
         self.printer = printer
         self.spare = spare
         self.power = power
         self.number = number
         self.constant = constant
+        self.choice = choice
+        self.is_precise = is_precise
+
+    def select(self, region: float | str, u: str, inside: str, outside: str) -> str:
+        """Return the text of what ``Tape.select`` records; many digits bear the formula outside."""
+        if region == "negative":
+            part = f"numpy.real({u})" if "numpy" in self.choice else u
+            return self.choice.format(f"{part} < 0", inside, outside)
+        if self.is_precise:
+            return outside
+        size = f"numpy.abs({u})" if "numpy" in self.choice else f"abs({u})"
+        return self.choice.format(f"{size} < {float(region)}", inside, outside)
 
     def fallback(self, function: Callable, holes: list[sympy.Symbol]) -> str:
         """Return a call that sympy's printer does not know, where mpmath has the function."""
@@ -85,10 +109,25 @@ def _gmpy2_constant(expression: sympy.Expr) -> str:
 _MPMATH = _precise_printer("mp")
 
 DIALECTS = {
-    "numpy": Dialect(SciPyPrinter({"strict": True}), "numpy.power({0}, {1})", _float, _float),
+    "numpy": Dialect(
+        SciPyPrinter({"strict": True}),
+        "numpy.power({0}, {1})",
+        _float,
+        _float,
+        choice="numpy.where({0}, {1}, {2})",
+    ),
     "math": Dialect(PythonCodePrinter({"strict": True}), "math.pow({0}, {1})", _float, _float),
-    "gmpy2": Dialect(_precise_printer("gmpy2"), "({0}**{1})", _exact, _gmpy2_constant),
-    "mpmath": Dialect(_MPMATH, "mp.power({0}, {1})", _exact, _MPMATH.doprint, mpmath.mp),
+    "gmpy2": Dialect(
+        _precise_printer("gmpy2"), "({0}**{1})", _exact, _gmpy2_constant, is_precise=True
+    ),
+    "mpmath": Dialect(
+        _MPMATH,
+        "mp.power({0}, {1})",
+        _exact,
+        _MPMATH.doprint,
+        is_precise=True,
+        spare=mpmath.mp,
+    ),
 }
 
 

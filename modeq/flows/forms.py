@@ -1,34 +1,49 @@
 """The two forms of a modified field as a numeric function.
 
-*Expanded*: the polynomial in its ring, by Horner's rule. *Program*: the n + 1 steps of the method
-run in truncated power series whose coefficients are recorded, which costs a small multiple of n + 1
-gradients however long the expansion is. Both are recorded on a tape; the cheaper one is compiled.
-They agree to rounding.
+*Program*: the n + 1 steps of the method run in truncated power series whose coefficients are
+recorded, which costs a small multiple of n + 1 gradients however long the expansion is, and keeps
+the digits that the gradient has as the loss is written. In one variable the sum over trees is
+shorter: F(τ) is the product of f⁽ᵏ⁾ over the vertices of τ, with k children each.
+
+*Expanded*: the polynomial in its ring, by Horner's rule. Its terms may cancel, as those of
+(x - 1000)⁴ do beside 1000, so it is evaluated only where it is asked for.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from fractions import Fraction
+from math import factorial
 
+import sympy
+
+from modeq.algebra.power_series import PowerSeries, Vector
+from modeq.algebra.trees import RootedTree
 from modeq.derivation.derive import ModifiedField, series_field
+from modeq.derivation.evaluate import SeriesField
 from modeq.derivation.expressions import exact_values
 from modeq.derivation.loss import H
 from modeq.derivation.ring import DifferentialRing, Element
+from modeq.derivation.universal import modified_equation
 from modeq.errors import InvalidValue
-from modeq.flows.numeric import NumericField, gradient_field
-from modeq.flows.series_fields import series_over
+from modeq.flows.numeric import NumericField
+from modeq.flows.series_fields import recorded_series
 from modeq.flows.tape import Node, Tape
-from modeq.flows.values import with_values
+from modeq.methods.named import LinearMultistep, RungeKutta
 
 FORMS = ("expanded", "program")
 MAX_EXPANDED_TERMS = 4_000
 """Polynomials with more terms are not even tried in expanded form."""
 
+MAX_ORDER_OVER_TREES = 8
+"""In one variable there are as many products as partitions; finding them means all trees."""
+
 
 def numeric_field(
     modified: ModifiedField, parameters: Mapping | None = None, form: str | None = None
 ) -> NumericField:
-    """Return a modified field as a numeric function, in the cheaper form unless one is named.
+    """Return a modified field as a numeric function, as a program unless "expanded" is asked for.
 
     >>> from modeq.derivation.derive import derive_field
     >>> from modeq.derivation.loss import Loss
@@ -41,21 +56,9 @@ def numeric_field(
     if form not in (None, *FORMS):
         raise InvalidValue(f"form is {form!r}; it must be 'expanded', 'program' or None")
     tape = Tape((*modified.variables, H), exact_values(parameters or {}, modified.parameters))
-    if form == "program" or (form is None and not is_short(modified)):
-        return _program_form(modified, tape)
-    expanded = NumericField(tape, _record_expanded(modified, tape), "expanded")
-    if form == "expanded" or expanded.cost <= _least_program_cost(modified, parameters):
-        return expanded
-    return min(expanded, _program_form(modified, tape), key=lambda candidate: candidate.cost)
-
-
-def _least_program_cost(modified: ModifiedField, parameters: Mapping | None) -> int:
-    """Return a bound below the cost of the program form, which is slow to record at high order:
-    each of n steps does every operation of the gradient at least once for half its n + 1 powers.
-    """
-    n = modified.order
-    own, _ = with_values(modified.loss, modified.method, parameters)
-    return gradient_field(modified.loss, own).cost * (1 + n * (n + 1) // 2)
+    if form == "expanded":
+        return NumericField(tape, _record_expanded(modified, tape), form)
+    return NumericField(tape, _record_program(modified, tape), "program")
 
 
 def is_short(modified: ModifiedField) -> bool:
@@ -64,15 +67,52 @@ def is_short(modified: ModifiedField) -> bool:
     return terms <= MAX_EXPANDED_TERMS
 
 
-def _program_form(modified: ModifiedField, tape: Tape) -> NumericField:
-    return NumericField(tape, _record_program(modified, tape), "program")
-
-
 def _record_program(modified: ModifiedField, tape: Tape) -> list[Node]:
-    f = series_over(modified.loss, tape.convert)
+    f = recorded_series(modified.loss, tape)
+    if _is_short_over_trees(modified):
+        return [_sum_over_trees(modified, f, tape)]
     powers = range(1, modified.order + 2)
     total = series_field(modified.method, f, modified.order)
     return [tape.polynomial(H, [series[j] for j in powers]) for series in total]
+
+
+def _is_short_over_trees(modified: ModifiedField) -> bool:
+    return (
+        len(modified.variables) == 1
+        and modified.order <= MAX_ORDER_OVER_TREES
+        and isinstance(modified.method, RungeKutta | LinearMultistep)
+    )
+
+
+def _sum_over_trees(modified: ModifiedField, f: SeriesField, tape: Tape) -> Node:
+    """Record f̃ = f · Σ b/σ Π (hᵏ f⁽ᵏ⁾ fᵏ⁻¹) over the vertices with k > 0 children, of all trees."""
+    n = modified.order
+    for symbol in getattr(modified.method, "symbols", ()):
+        tape.convert(symbol)  # it must have a value, even where it drops out of the sum
+    [along] = f(Vector([PowerSeries([*f.start()[0].first(1), Fraction(1)])]))
+    slopes = [tape.node(0) + along[k] * factorial(k) for k in range(n + 1)]
+    h = tape.convert(H)
+    factors = [h * slopes[k] * tape.power(h * slopes[0], k - 1) for k in range(1, n + 1)]
+    terms: dict[tuple[int, ...], sympy.Expr] = {}
+    for tree, b in modified_equation(modified.method, n).items():
+        counts = _children(tree)
+        exponents = tuple(counts[k] for k in range(1, n + 1))
+        terms[exponents] = terms.get(exponents, 0) + sympy.sympify(b) / tree.symmetry
+    recorded = {exponents: tape.convert(sympy.sympify(c)) for exponents, c in terms.items() if c}
+    return slopes[0] * _horner(recorded, factors, tape)
+
+
+def _children(tree: RootedTree) -> Counter[int]:
+    """Return how many vertices of a tree have k children, for each k.
+
+    >>> from modeq.algebra.trees import RootedTree
+    >>> sorted(_children(RootedTree.from_level_sequence([1, 2, 3, 2])).items())
+    [(0, 2), (1, 1), (2, 1)]
+    """
+    counts = Counter([len(tree.children)])
+    for child in tree.children:
+        counts += _children(child)
+    return counts
 
 
 def _record_expanded(modified: ModifiedField, tape: Tape) -> list[Node]:
@@ -85,10 +125,12 @@ def _record_expanded(modified: ModifiedField, tape: Tape) -> list[Node]:
 def horner(ring: DifferentialRing, element: Element, tape: Tape) -> Node:
     """Record a polynomial by Horner's rule, taking out the commonest generator first."""
     terms = {exponents: tape.node(c) for exponents, c in ring.terms(element)}
-    return _horner(terms, ring.generators, tape)
+    return _horner(terms, [tape.convert(generator) for generator in ring.generators], tape)
 
 
-def _horner(terms: dict[tuple[int, ...], Node], generators: tuple, tape: Tape) -> Node:
+def _horner(
+    terms: dict[tuple[int, ...], Node], generators: Sequence[Node], tape: Tape
+) -> Node:
     if not terms:
         return tape.node(0)
     counts = [sum(e > 0 for e in column) for column in zip(*terms, strict=True)]
@@ -98,5 +140,5 @@ def _horner(terms: dict[tuple[int, ...], Node], generators: tuple, tape: Tape) -
     lowest = min(e[i] for e in terms if e[i])
     inside = {(*e[:i], e[i] - lowest, *e[i + 1 :]): c for e, c in terms.items() if e[i]}
     outside = {e: c for e, c in terms.items() if not e[i]}
-    power = tape.power(tape.convert(generators[i]), lowest)
+    power = tape.power(generators[i], lowest)
     return power * _horner(inside, generators, tape) + _horner(outside, generators, tape)

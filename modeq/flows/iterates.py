@@ -19,6 +19,7 @@ from modeq.flows.numeric import (
     part_fields,
     recorded,
 )
+from modeq.flows.stable import stable_forces
 from modeq.flows.values import with_values
 from modeq.methods.named import LinearMultistep, Method, method_for
 from modeq.methods.optimizer import Optimizer, State
@@ -70,7 +71,7 @@ def iterate(
     elif isinstance(method, Optimizer):
         first = check_start(theta0, loss, own)
         memory = _checked_memory(method, start, first)
-        forces = _ArrayField(recorded(loss, loss.forces, own))
+        forces = _ArrayField(recorded(loss, stable_forces(loss), own))
         return _optimizer_points(method, State(theta=first, **memory), forces, h, steps)
     else:
         _refuse_start(method, start)

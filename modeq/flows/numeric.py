@@ -16,7 +16,8 @@ from modeq.derivation.optimizer_map import optimizer_map
 from modeq.derivation.slow_manifold import slow_manifold
 from modeq.errors import InvalidPoint, InvalidStep
 from modeq.flows.program import compiled_program, program_source
-from modeq.flows.series_fields import series_over
+from modeq.flows.series_fields import recorded_series
+from modeq.flows.stable import stable, stable_components
 from modeq.flows.tape import Node, Tape
 from modeq.methods.optimizer import Optimizer
 from modeq.shown import Shown
@@ -45,6 +46,11 @@ class NumericField(Shown):
         self.cost = tape.cost(outputs)
         self._tape = tape
         self._outputs = outputs
+
+    def __getstate__(self) -> dict:
+        """Return what is pickled: the recording, without the functions that are compiled of it."""
+        compiled = ("_arrays", "_floats")
+        return {name: value for name, value in vars(self).items() if name not in compiled}
 
     @cached_property
     def _arrays(self) -> Callable:
@@ -183,7 +189,7 @@ def positive(value: Any) -> float | None:
 
 def gradient_field(loss: Field, parameters: Mapping | None = None) -> NumericField:
     """Return the field f of a loss itself as a numeric function."""
-    return recorded(loss, loss.components, parameters)
+    return _recorded(loss, stable_components(loss), parameters)
 
 
 def part_fields(loss: Field, parameters: Mapping | None = None) -> tuple[NumericField, ...]:
@@ -194,7 +200,7 @@ def part_fields(loss: Field, parameters: Mapping | None = None) -> tuple[Numeric
     >>> kick([1.0, 2.0], 0), drift([1.0, 2.0], 0)
     (array([-2.,  0.]), array([0., 1.]))
     """
-    return tuple(recorded(loss, part.components, parameters) for part in loss.parts)
+    return tuple(_recorded(loss, stable_components(part), parameters) for part in loss.parts)
 
 
 def recorded(loss: Field, expressions: Iterable, parameters: Mapping | None) -> NumericField:
@@ -205,6 +211,10 @@ def recorded(loss: Field, expressions: Iterable, parameters: Mapping | None) -> 
     >>> recorded(loss, [H * loss.variables[0]], None)([3.0], 0.5)
     array([1.5])
     """
+    return _recorded(loss, map(stable, expressions), parameters)
+
+
+def _recorded(loss: Field, expressions: Iterable, parameters: Mapping | None) -> NumericField:
     tape = Tape((*loss.variables, H), exact_values(parameters or {}, loss.parameters))
     return NumericField(tape, [tape.convert(e) for e in expressions], "program")
 
@@ -223,7 +233,7 @@ def optimizer_field(
     >>> optimizer_field(Loss("x**2/2"), momentum())([1.0, 0.0], 0.1)
     array([0.9, 1. ])
     """
-    step = optimizer_map(method, loss)
+    step = optimizer_map(method, recorded_series(loss, Tape(loss.variables)))
     variables = (*step.variables, *step.memory, H)
     tape = Tape(variables, exact_values(parameters or {}, loss.parameters))
     return NumericField(tape, [tape.convert(e) for e in (*step.theta, *step.following)], "program")
@@ -244,7 +254,7 @@ def memory_field(
     array([2.8])
     """
     tape = Tape((*loss.variables, H), exact_values(parameters or {}, loss.parameters))
-    memory = slow_manifold(method, series_over(loss, tape.convert)).memory(order)
+    memory = slow_manifold(method, recorded_series(loss, tape)).memory(order)
     outputs = [tape.polynomial(H, entry.first(order + 1)) for entry in memory]
     return NumericField(tape, outputs, "program")
 

@@ -180,6 +180,9 @@ class _Writer:
     def _write_power(self, base: Node, exponent: Node) -> str:
         return self.dialect.power.format(self._text(base), self._text(exponent))
 
+    def _write_select(self, region: float | str, u: Node, inside: Node, outside: Node) -> str:
+        return self.dialect.select(region, *map(self._text, (u, inside, outside)))
+
     def _write_call(self, function: Callable, *arguments: Node) -> str:
         template = self.dialect.template(function, len(arguments))
         return template.format(*(self._text(argument) for argument in arguments))

@@ -12,6 +12,8 @@ from modeq.algebra.power_series import Coefficient
 from modeq.derivation.digits import real_context
 from modeq.derivation.evaluate import SeriesField, constants_at
 from modeq.derivation.loss import Field
+from modeq.flows.stable import stable_components, stable_forces
+from modeq.flows.tape import Tape
 
 
 def series_over(loss: Field, constant: Callable[[sympy.Expr], Coefficient]) -> SeriesField:
@@ -24,6 +26,21 @@ def series_over(loss: Field, constant: Callable[[sympy.Expr], Coefficient]) -> S
     parts = [part.components for part in loss.parts]
     field = SeriesField(loss.components, loss.variables, constant, parts)
     field.forces = loss.forces
+    return field
+
+
+def recorded_series(loss: Field, tape: Tape) -> SeriesField:
+    """Return the field of a loss, and its parts, over power series of what a tape records.
+
+    >>> from modeq.derivation.loss import H, Loss
+    >>> loss = Loss("(exp(x) - 1)**2/2")
+    >>> f = recorded_series(loss, Tape((*loss.variables, H)))
+    >>> f.components[0].has(sympy.exp(loss.variables[0]) - 1)
+    False
+    """
+    parts = [stable_components(part) for part in loss.parts]
+    field = SeriesField(stable_components(loss), loss.variables, tape.convert, parts)
+    field.forces = stable_forces(loss)
     return field
 
 

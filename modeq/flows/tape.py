@@ -186,9 +186,11 @@ class Tape:
             return self._convert_power(expression)
         if not expression.args:
             return self._record(("atom", expression))
+        if hasattr(expression, "record"):
+            return expression.record(self)
         if not isinstance(expression, sympy.Function) or not has_values(expression.func):
             raise InvalidLoss(f"{expression} has no numeric value that modeq can compute")
-        return self._call(expression.func, *map(self.convert, expression.args))
+        return self.call(expression.func, *map(self.convert, expression.args))
 
     def _parameter(self, symbol: sympy.Symbol) -> Node:
         if symbol not in self._values:
@@ -206,13 +208,20 @@ class Tape:
             inverse = self._record(("reciprocal", self.convert(base)))
             return self.power(inverse, -int(exponent))
         if exponent == sympy.Rational(1, 2):
-            return self._call(sympy.sqrt, self.convert(base))
+            return self.call(sympy.sqrt, self.convert(base))
         if exponent == -sympy.Rational(1, 2):
             return self._record(("reciprocal", self.convert(sympy.sqrt(base))))
         return self._record(("power", self.convert(base), self.convert(exponent)))
 
-    def _call(self, function: Callable, *arguments: Node) -> Node:
+    def call(self, function: Callable, *arguments: Node) -> Node:
+        """Record the value of a function that all dialects have."""
         return self._record(("call", function, *arguments))
+
+    def select(self, region: float | str, u: Node, inside: Node, outside: Node) -> Node:
+        """Record one node where |u| < ``region``, or where the real part of u is "negative", and
+        another elsewhere. Where both are the same in exact arithmetic the value is analytic in u.
+        """
+        return self._record(("select", region, u, inside, outside))
 
     def cost(self, outputs: Iterable[Node]) -> int:
         """Return the cost of computing some nodes, in multiplications of arrays."""
