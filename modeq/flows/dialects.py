@@ -37,7 +37,7 @@ class Dialect:
         number: Callable,
         constant: Callable,
         *,
-        choice: str = "({1} if {0} else {2})",
+        choice: str = "(({1} if {0} else {2}))",
         is_precise: bool = False,
         spare=None,
     ):

@@ -128,9 +128,7 @@ def horner(ring: DifferentialRing, element: Element, tape: Tape) -> Node:
     return _horner(terms, [tape.convert(generator) for generator in ring.generators], tape)
 
 
-def _horner(
-    terms: dict[tuple[int, ...], Node], generators: Sequence[Node], tape: Tape
-) -> Node:
+def _horner(terms: dict[tuple[int, ...], Node], generators: Sequence[Node], tape: Tape) -> Node:
     if not terms:
         return tape.node(0)
     counts = [sum(e > 0 for e in column) for column in zip(*terms, strict=True)]

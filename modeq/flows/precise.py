@@ -30,6 +30,12 @@ GUARD_DIGITS = 5
 UNKNOWN = 18
 """Digits where it is not known how small a difference is."""
 
+ROUNDED_BITS = 8
+"""How many bits rounding may cost where nothing cancels."""
+
+MAX_GUARDED = 16
+"""No program is run with more times the digits that are asked for."""
+
 MAX_COLUMNS = 20
 PATIENCE = 4
 """Over how many columns the change must fall a hundredfold; else the step is halved at once."""
@@ -53,18 +59,21 @@ class Precision:
     def __init__(self, digits: int, *fields: NumericField):
         self.digits = digits
         self._stack = contextlib.ExitStack()
+        self.bits = int(digits * 3.33) + 8
         self._mpmath = None if all(map(_in_gmpy2, fields)) else mpmath.MPContext()
 
     def __enter__(self) -> Precision:
-        bits = int(self.digits * 3.33) + 8
-        if self._mpmath is None:
-            self._stack.enter_context(gmpy2.context(gmpy2.get_context(), precision=bits))
-        else:
-            self._mpmath.prec = bits
+        self._stack.enter_context(self.working(self.bits))
         return self
 
     def __exit__(self, *exception) -> None:
         self._stack.close()
+
+    def working(self, bits: int) -> contextlib.AbstractContextManager:
+        """Return a ``with`` block in which the arithmetic has so many bits."""
+        if self._mpmath is None:
+            return gmpy2.context(gmpy2.get_context(), precision=bits)
+        return self._mpmath.workprec(bits)
 
     def number(self, value: Fraction | float | int | Surd | sympy.Expr) -> Number:
         """Return an exact number or a float, rounded to this precision."""
@@ -86,23 +95,55 @@ class Precision:
         return Vector(map(self.number, point))
 
     def field(self, field: NumericField, h: Number) -> Callable[[Vector], Vector]:
-        """Return a numeric field at a fixed h, as a function of points."""
+        """Return a numeric field at a fixed h, as a function of points that has all the digits."""
+        return _GuardedField(self, self._program(field), h)
+
+    def _program(self, field: NumericField) -> Callable[..., Sequence[Number]]:
         if self._mpmath is None:
-            program = field.compile("gmpy2", {"gmpy2": gmpy2, "mpq": gmpy2.mpq})
-            return lambda theta: Vector(program(*theta, h))
+            return field.compile("gmpy2", {"gmpy2": gmpy2, "mpq": gmpy2.mpq})
         context = self._mpmath
         names = {"mp": context, "mpq": lambda p, q: context.mpf(p) / q}
         program = field.compile("mpmath", names)
 
-        def real(theta: Vector) -> Vector:
+        def real(*arguments: Number) -> Sequence[Number]:
             """Return nan where mpmath goes on with complex numbers, or raises an error."""
             values = [context.nan]
-            if is_finite(theta):
+            if is_finite(arguments):
                 with contextlib.suppress(ArithmeticError, ValueError):
-                    values = program(*theta, h)
-            return Vector(values) if is_finite(values) else Vector([context.nan] * len(theta))
+                    values = program(*arguments)
+            return values if is_finite(values) else [context.nan] * (len(arguments) - 1)
 
         return real
+
+
+class _GuardedField:
+    """A program that is run with more bits than asked for, as many as cancel at the first point."""
+
+    def __init__(self, precision: Precision, program: Callable, h: Number):
+        self._precision, self._program, self._h = precision, program, h
+        self._bits = 0
+
+    def __call__(self, theta: Vector) -> Vector:
+        self._bits = self._bits or self._enough(theta)
+        return self._at(theta, self._bits)
+
+    def _at(self, theta: Vector, bits: int) -> Vector:
+        with self._precision.working(bits):
+            return Vector(self._program(*theta, self._h))
+
+    def _enough(self, theta: Vector) -> int:
+        """Return with how many bits the value has those asked for."""
+        wanted = bits = self._precision.bits
+        # The powers of a number with few digits, such as 1000.5, are exact, those of others not.
+        theta = theta * (1 + self._precision.number(Fraction(1, 3 * 2**40)))
+        while bits <= MAX_GUARDED * wanted:
+            few, many = self._at(theta, bits), self._at(theta, 2 * bits)
+            if is_finite(few) and is_finite(many):
+                error = norm(few - many) * 2 ** (wanted - ROUNDED_BITS)
+                if error <= norm(many):
+                    return bits
+            bits *= 2
+        return wanted
 
 
 def _in_gmpy2(field: NumericField) -> bool:

@@ -22,7 +22,6 @@ from modeq.flows.stable_functions import (
     LOG1P,
     ODD,
     TANH,
-    Z,
     LogCosh,
     LogSumExp,
     Rest,
@@ -30,6 +29,7 @@ from modeq.flows.stable_functions import (
     SechSquared,
     Softmax,
     Tanh,
+    Z,
     power_of,
     rest,
     softmax,
@@ -211,18 +211,38 @@ def _terms(exponent: Expr) -> int:
 
 def _over_powers(product: Expr) -> Expr:
     """Return a product with F(u)/uᵐ drawn together where F begins with a power of u."""
-    for factor in Mul.make_args(product):
+    for factor, others in _each_factor(product):
         base, count = factor.as_base_exp()
         found = _beginning(base)
         if not found or not count.is_Integer:
             continue
         function, k, u = found
-        others, is_below = product / factor, bool(count < 0)
+        others, is_below = _in_powers_of(u, others), bool(count < 0)
         kept = {m: others * u ** (m * count) for m in range(1, int(k) + 1)}
         m = min(kept, key=lambda m: (_poles(kept[m]), -m if is_below else m))
-        if _poles(kept[m]) < _poles(others) + is_below:
+        if _poles(kept[m]) < _poles(others) + int(is_below):
             return _over_powers(kept[m]) * RestOver(function, k, S(m), S.Zero, u) ** count
     return product
+
+
+def _in_powers_of(u: Expr, product: Expr) -> Expr:
+    """Return a product in which a factor that is a multiple of u is written as that."""
+    return Mul(*(_in_power_of(u, *f.as_base_exp()) for f in Mul.make_args(product)))
+
+
+def _in_power_of(u: Expr, base: Expr, power: Expr) -> Expr:
+    if base.is_Add and u.is_Add and len(base.args) == len(u.args):
+        ratio = sympy.cancel(base / u)
+        if ratio.is_number:
+            return ratio**power * u**power
+    return base**power
+
+
+def _each_factor(product: Expr) -> Iterator[tuple[Expr, Expr]]:
+    """Yield each factor of a product with the product of the others."""
+    factors = Mul.make_args(product)
+    for i, factor in enumerate(factors):
+        yield factor, Mul(*factors[:i], *factors[i + 1 :])
 
 
 def _poles(product: Expr) -> Expr:
@@ -237,6 +257,8 @@ def _beginning(base: Expr) -> tuple[sympy.Lambda, Expr, Expr] | None:
         return base.args
     if isinstance(base, Tanh):
         return TANH, S.One, base.args[0]
+    if isinstance(base, sympy.log):
+        return LOG1P, S.One, base.args[0] - 1
     for function in ODD:
         if isinstance(base, function.expr.func):
             return function, S.One, base.args[0]
@@ -250,9 +272,9 @@ def _sum(total: Expr) -> Expr:
     """Return a sum with c F(u) less c times the beginning, or the limit, of F drawn together."""
     there = total.as_coefficients_dict()
     for term in total.args:
-        for factor in Mul.make_args(term):
-            for away, instead in _replacements(factor):
-                c = term / factor
+        for factor, c in _each_factor(term):
+            number = -there.get(S.One, S.Zero) / c
+            for away, instead in _replacements(factor, number):
                 taken = [c * part for part in Add.make_args(away)]
                 if all(_is_there(there, part) for part in taken):
                     left, found = total - term + Add(*taken), c * instead
@@ -268,7 +290,7 @@ def _is_there(there: Mapping[Expr, Expr], term: Expr) -> bool:
     return found == number or (key == 1 and found / number > 1)
 
 
-def _replacements(factor: Expr) -> Iterator[tuple[Expr, Expr]]:
+def _replacements(factor: Expr, number: Expr) -> Iterator[tuple[Expr, Expr]]:
     """Yield (a, b) with factor - a = b where b keeps digits that factor - a loses."""
     if isinstance(factor, Softmax):
         yield S.One, -Add(*(factor.weight(i) for i in range(1, len(factor.args))))
@@ -284,7 +306,7 @@ def _replacements(factor: Expr) -> Iterator[tuple[Expr, Expr]]:
         yield S.NegativeOne, sympy.erfc(-factor.args[0])
     elif factor.is_Pow and isinstance(factor.base, Tanh) and factor.exp == 2:
         yield S.One, -SechSquared(*factor.base.args)
-    for function, scale, u in _functions(factor):
+    for function, scale, u in _functions(factor, number):
         for k in _heads(function):
             head = taylor_head(function.expr, k).xreplace({Z: u})
             yield scale * head, scale * rest(function, S(k), u)
@@ -301,14 +323,16 @@ def _heads(function: sympy.Lambda) -> tuple[int, ...]:
     return tuple(k for k in range(LONGEST_HEAD, 0, -1) if coefficients[k] and any(coefficients[:k]))
 
 
-def _functions(factor: Expr) -> Iterator[tuple[sympy.Lambda, Expr, Expr]]:
-    """Yield F, c, u with factor = c F(u)."""
+def _functions(factor: Expr, number: Expr) -> Iterator[tuple[sympy.Lambda, Expr, Expr]]:
+    """Yield F, c, u with factor = c F(u), of powers with c = ``number`` if that can be."""
     for function in ENTIRE:
         if isinstance(factor, function.expr.func):
             yield function, S.One, factor.args[0]
     if isinstance(factor, Rest) and factor.args[1] == 1 and factor.args[0] == LOG1P:
         yield LOG1P, S.One, factor.args[2]
     if isinstance(factor, Pow) and factor.exp.is_Rational and not factor.exp.is_Integer:
-        number, u = factor.base.as_coeff_Add()
-        if number.is_positive and u != 0:
-            yield power_of(factor.exp), number**factor.exp, u / number
+        base, exponent = factor.args
+        root = number ** (1 / exponent) if number.is_Rational and number > 0 else S.Zero
+        start = root if root.is_Rational and root > 0 else base.as_coeff_Add()[0]
+        if start.is_positive and base != start:
+            yield power_of(exponent), start**exponent, sympy.expand_mul(base / start - 1)

@@ -37,7 +37,11 @@ class Softmax(StableFunction):
     """exp(u)/(exp(u) + exp(v) + …) of u, v, …"""
 
     def fdiff(self, argindex=1):
-        """Return ∂/∂u = p Σ q, or ∂/∂v = -p q, with q the weights of the others."""
+        """Return ∂/∂u = p Σ q, or ∂/∂v = -p q, with q the weights of the others; of the logistic
+        function it is 1/(2 cosh(u/2))², whose own derivative does not cancel near 0.
+        """
+        if len(self.args) == 2:
+            return (-1) ** (argindex - 1) * SechSquared((self.args[0] - self.args[1]) / 2) / 4
         others = [self.weight(i) for i in range(1, len(self.args))]
         if argindex == 1:
             return self * sympy.Add(*others)
