@@ -94,7 +94,8 @@ class ModifiedEquation(ModifiedField):
 
         Args:
             parameters: Values of the parameters, by symbol or name.
-            form: "expanded", "program", or None for the cheaper one.
+            form: "program", which keeps the digits of the loss as it is written and is the
+                default, or "expanded", whose terms may cancel.
         """
         return numeric_field(self, parameters, form)
 

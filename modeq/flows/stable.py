@@ -275,7 +275,7 @@ def _sum(total: Expr) -> Expr:
         for factor, c in _each_factor(term):
             number = -there.get(S.One, S.Zero) / c
             for away, instead in _replacements(factor, number):
-                taken = [c * part for part in Add.make_args(away)]
+                taken = [t for part in Add.make_args(away) for t in Add.make_args(c * part)]
                 if all(_is_there(there, part) for part in taken):
                     left, found = total - term + Add(*taken), c * instead
                     found = _product(found) if found.is_Mul else found

@@ -42,7 +42,7 @@ def to_python(
         modified: The field.
         name: What to call the function.
         parameters: Values of the parameters, by symbol or name.
-        form: "expanded" or "program", see ``numeric_field``; without it the cheaper one.
+        form: "program" or "expanded", see ``numeric_field``; without it "program".
 
     Raises:
         InvalidValue: ``name`` is not a name that a function can have.
