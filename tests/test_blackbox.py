@@ -57,7 +57,7 @@ def test_the_field_misses_the_symbolic_one_by_the_next_power_of_h(method, order)
     np.testing.assert_allclose(slopes(errors), order + 1, atol=0.1)
 
 
-def test_the_order_n_takes_n_plus_1_steps():
+def test_the_order_n_takes_n_plus_1_steps_and_the_first_time_one_to_see_whether_it_repeats():
     count = 0
 
     def step(theta):
@@ -65,8 +65,11 @@ def test_the_order_n_takes_n_plus_1_steps():
         count += 1
         return 0.9 * theta
 
-    blackbox_field(step, 4)(START)
-    assert count == 5
+    field = blackbox_field(step, 4)
+    field(START)
+    assert count == 6
+    field(START)
+    assert count == 6 + 5
 
 
 def test_without_h_time_counts_steps():

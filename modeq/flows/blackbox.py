@@ -23,7 +23,14 @@ from modeq.algebra.checks import check_order
 from modeq.algebra.logarithm import increment_weights
 from modeq.errors import FlowError, InvalidMethod, InvalidPoint, RoundOffWarning
 from modeq.flows.numeric import check_step
-from modeq.flows.roundoff import SHARE, RoundOff, better_order, measured, perturbation
+from modeq.flows.roundoff import (
+    MOST_ROUNDINGS,
+    SHARE,
+    RoundOff,
+    better_order,
+    measured,
+    perturbation,
+)
 from modeq.shown import Shown
 
 Point = TypeVar("Point")
@@ -76,6 +83,7 @@ class BlackboxField(Shown):
         self.order = check_order(order)
         self.h = check_step(h)
         self._check = check
+        self._is_repeatable = False
         self._weights = [float(v) / self.h for v in increment_weights(self.order)]
 
     def __call__(self, theta: Point) -> Point:
@@ -84,7 +92,8 @@ class BlackboxField(Shown):
         Raises:
             InvalidPoint: The point is not finite.
             FlowError: A step is not finite.
-            InvalidMethod: The step returns nothing, or the same object, changed.
+            InvalidMethod: The step returns nothing, or the same object, changed; or it answers
+                differently when it is called again at the same point.
         """
         is_checked = self._check and not any(map(_is_traced, _leaves(theta)))
         if is_checked:
@@ -97,6 +106,7 @@ class BlackboxField(Shown):
             if is_checked:
                 samples.append(_sample(state))
         if is_checked:
+            self._check_repeatable(theta, samples[1])
             self._warn_of_round_off(samples, _epsilon(theta))
         return total
 
@@ -128,12 +138,15 @@ class BlackboxField(Shown):
         return np.diff(samples, axis=0) / self.h
 
     def _next(self, state: Point, number: int, steps: int, is_checked: bool) -> Point:
-        following = self.step(state)
-        if following is None or following is state:
+        given = _map(_copied, state)
+        following = self.step(given)
+        if following is None or following is given:
             raise InvalidMethod(
                 f"step returned {'None' if following is None else 'the point it was given'}; it "
                 f"must return the next point as a new object and leave its argument as it is"
             )
+        # A step may return views of arrays that it changes at its next call.
+        following = _map(_copied, following)
         if not is_checked:
             return following
         shapes = [[np.shape(leaf) for leaf in _leaves(point)] for point in (state, following)]
@@ -148,6 +161,21 @@ class BlackboxField(Shown):
                 f"smaller learning rate or a lower order"
             )
         return following
+
+    def _check_repeatable(self, theta: Point, first: np.ndarray) -> None:
+        """Refuse a step that has a state of its own, by a second call at the start."""
+        if self._is_repeatable:
+            return
+        again = _sample(self._next(theta, 1, len(self._weights), True))
+        allowed = MOST_ROUNDINGS * _epsilon(theta) * np.abs(first)
+        if not np.all(np.abs(again - first) <= allowed):
+            raise InvalidMethod(
+                f"step answers differently when it is called again at the same point: by "
+                f"{np.max(np.abs(again - first)):.3g}; it has a state of its own, such as a "
+                f"momentum, a counter or random numbers, which must be a part of the point, or be "
+                f"set anew at each call"
+            )
+        self._is_repeatable = True
 
     def _warn_of_round_off(self, samples: list[np.ndarray], epsilon: float) -> None:
         slopes = np.diff(samples, axis=0) / self.h
@@ -184,10 +212,17 @@ def _map(function: Callable, first: Any, *others: Any) -> Any:
 
 def _leaves(point: Any) -> list[Any]:
     if isinstance(point, Mapping):
-        point = list(point.values())
+        point = [point[key] for key in sorted(point, key=str)]
     if isinstance(point, list | tuple):
         return [leaf for part in point for leaf in _leaves(part)]
     return [point]
+
+
+def _copied(leaf: Any) -> Any:
+    """Return a leaf that no other array shares its memory with."""
+    if hasattr(leaf, "detach"):
+        return leaf.detach().clone()
+    return leaf.copy() if isinstance(leaf, np.ndarray) else leaf
 
 
 def _array(leaf: Any) -> np.ndarray:

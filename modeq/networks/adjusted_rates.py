@@ -37,14 +37,23 @@ class DriftAdjusted:
 
 
 def dal(
-    loss_fn: Callable[[Any], Any],
+    loss_fn: Callable[..., Any],
     params: Any,
     p: float = 1,
     cap: float = 5,
     *,
     precision: str | None = None,
+    args: tuple = (),
 ) -> float:
     """Return the drift-adjusted learning rate min(2/|Hĝ|^p, cap), ĝ = g/|g|, of a network.
+
+    Args:
+        loss_fn: ``loss_fn(params, *args)`` returns a scalar; ``params`` is a pytree.
+        params: The pytree of weights.
+        p: The power; 1 is the edge of stability along the gradient.
+        cap: The largest learning rate.
+        precision: "float64" or "float32"; that of the weights unless given.
+        args: More arguments of the loss, such as a batch.
 
     Raises:
         InvalidValue: p or the cap is not a positive number, or the gradient is not finite.
@@ -57,6 +66,6 @@ def dal(
         Rosca, Wu, Qin, Dherin 2023; the cap of 5 is that of their code.
     """
     p, cap = checked_powers(p, cap)
-    loss, theta = flattened(loss_fn, params, precision)
+    loss, theta = flattened(loss_fn, params, precision, args)
     gradient = loss.gradient(theta)
     return adjusted_rate(gradient, loss.product(theta, gradient), p, cap)

@@ -21,6 +21,7 @@ from modeq.algebra.logarithm import increment_weights
 from modeq.errors import FlowError, InvalidPoint, RoundOffWarning
 from modeq.flows.numeric import check_step
 from modeq.flows.roundoff import SHARE, RoundOff, better_order, measured, perturbation
+from modeq.networks.gradients import gradient
 from modeq.networks.precision import cast, check_precision, in_precision
 from modeq.networks.pytrees import (
     Params,
@@ -29,7 +30,6 @@ from modeq.networks.pytrees import (
     is_finite,
     is_traced,
     sampled,
-    scalar,
 )
 
 try:
@@ -101,7 +101,7 @@ class NetworkField:
         self.precision = check_precision(precision)
         self._check = check
         self._weights = np.array(increment_weights(self.order), float)
-        self._gradient = jax.grad(scalar(loss_fn))
+        self._gradient = gradient(loss_fn)
         self.gradient = jax.jit(self._gradient)
         self._unchecked = jax.jit(self.rhs)
         self._longer: dict[int, NetworkField] = {}

@@ -81,7 +81,7 @@ class SeriesFlow:
         return _Plain(compiled_series(self.order, loss))
 
 
-@lru_cache(maxsize=32)
+@lru_cache(maxsize=8)
 def compiled_series(order: int, loss: FlatLoss) -> Callable[[np.ndarray, float], np.ndarray]:
     """Return f̃ₙ of real vectors; the last ones are remembered as they were compiled."""
     return loss.compiled(NetworkField(loss.of_vector, order, check=False).rhs)

@@ -6,25 +6,28 @@ Gradient descent is run in power series in h: its iterates are θ_m = θ₀ + Σ
 
 where [.]_k is the coefficient of hᵏ, and v are the weights of order k in
 ``modeq.algebra.logarithm.increment_weights``. Each is a polynomial in m, so [∇L]_k is needed at k
-steps only. One program holds all of it; it is compiled once for each loss, order, and shape.
+steps only. One program holds all of it; it is compiled once for each gradient's program and order,
+whatever numbers the loss closes over.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from functools import partial
+from functools import lru_cache
 from typing import Any
 
 from modeq.algebra.checks import check_order
 from modeq.algebra.logarithm import increment_weights
 from modeq.errors import InvalidPoint
+from modeq.networks.gradients import Program, gradient
 from modeq.networks.precision import cast, check_precision, in_precision
-from modeq.networks.pytrees import Params, check_params, is_finite, is_traced, scalar
+from modeq.networks.pytrees import Params, check_params, is_finite, is_traced
 from modeq.networks.taylor import Operation, OrbitSeries, is_float, operations
 
 try:
     import jax
     import jax.numpy as jnp
+    from jax.extend.core import ClosedJaxpr
 except ImportError as error:
     raise ImportError("modeq.networks.jets needs JAX: pip install modeq[jax]") from error
 
@@ -75,18 +78,30 @@ def counter_terms(
         return terms[1:]
 
 
-@partial(jax.jit, static_argnums=(0, 1))
 def _counter_terms(
     loss_fn: Callable, order: int, params: Params, args: tuple
 ) -> tuple[Params, ...]:
-    """Return f, f₁, …, fₙ."""
+    """Return f, f₁, …, fₙ, by what was compiled for the same program."""
     params = jax.tree.map(jnp.asarray, params)
-    slopes = gradient_series(loss_fn, order, params, args)
-    terms = [[-slope.start for slope in slopes]]
-    for k in range(1, order + 1):
-        weights = increment_weights(k)[1:]
-        terms.append([_weighted(slope, k, weights) for slope in slopes])
+    program = jax.make_jaxpr(gradient(loss_fn))(params, *args)
+    compiled = _compiled_terms(Program(program.jaxpr), len(jax.tree.leaves(params)), order)
+    terms = compiled(program.consts, jax.tree.leaves((params, *args)))
     return tuple(map(jax.tree.structure(params).unflatten, terms))
+
+
+@lru_cache(maxsize=16)
+def _compiled_terms(program: Program, weights: int, order: int) -> Callable:
+    """Return a function of constants and leaves: numbers of a loss may change, and are not kept."""
+
+    def terms(constants: list, leaves: list) -> list[list]:
+        slopes = _slopes(ClosedJaxpr(program.jaxpr, constants), leaves, weights, order)
+        found = [[-slope.start for slope in slopes]]
+        for k in range(1, order + 1):
+            rates = increment_weights(k)[1:]
+            found.append([_weighted(slope, k, rates) for slope in slopes])
+        return found
+
+    return jax.jit(terms)
 
 
 def gradient_series(
@@ -98,9 +113,13 @@ def gradient_series(
     >>> slope.start.item(), slope.at(1, 2).item(), slope.at(2, 2).item()  # 1 - 2 h + h²
     (1.0, -2.0, 1.0)
     """
-    program = jax.make_jaxpr(jax.grad(scalar(loss_fn)))(params, *args)
-    found, names, results, constants = operations(program)
+    program = jax.make_jaxpr(gradient(loss_fn))(params, *args)
     leaves = jax.tree.leaves((params, *args))
+    return _slopes(program, leaves, len(jax.tree.leaves(params)), order)
+
+
+def _slopes(program: Any, leaves: list, weights: int, order: int) -> list[OrbitSeries]:
+    found, names, results, constants = operations(program)
     values = {name: OrbitSeries(value) for name, value in constants.items()}
     values |= {name: OrbitSeries(jnp.asarray(x)) for name, x in zip(names, leaves, strict=True)}
     for operation in found:
@@ -109,7 +128,7 @@ def gradient_series(
             name: OrbitSeries(value)
             for name, value in zip(operation.outputs, operation(*given), strict=True)
         }
-    theta = [values[name] for name in names[: len(jax.tree.leaves(params))]]
+    theta = [values[name] for name in names[:weights]]
     slopes = [values[name] for name in results]
     for k in range(1, order + 1):
         for weight, slope in zip(theta, slopes, strict=True):

@@ -8,6 +8,11 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from modeq.errors import InvalidValue
 from modeq.principal.drift import checked_powers
 
+try:
+    from modeq.networks.gradients import gradient
+except ImportError:  # Asking for the transformation says what to install.
+    gradient = None
+
 if TYPE_CHECKING:
     from optax import GradientTransformationExtraArgs
 
@@ -73,8 +78,8 @@ def dal_transform(
                 "state, params)"
             )
         data = () if batch is None else (batch,)
-        gradient = jax.grad(lambda point: loss_fn(point, *data))
-        _, curved = jax.jvp(gradient, (params,), (updates,))
+        field = gradient(lambda point: loss_fn(point, *data))
+        _, curved = jax.jvp(field, (params,), (updates,))
         rate = _rate(jax, updates, curved, p, cap)
         return jax.tree.map(lambda g: -rate.astype(g.dtype) * g, updates), DalState(rate)
 

@@ -39,6 +39,7 @@ from modeq.algebra.logarithm import increment_weights
 from modeq.errors import FlowError, InvalidPoint, InvalidValue
 from modeq.flows.tolerances import check_count
 from modeq.networks.flows import compiled_series
+from modeq.networks.gradients import gradient
 from modeq.networks.spectrum import TOLERANCES, sharpest
 from modeq.networks.vectors import FlatLoss
 from modeq.principal.branches import composed_phases, logarithm
@@ -176,7 +177,7 @@ class TopPrincipalField:
         return pairs
 
 
-@lru_cache(maxsize=32)
+@lru_cache(maxsize=8)
 def _base(trees: str, order: int, loss: FlatLoss) -> Callable[[np.ndarray, float], np.ndarray]:
     """Return f̃ₙ of vectors that may be complex; the last ones are remembered as compiled."""
     if trees == "tall":
@@ -192,8 +193,8 @@ def _chains(loss: FlatLoss, order: int) -> Callable:
     """Return -Σ_{j≤n} (hH)ʲ g/(j + 1) as JAX sees it."""
 
     def field(theta: Any, h: Any) -> Any:
-        gradient, product = jax.linearize(jax.grad(loss.of_vector), theta)
-        total, chain = -gradient, gradient
+        chain, product = jax.linearize(gradient(loss.of_vector), theta)
+        total = -chain
         for j in range(1, order + 1):
             chain = h * product(chain)
             total = total - chain / (j + 1)

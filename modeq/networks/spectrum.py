@@ -87,7 +87,7 @@ class NetworkStability(Shown):
 
 
 def network_stability(
-    loss_fn: Callable[[Any], Any],
+    loss_fn: Callable[..., Any],
     params: Any,
     *,
     h: float,
@@ -95,17 +95,19 @@ def network_stability(
     start: np.ndarray | None = None,
     tolerance: float | None = None,
     precision: str | None = None,
+    args: tuple = (),
 ) -> NetworkStability:
     """Return what gradient descent does in the sharpest directions.
 
     Args:
-        loss_fn: A function of a pytree that returns a scalar.
+        loss_fn: ``loss_fn(params, *args)`` returns a scalar; ``params`` is a pytree.
         params: The pytree of weights.
         h: The learning rate.
         count: How many directions k, at most as many as there are weights.
         start: A vector of shape (d,) to begin the Lanczos method with: an eigenvector of before.
         tolerance: The accuracy of the eigenvalues, in parts of each.
         precision: "float64" or "float32"; that of the weights unless given.
+        args: More arguments of the loss, such as a batch.
 
     Raises:
         DidNotConverge: The eigenvalues were not found.
@@ -119,29 +121,31 @@ def network_stability(
     References:
         Rosca, Wu, Qin, Dherin 2023.
     """
-    h, (loss, theta) = check_step(h), flattened(loss_fn, params, precision)
+    h, (loss, theta) = check_step(h), flattened(loss_fn, params, precision, args)
     values, vectors = sharpest(loss, theta, count, start, tolerance)
     return stability_from(loss, theta, h, values, vectors)
 
 
 def hessian_eigenpairs(
-    loss_fn: Callable[[Any], Any],
+    loss_fn: Callable[..., Any],
     params: Any,
     count: int = 1,
     *,
     start: np.ndarray | None = None,
     tolerance: float | None = None,
     precision: str | None = None,
+    args: tuple = (),
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the largest eigenvalues of a loss's Hessian, descending, and their eigenvectors.
 
     Args:
-        loss_fn: A function of a pytree that returns a scalar.
+        loss_fn: ``loss_fn(params, *args)`` returns a scalar; ``params`` is a pytree.
         params: The pytree of weights; eigenvectors have their entries in the order of its leaves.
         count: How many, k.
         start: A vector of shape (d,) to begin with.
         tolerance: The accuracy of the eigenvalues, in parts of each.
         precision: "float64" or "float32"; that of the weights unless given.
+        args: More arguments of the loss, such as a batch.
 
     Returns:
         Arrays of shapes (k,) and (d, k).
@@ -150,7 +154,7 @@ def hessian_eigenpairs(
     >>> values.tolist(), np.abs(vectors).tolist()
     ([2.0, -2.0], [[1.0, 0.0], [0.0, 1.0]])
     """
-    loss, theta = flattened(loss_fn, params, precision)
+    loss, theta = flattened(loss_fn, params, precision, args)
     return sharpest(loss, theta, count, start, tolerance)
 
 
@@ -165,6 +169,7 @@ def sharpest(
 
     Small Hessians are built, as that is faster.
     """
+    loss.check_symmetric(theta)
     matrix = loss.hessian(theta) if loss.dimension <= SMALL else None
     return top_eigenpairs(
         (lambda vector: loss.product(theta, vector)) if matrix is None else matrix.__matmul__,

@@ -21,6 +21,7 @@ from math import comb, factorial
 from typing import Any
 
 from modeq.errors import InvalidLoss
+from modeq.networks.gradients import bound
 
 try:
     import jax
@@ -109,8 +110,7 @@ class Operation:
 
     def __call__(self, *values: Array) -> list[Array]:
         """Return the outputs, of which there may be one."""
-        result = self.primitive.bind(*values, **self.params)
-        return list(result) if self.primitive.multiple_results else [result]
+        return bound(self.primitive, self.params, values)
 
     def coefficients(self, inputs: list[OrbitSeries], k: int, m: int) -> list[Array | None]:
         """Return the coefficients of hᵏ at step m of the outputs, k and m >= 1."""
@@ -152,7 +152,8 @@ class Operation:
             given = [series.start for series in inputs]
             for i, value in zip(active, values, strict=True):
                 given[i] = value
-            return self(*given)
+            # What is counted has no derivative, and JAX has no numbers for it.
+            return [x if is_float(x) else jnp.zeros(jnp.shape(x)) for x in self(*given)]
 
         try:
             return taylor_coefficient(function, starts, terms)

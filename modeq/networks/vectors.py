@@ -10,6 +10,7 @@ A loss that closes over NumPy arrays of doubles keeps to one precision in a proc
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable
 from functools import cached_property, lru_cache
 from typing import Any
@@ -17,12 +18,14 @@ from typing import Any
 import numpy as np
 
 from modeq.errors import InvalidLoss, InvalidPoint
+from modeq.networks.gradients import Program, gradient, is_ruled
 from modeq.networks.precision import cast, check_precision, in_precision
 from modeq.networks.pytrees import check_params, refuse_mixed, scalar
 
 try:
     import jax
     import jax.numpy as jnp
+    from jax.extend.core import ClosedJaxpr, jaxpr_as_fun
 except ImportError as error:
     raise ImportError("modeq.networks.vectors needs JAX: pip install modeq[jax]") from error
 
@@ -49,11 +52,18 @@ class FlatLoss:
     (3, 5.0, [2.0, 2.0, 1.0])
     """
 
-    def __init__(self, loss_fn: Callable[[Any], Any], params: Any, *, precision: str | None = None):
+    def __init__(
+        self,
+        loss_fn: Callable[..., Any],
+        params: Any,
+        *args: Any,
+        precision: str | None = None,
+    ):
         self.precision = check_precision(precision)
         self._loss = loss_fn
         with in_precision(precision):
             check_params(params)
+            self._args = cast(args, precision)
             _refuse_infinite(params)
             params = cast(params, precision)
             leaves = jax.tree_util.tree_leaves_with_path(params)
@@ -65,20 +75,26 @@ class FlatLoss:
             self._structure = jax.tree.structure(params)
             self.dtype = np.dtype(jnp.result_type(*self._types))
             self.start = self.ravel(params)
-            refuse_mixed(jax.make_jaxpr(scalar(loss_fn))(params).jaxpr)
+            self._programs: dict[tuple[str, bool], Any] = {}
+            refuse_mixed(self._program("value", False).jaxpr)
+            self._program("gradient", False)
 
     def __eq__(self, other: object) -> bool:
-        """Tell whether both are the same function of vectors, compiled in the same way."""
+        """Tell whether both are the same function of vectors, with the same numbers in it."""
         return isinstance(other, FlatLoss) and self._identity == other._identity
 
     def __hash__(self) -> int:
         return hash(self._identity)
 
-    @property
+    @cached_property
     def _identity(self) -> tuple:
-        """What compiled programs depend on: as in JAX, equal functions are one function."""
-        shapes, types = tuple(self._shapes), tuple(map(str, self._types))
-        return _key(self._loss), self._structure, shapes, types, self.precision
+        """What results depend on: programs and the numbers in them, whatever function made them."""
+        found, numbers = self._programs["gradient", False], hashlib.blake2b()
+        value = self._programs["value", False]
+        for number in (*value.consts, *found.consts, *jax.tree.leaves(self._args)):
+            numbers.update(np.asarray(number).tobytes())
+        texts = str(value.jaxpr), str(found.jaxpr), numbers.digest()
+        return *texts, str(self._structure), self.precision
 
     @property
     def dimension(self) -> int:
@@ -110,9 +126,21 @@ class FlatLoss:
         with in_precision(self.precision):
             return jax.tree.map(np.asarray, self.traced(jnp.asarray(vector)))
 
+    @property
+    def is_ruled(self) -> bool:
+        """Whether the loss stops derivatives or has rules of its own for them.
+
+        Then the Jacobian of its gradient need not be symmetric.
+        """
+        return is_ruled(self._programs["value", False])
+
     def of_vector(self, vector: Any) -> Any:
         """Return the loss at a vector, as JAX sees it: to be differentiated or compiled."""
-        return self._loss(self.traced(vector))
+        if jnp.iscomplexobj(vector):
+            return self._loss(self.traced(vector), *self._args)
+        program = self._programs["value", False]
+        leaves = jax.tree.leaves(self._args)
+        return jaxpr_as_fun(program)(jnp.asarray(vector, self.dtype), *leaves)[0]
 
     def traced(self, vector: Any) -> Any:
         """Return a vector as a pytree inside of functions that JAX compiles."""
@@ -128,29 +156,25 @@ class FlatLoss:
     def value(self, theta: np.ndarray) -> float:
         """Return the loss at a real vector."""
         with in_precision(self.precision):
-            return float(self._value(self._real(theta)))
+            return float(self._run("value", self._real(theta)))
 
     def value_and_gradient(self, theta: np.ndarray) -> tuple[float, np.ndarray]:
         """Return the loss and its gradient at a real vector."""
         with in_precision(self.precision):
-            value, gradient = self._both(self._real(theta))
+            vector = self._real(theta)
+            value, gradient = self._run("value", vector), self._run("gradient", vector)
             return float(value), np.asarray(gradient)
 
     def gradient(self, theta: np.ndarray) -> np.ndarray:
         """Return the gradient at a vector, real or complex."""
         with in_precision(self.precision):
-            if np.iscomplexobj(theta):
-                return np.asarray(self._complex_gradient(self._complex(theta)))
-            return np.asarray(self._gradient(self._real(theta)))
+            return np.asarray(self._run("gradient", self._either(theta)))
 
     def product(self, theta: np.ndarray, vector: np.ndarray) -> np.ndarray:
         """Return the Hessian at a vector times another, H(θ) v; either may be complex."""
         with in_precision(self.precision):
-            if np.iscomplexobj(theta) or np.iscomplexobj(vector):
-                product = self._complex_product(self._complex(theta), self._complex(vector))
-            else:
-                product = self._product(self._real(theta), self._real(vector))
-            return np.asarray(product)
+            vectors = self._either(theta, vector), self._either(vector, theta)
+            return np.asarray(self._run("product", *vectors))
 
     def hessian(self, theta: np.ndarray) -> np.ndarray:
         """Return the Hessian at a vector, real or complex, of shape (d, d): for small d only.
@@ -159,11 +183,31 @@ class FlatLoss:
         [[0.0, 1.0], [1.0, 0.0]]
         """
         with in_precision(self.precision):
-            if np.iscomplexobj(theta):
-                matrix = self._complex_hessian(self._complex(theta))
-            else:
-                matrix = self._hessian(self._real(theta))
-            return np.asarray((matrix + matrix.T) / 2)
+            matrix = np.asarray(self._run("hessian", self._either(theta)))
+            return matrix if self.is_ruled else (matrix + matrix.T) / 2
+
+    def check_symmetric(self, theta: np.ndarray) -> None:
+        """Refuse a gradient whose Jacobian is not symmetric, as it is with ``stop_gradient``.
+
+        Raises:
+            InvalidLoss: u·Jv is not v·Ju for vectors u and v at random.
+
+        >>> FlatLoss(lambda p: p[0] * jax.lax.stop_gradient(p[1]), [1.0, 2.0]).check_symmetric(
+        ...     np.ones(2))
+        Traceback (most recent call last):
+        modeq.errors.InvalidLoss: the Jacobian of the gradient is not symmetric, as the loss ...
+        """
+        if not self.is_ruled:
+            return
+        u, v = np.random.default_rng(0).normal(size=(2, self.dimension))
+        left, right = self.product(theta, v).astype(float), self.product(theta, u).astype(float)
+        size = np.linalg.norm(u) * np.linalg.norm(left) + np.linalg.norm(v) * np.linalg.norm(right)
+        if not abs(u @ left - v @ right) <= float(jnp.finfo(self.dtype).eps) ** 0.75 * size:
+            raise InvalidLoss(
+                "the Jacobian of the gradient is not symmetric, as the loss stops derivatives or "
+                "has rules of its own for them: it has no real eigenvectors that are orthogonal; "
+                "take networks.counter_terms or networks.modified_field, which need none"
+            )
 
     def compiled(self, function: Callable) -> Callable:
         """Return a function of a real vector and more, compiled, between NumPy arrays.
@@ -204,7 +248,7 @@ class FlatLoss:
         try:
             with in_precision(self.precision):
                 moved = self._complex(theta.real + 1j * COMPLEX_STEP * direction)
-                found = complex(self._value(moved)).imag / COMPLEX_STEP
+                found = complex(self._run("value", moved)).imag / COMPLEX_STEP
         except (TypeError, ValueError, NotImplementedError) as error:
             raise InvalidLoss(f"the loss does not take complex weights: {error}") from None
         if not abs(found - expected) <= (1e-6 if self.is_double else 1e-2) * scale:
@@ -213,38 +257,29 @@ class FlatLoss:
                 f"along an imaginary step is {found:.6g}, along a real one {expected:.6g}"
             )
 
-    @cached_property
-    def _value(self) -> Callable:
-        return jax.jit(self.of_vector)
+    def _run(self, kind: str, *vectors: jax.Array) -> jax.Array:
+        """Return what is asked for, by what was compiled for the same program."""
+        source = "value" if kind == "value" else "gradient"
+        program = self._program(source, jnp.iscomplexobj(vectors[0]))
+        call = _compiled(kind, Program(program.jaxpr))
+        return call(program.consts, jax.tree.leaves(self._args), *vectors)
 
-    @cached_property
-    def _both(self) -> Callable:
-        return jax.jit(jax.value_and_grad(self.of_vector))
+    def _program(self, kind: str, is_complex: bool) -> Any:
+        """Return the loss or its gradient as a program of a vector and the data."""
+        if (kind, is_complex) not in self._programs:
+            start = self._complex(self.start) if is_complex else self._real(self.start)
+            function = self._of_vector_and_data if is_complex else scalar(self._of_vector_and_data)
+            if kind == "gradient":
+                function = gradient(function, holomorphic=is_complex)
+            self._programs[kind, is_complex] = jax.make_jaxpr(function)(start, *self._args)
+        return self._programs[kind, is_complex]
 
-    @cached_property
-    def _gradient(self) -> Callable:
-        return jax.jit(jax.grad(self.of_vector))
+    def _of_vector_and_data(self, vector: Any, *args: Any) -> Any:
+        return self._loss(self.traced(vector), *args)
 
-    @cached_property
-    def _complex_gradient(self) -> Callable:
-        return jax.jit(jax.grad(self.of_vector, holomorphic=True))
-
-    @cached_property
-    def _product(self) -> Callable:
-        return jax.jit(_product_of(jax.grad(self.of_vector)))
-
-    @cached_property
-    def _complex_product(self) -> Callable:
-        return jax.jit(_product_of(jax.grad(self.of_vector, holomorphic=True)))
-
-    @cached_property
-    def _hessian(self) -> Callable:
-        return jax.jit(jax.jacfwd(jax.grad(self.of_vector)))
-
-    @cached_property
-    def _complex_hessian(self) -> Callable:
-        gradient = jax.grad(self.of_vector, holomorphic=True)
-        return jax.jit(jax.jacfwd(gradient, holomorphic=True))
+    def _either(self, vector: np.ndarray, other: Any = 0.0) -> jax.Array:
+        is_complex = np.iscomplexobj(vector) or np.iscomplexobj(other)
+        return self._complex(vector) if is_complex else self._real(vector)
 
     def _real(self, vector: np.ndarray) -> jax.Array:
         return jnp.asarray(vector, self.dtype)
@@ -253,41 +288,39 @@ class FlatLoss:
         return jnp.asarray(vector, np.complex128 if self.is_double else np.complex64)
 
 
+@lru_cache(maxsize=32)
+def _compiled(kind: str, program: Program) -> Callable:
+    """Return a function of constants, data and vectors: compiled once for programs that are equal,
+    whatever numbers are in them.
+    """
+
+    def call(constants: list, data: list, theta: Any, *vector: Any) -> Any:
+        run = jaxpr_as_fun(ClosedJaxpr(program.jaxpr, constants))
+        function = lambda point: run(point, *data)[0]  # noqa: E731
+        if kind == "product":
+            return jax.jvp(function, (theta,), vector)[1]
+        if kind == "hessian":
+            return jax.jacfwd(function, holomorphic=jnp.iscomplexobj(theta))(theta)
+        return function(theta)
+
+    return jax.jit(call)
+
+
 def flattened(
-    loss_fn: Callable[[Any], Any], params: Any, precision: str | None = None
+    loss_fn: Callable[..., Any], params: Any, precision: str | None = None, args: tuple = ()
 ) -> tuple[FlatLoss, np.ndarray]:
     """Return a loss of vectors and params as a vector.
 
-    The last few losses are remembered with what was compiled for them, for functions that are equal
-    (as a method of one object always is) and params of one structure. As everywhere in JAX, what a
-    loss reads besides its weights must stay as it is.
+    The loss is read anew each time, so that what it reads besides its weights may change; what is
+    compiled is remembered for its program.
 
-    >>> loss_fn = lambda p: (p["w"] ** 2).sum()
-    >>> loss, theta = flattened(loss_fn, {"w": np.zeros(2)}, "float64")
-    >>> again, other = flattened(loss_fn, {"w": np.ones(2)}, "float64")
-    >>> loss is again, other.tolist()
+    >>> loss, theta = flattened(lambda p: (p["w"] ** 2).sum(), {"w": np.zeros(2)}, "float64")
+    >>> again, other = flattened(lambda p: (p["w"] ** 2).sum(), {"w": np.ones(2)}, "float64")
+    >>> loss == again, other.tolist()
     (True, [1.0, 1.0])
     """
-    found = FlatLoss(loss_fn, params, precision=precision)
-    return _first_like(found), found.start
-
-
-@lru_cache(maxsize=8)
-def _first_like(loss: FlatLoss) -> FlatLoss:
-    return loss
-
-
-def _key(function: Callable) -> Any:
-    """Return a function, or its id if it cannot be hashed."""
-    try:
-        hash(function)
-    except TypeError:
-        return id(function)
-    return function
-
-
-def _product_of(gradient: Callable) -> Callable:
-    return lambda theta, vector: jax.jvp(gradient, (theta,), (vector,))[1]
+    found = FlatLoss(loss_fn, params, *args, precision=precision)
+    return found, found.start
 
 
 def _refuse_infinite(params: Any) -> None:
