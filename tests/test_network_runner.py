@@ -155,6 +155,80 @@ def test_dask_runs_a_sweep(tmp_path):
     assert [run.result["square"] for run in runs] == [0, 1, 4, 9]
 
 
+def test_a_client_of_dask_is_an_executor(tmp_path):
+    distributed = pytest.importorskip("distributed", reason="dask is optional: pip install dask")
+    with (
+        distributed.LocalCluster(
+            n_workers=1, threads_per_worker=1, processes=False, dashboard_address=None
+        ) as cluster,
+        distributed.Client(cluster) as client,
+    ):
+        runs = sweep(square, settings(2), tmp_path, executor=client)
+    assert [run.result["square"] for run in runs] == [0, 1]
+
+
+class SubmitOnly:
+    """What has a submit and nothing else."""
+
+    submit = Here.submit
+    count = 0
+
+
+class OldShutdown(SubmitOnly):
+    """The executors of loky have a shutdown that knows no cancel_futures."""
+
+    def shutdown(self, wait=True, kill_workers=False):
+        assert wait
+
+
+@pytest.mark.parametrize("executor", [SubmitOnly(), SubmitOnly, OldShutdown, lambda: Here()])
+def test_whatever_gives_futures_is_an_executor(tmp_path, executor):
+    runs = sweep(square, settings(3), tmp_path, executor=executor)
+    assert [run.result["square"] for run in runs] == [0, 1, 4]
+
+
+class OtherFutures:
+    def __init__(self):
+        self.calls = []
+
+    def submit(self, function, /, *args):
+        self.calls.append(function)
+        return "a promise"
+
+
+@pytest.mark.parametrize("executor", [OtherFutures(), OtherFutures, 3, lambda: 3, [Here()]])
+def test_what_gives_no_futures_is_refused_before_any_work(tmp_path, executor):
+    with pytest.raises(InvalidValue, match="executor"):
+        sweep(square, settings(2), tmp_path, executor=executor)
+    assert not list(tmp_path.iterdir())
+    assert square not in getattr(executor, "calls", [])
+
+
+def test_functions_that_processes_cannot_find_are_refused_for_given_pools_as_well(tmp_path):
+    with (
+        ProcessPoolExecutor(1, get_context("spawn")) as pool,
+        pytest.raises(InvalidValue, match="cannot be sent to processes"),
+    ):
+        sweep(lambda x: x, settings(1), tmp_path, executor=pool)
+
+
+def test_two_sweeps_in_one_folder_run_everything_once(tmp_path):
+    given = settings(4, bad=[], folder=str(tmp_path))
+    with ThreadPoolExecutor(2) as both:
+        sweeps = [
+            both.submit(sweep, dies_for, given, tmp_path / "r", executor=Here) for _ in range(2)
+        ]
+        first, second = (each.result(timeout=60) for each in sweeps)
+    assert first == second
+    assert [attempts(tmp_path, x) for x in range(4)] == ["."] * 4
+    assert len(list((tmp_path / "r").iterdir())) == 4
+
+
+def test_a_lock_whose_owner_was_killed_is_free(tmp_path):
+    (tmp_path / ".lock").touch()
+    assert sweep(square, settings(1), tmp_path, executor=Here())[0].done
+
+
 def test_a_damaged_record_is_refused_and_kept(tmp_path):
     sweep(square, settings(1), tmp_path, executor=Here())
     (path,) = tmp_path.iterdir()

@@ -1,9 +1,11 @@
 """Sweeps: one function for many settings, on any executor, one record for each run.
 
-A sweep takes any ``concurrent.futures.Executor``: processes of this machine unless given;
-``client.get_executor()`` of dask and ``MPIPoolExecutor`` of mpi4py work by the same protocol. Each
-run has a file of its own in a folder, written as a whole when it ends; runs that have one are not
-run again, so a sweep that was stopped goes on where it was.
+A sweep takes any ``concurrent.futures.Executor``: processes of this machine unless given; a
+``Client`` of dask, the executors of loky and mpi4py, and whatever else has a ``submit`` that gives
+futures of ``concurrent.futures``, which is tried before any run. Each run has a file of its own in
+a folder, written as a whole when it ends; runs that have one are not run again, so a sweep that was
+stopped goes on where it was. A second sweep in the same folder waits until the first has ended, so
+that nothing is run twice.
 
 *Killed workers.* A function that raises is recorded as failed at once. A run whose worker dies (the
 kernel was out of memory, say) is tried once more, and then recorded as failed. When a process dies
@@ -28,6 +30,7 @@ from typing import Any
 
 from modeq.errors import InvalidValue
 from modeq.flows.tolerances import check_count
+from modeq.networks.folder_lock import locked
 from modeq.networks.sweep_records import SweepFolder, SweepRun, as_json, keyed
 
 ATTEMPTS = 2
@@ -51,9 +54,9 @@ def sweep(
             processes it must be one of a module, so that they find it.
         settings: Mappings of names to what JSON can hold, no two alike.
         folder: Where the records are and go; it is made if it is not there.
-        executor: An executor; or a function without arguments that makes one, as is needed to go on
-            when it breaks. Processes of this machine, as many as it has cores, unless given. An
-            executor that was given is not shut down.
+        executor: An executor, or a client of dask; or a function without arguments that makes one,
+            as is needed to go on when it breaks. Processes of this machine, as many as it has
+            cores, unless given. An executor that was given is not shut down.
         in_flight: How many runs an executor has at a time; for executors with a known number of
             workers that, otherwise all.
         again: Whether runs that are recorded as failed are run again.
@@ -63,10 +66,10 @@ def sweep(
         The records, in the order of the settings.
 
     Raises:
-        CannotWrite: A record could not be written.
+        CannotWrite: A record, or the lock of the folder, could not be written.
         InvalidCheckpoint: A record is damaged, or of another function; it is left as it is.
         InvalidValue: Two settings are alike, or no mapping of names to what JSON can hold; or the
-            function is none, or processes cannot find it.
+            function is none, or processes cannot find it; or the executor is none.
 
     >>> import tempfile
     >>> from concurrent.futures import ThreadPoolExecutor
@@ -81,8 +84,24 @@ def sweep(
         raise InvalidValue(f"the function is {function!r}; it must be one")
     todo = keyed(settings)
     store = SweepFolder(Path(folder), _name_of(function))
-    records = {key: record for key in todo if (record := store.read(key, again)) is not None}
-    left = {key: todo[key] for key in todo if key not in records}
+    records = store.records(todo, again)
+    if len(records) < len(todo):
+        with locked(Path(folder)):
+            # Whoever had the folder until now may have run some of them.
+            records = store.records(todo, again)
+            _run_rest(function, todo, store, records, (executor, in_flight, progress))
+    return [records[key] for key in todo]
+
+
+def _run_rest(
+    function: Callable[..., Any],
+    todo: Mapping[str, Mapping[str, Any]],
+    store: SweepFolder,
+    records: dict[str, SweepRun],
+    options: tuple,
+) -> None:
+    """Run what is not recorded, and record it."""
+    executor, in_flight, progress = options
 
     def record(key: str, run: SweepRun) -> None:
         store.write(key, run)
@@ -90,9 +109,9 @@ def sweep(
         if progress is not None:
             progress(len(records), len(todo))
 
+    left = {key: todo[key] for key in todo if key not in records}
     if left:
         _Sweep(function, left, executor, in_flight, partial(_recorded, record, store)).run()
-    return [records[key] for key in todo]
 
 
 def _recorded(record: Callable, store: SweepFolder, key: str, run: dict[str, Any]) -> None:
@@ -111,11 +130,11 @@ class _Sweep:
         record: Callable[[str, dict[str, Any]], None],
     ):
         self._function, self._settings, self._record = function, settings, record
-        self._given = executor if isinstance(executor, Executor) else None
-        self._make = executor or _processes
+        self._make = _processes if executor is None else executor
+        self._given = None if callable(self._make) else _as_executor(self._make)
         self._in_flight = in_flight
         self._attempts = dict.fromkeys(settings, 0)
-        if self._given is None and self._make is _processes:
+        if self._make is _processes or isinstance(self._given, ProcessPoolExecutor):
             _check_importable(function)
 
     def run(self) -> None:
@@ -131,7 +150,7 @@ class _Sweep:
 
         What had not begun when the pool broke stays in ``left``.
         """
-        executor = self._given or self._make()
+        executor = _as_executor(self._make()) if self._given is None else self._given
         running: dict[Future, str] = {}
         again: list[str] = []
         is_broken = begun = False
@@ -147,6 +166,8 @@ class _Sweep:
                     is_broken = is_broken or isinstance(error, Broken)
                     again += self._ended(key, future, error)
         finally:
+            for future in running:
+                future.cancel()
             self._close(executor, is_broken)
         return again
 
@@ -185,7 +206,7 @@ class _Sweep:
 
     def _close(self, executor: Executor, is_broken: bool) -> None:
         if self._given is None:
-            executor.shutdown(wait=True, cancel_futures=True)
+            getattr(executor, "shutdown", lambda: None)()
         elif is_broken:
             self._given, self._make = None, partial(_like, executor)
 
@@ -202,6 +223,29 @@ def _attempt(function: Callable[..., Any], settings: dict[str, Any]) -> dict[str
         text = f"{text} ({os.path.basename(where.filename)}, line {where.lineno})"
         ended = {"status": "failed", "result": None, "error": text}
     return {**ended, "seconds": time.perf_counter() - begin}
+
+
+def _as_executor(given: Any) -> Any:
+    """Return what takes runs and gives futures that can be waited for, or refuse it.
+
+    Raises:
+        InvalidValue: It has no such ``submit``.
+    """
+    if isinstance(given, Executor):
+        return given
+    if callable(getattr(given, "get_executor", None)):
+        return _as_executor(given.get_executor())
+    submit = getattr(given, "submit", None)
+    try:
+        future = submit(int) if callable(submit) else None
+    except Exception as error:
+        raise InvalidValue(f"the executor {given!r} takes no run: {error}") from None
+    if not isinstance(future, Future):
+        raise InvalidValue(
+            f"the executor is {given!r}; it must be an executor, a client of dask, or have a "
+            f"submit that returns futures of concurrent.futures; or be a function that makes one"
+        )
+    return given
 
 
 def _processes(workers: int | None = None) -> ProcessPoolExecutor:

@@ -93,6 +93,11 @@ class SweepFolder:
         text = json.dumps(vars(run), indent=1, sort_keys=True, allow_nan=False)
         write_atomically(self._folder / f"{key}.json", text)
 
+    def records(self, keys: Iterable[str], again: bool) -> dict[str, SweepRun]:
+        """Return the records that are there, by their keys."""
+        found = {key: self.read(key, again) for key in keys}
+        return {key: record for key, record in found.items() if record is not None}
+
     def read(self, key: str, again: bool) -> SweepRun | None:
         """Return the record of a run, unless there is none or it is to be run again."""
         path = self._folder / f"{key}.json"
