@@ -8,9 +8,11 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from fractions import Fraction
+from itertools import compress, count
 from typing import Any
 
 import sympy
+from sympy.core.function import ArgumentIndexError
 
 from modeq.algebra.power_series import (
     Coefficient,
@@ -97,7 +99,7 @@ class SeriesEvaluator:
             return self(1 / base) ** int(-exponent)
         if exponent.free_symbols.isdisjoint(self._path):
             return self._constant_power(expression)
-        return self._along(expression, {expression: self(exponent * sympy.log(base))})
+        return self._function(expression)
 
     def _constant_power(self, expression: sympy.Expr) -> PowerSeries:
         """Return y = uᵃ, from u y' = a u' y."""
@@ -118,15 +120,8 @@ class SeriesEvaluator:
 
     def _function(self, expression: sympy.Expr) -> PowerSeries:
         """Return y = F(u), from y' = Σ ∂F/∂uᵢ uᵢ'."""
-        if isinstance(expression, sympy.Function):
-            slopes = {
-                expression.fdiff(i): self(argument)
-                for i, argument in enumerate(expression.args, 1)
-                if not argument.free_symbols.isdisjoint(self._path)
-            }
-        else:
-            slopes = {expression.diff(x): series for x, series in self._path.items()}
-        return self._along(expression, slopes)
+        slopes = slopes_of_function(expression, self._path)
+        return self._along(expression, {slope: self(inner) for slope, inner in slopes})
 
     def _along(self, expression: sympy.Expr, slopes: Mapping) -> PowerSeries:
         """Return y with y' = Σ slope · inner' over ``slopes``; a slope may contain y itself."""
@@ -164,6 +159,40 @@ def constants_at(
         return context.mpf(str(found))
 
     return constant
+
+
+def slopes_of_function(node: sympy.Expr, variables: Iterable) -> list[tuple]:
+    """Return pairs of ∂F/∂u and u for a function or varying power F of the u that vary.
+
+    >>> x, y = sympy.symbols("x y")
+    >>> slopes_of_function(sympy.sin(x * y), (x,)), slopes_of_function(y**x, (x,))
+    ([(cos(x*y), x*y)], [(y**x, x*log(y))])
+    """
+    if node.is_Pow:
+        return [(node, node.exp * sympy.log(node.base))]
+    if isinstance(node, sympy.sign):
+        return []
+    if isinstance(node, sympy.Function):
+        varying = [not u.free_symbols.isdisjoint(variables) for u in node.args]
+        try:
+            return [(node.fdiff(i + 1), node.args[i]) for i in compress(count(), varying)]
+        except ArgumentIndexError:  # sympy knows it by another name, as that of zeta
+            pass
+    return [(node.diff(x), x) for x in variables]
+
+
+def needed_for_series(node: sympy.Expr, variables: Sequence[sympy.Symbol]) -> list[sympy.Expr]:
+    """Return what the power series of a function is made of, beside its arguments.
+
+    >>> x, a = sympy.symbols("x a")
+    >>> needed_for_series(sympy.log(a * x), (x,)), needed_for_series(sympy.exp(x) ** a, (x,))
+    ([1/(a*x), a*x], [exp(-x)])
+    """
+    if node.free_symbols.isdisjoint(variables):
+        return []
+    if node.is_Pow and node.exp.free_symbols.isdisjoint(variables):
+        return [] if node.exp.is_Integer else [inverse_root(node)[0]]
+    return [part for pair in slopes_of_function(node, variables) for part in pair]
 
 
 def inverse_root(expression: sympy.Expr) -> tuple[sympy.Expr, int]:

@@ -19,7 +19,7 @@ from modeq.derivation.loss import H
 from modeq.derivation.modified_field import ModifiedField
 from modeq.derivation.ring import DifferentialRing, Element
 from modeq.derivation.vanishing import Decisions
-from modeq.errors import NotAGradient, NotSmooth
+from modeq.errors import InvalidLoss, NotAGradient
 
 MAX_OPERATIONS = 40
 """Integrands with more operations stay integrals, if the ring has no potential for them."""
@@ -157,6 +157,6 @@ def _shortened(ring: DifferentialRing, expression: sympy.Expr) -> sympy.Expr:
     expression = sympy.expand(expression)
     try:
         element = ring.reduce(ring.convert(expression))
-    except (KeyError, NotSmooth):
+    except InvalidLoss:
         return expression
     return ring.to_sympy(element)

@@ -20,7 +20,7 @@ from flint import fmpq, fmpq_mpoly, fmpq_mpoly_ctx, fmpz_mpoly_ctx, fmpz_mpoly_v
 
 from modeq.derivation.generators import collect_families, family_key
 from modeq.derivation.vanishing import Ball, Values, Vanishing, refuse_zeros, vanishing_at_points
-from modeq.errors import NotSmooth, Undecided
+from modeq.errors import InvalidLoss, NotSmooth, Undecided
 
 Element = fmpq_mpoly
 
@@ -108,7 +108,10 @@ class DifferentialRing:
 
     def generator(self, expression: sympy.Expr) -> Element:
         """Return the element of a variable, parameter or function generator."""
-        return self._symbols[expression]
+        found = self._symbols.get(expression)
+        if found is None:
+            raise InvalidLoss(f"{expression} is not in the ring of {self.generators}")
+        return found
 
     def constant(self, value: int | Fraction | sympy.Rational) -> Element:
         """Return the constant element of an exact number."""
@@ -134,7 +137,10 @@ class DifferentialRing:
             return product
         if expression.is_Pow and expression.exp.is_Integer and expression.exp > 0:
             return self.convert(expression.base) ** int(expression.exp)
-        return self._families[family_key(expression)].element(self, expression)
+        family = self._families.get(family_key(expression))
+        if family is None:
+            raise InvalidLoss(f"{expression} is not in the ring of {self.generators}")
+        return family.element(self, expression)
 
     def derivative(self, element: Element, i: int) -> Element:
         """Return ∂/∂θᵢ of an element."""
@@ -262,7 +268,7 @@ class DifferentialRing:
 
     def _fraction(self, terms: list[tuple[tuple[int, ...], Fraction]]) -> tuple[sympy.Expr, ...]:
         """Return sign, numerator, and 1/denominators whose product is a polynomial in constants."""
-        reciprocals = [g.is_Pow and g.exp.is_negative for g in self.generators]
+        reciprocals = [bool(g.is_Pow and g.exp.is_negative) for g in self.generators]
         largest = [max(column) for column in zip(*(e for e, _ in terms), strict=True)]
         below = tuple(e * r for e, r in zip(largest, reciprocals, strict=True))
         numerator = sympy.Add(

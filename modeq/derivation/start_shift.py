@@ -33,7 +33,7 @@ from modeq.derivation.modified_field import all_parameters
 from modeq.derivation.optimizer_map import OptimizerMap, optimizer_map
 from modeq.derivation.ring import DifferentialRing, Element
 from modeq.derivation.slow_manifold import differences, value_at
-from modeq.errors import InvalidMethod
+from modeq.errors import InvalidLoss, InvalidMethod
 from modeq.methods.multistep import LinearMultistep
 from modeq.methods.named import Method
 from modeq.methods.optimizer import Optimizer
@@ -209,7 +209,7 @@ class _OrbitFromRest:
         try:
             if not expression.has(sympy.zoo, sympy.nan):
                 return self.ring.convert(expression)
-        except KeyError:
+        except InvalidLoss:
             pass
         raise InvalidMethod(
             f"the memory does not enter the update of {self._method} polynomially, so its "
