@@ -9,11 +9,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from itertools import combinations
+from random import Random
 
 import sympy
 
 from modeq.derivation.antiderivative import antiderivative
 from modeq.derivation.derive import step_series
+from modeq.derivation.digits import to_digits
 from modeq.derivation.lie import VectorElement, jacobian_rows
 from modeq.derivation.loss import H
 from modeq.derivation.modified_field import ModifiedField
@@ -23,6 +25,9 @@ from modeq.errors import InvalidLoss, NotAGradient
 
 MAX_OPERATIONS = 40
 """Integrands with more operations stay integrals, if the ring has no potential for them."""
+
+POINTS = 12
+"""At how many random points a closed form is compared with what it should be the integral of."""
 
 
 def modified_loss(modified: ModifiedField) -> sympy.Expr:
@@ -143,10 +148,52 @@ def _integrated(ring: DifferentialRing, gradient: VectorElement) -> sympy.Expr:
     total = sympy.S.Zero
     for x, element in zip(ring.variables, gradient, strict=True):
         rest = _shortened(ring, ring.to_sympy(element) - total.diff(x))
-        # sympy looks for closed forms of long integrands without end.
-        is_long = sympy.count_ops(rest) > MAX_OPERATIONS
-        total += sympy.Integral(rest, x) if is_long else sympy.integrate(rest, x)
+        total += _real_integral(rest, x)
     return total
+
+
+def _real_integral(integrand: sympy.Expr, x: sympy.Symbol) -> sympy.Expr:
+    """Return ∫ f dx in closed form, if there is one that is real where f is, or as it stands.
+
+    >>> x, y = sympy.symbols("x y")
+    >>> _real_integral(y / (1 + x**2 * y**2), x), _real_integral(1 / x, x)
+    (atan(x*y), log(x**2)/2)
+    """
+    stands = sympy.Integral(integrand, x)
+    # sympy looks for closed forms of long integrands without end.
+    if sympy.count_ops(integrand) > MAX_OPERATIONS:
+        return stands
+    real = {z: sympy.Dummy(z.name, real=True) for z in integrand.free_symbols | {x}}
+    try:
+        found = sympy.integrate(integrand.xreplace(real), real[x])
+    except Exception:  # sympy's integrator fails with errors of all kinds
+        return stands
+    found = found.xreplace({dummy: z for z, dummy in real.items()})
+    wide = found.replace(sympy.log, lambda u: sympy.log(u**2) / 2)
+    return next((form for form in (found, wide) if _is_integral(form, integrand, x)), stands)
+
+
+def _is_integral(form: sympy.Expr, integrand: sympy.Expr, x: sympy.Symbol) -> bool:
+    """Tell whether a form is real at random points where the integrand is, with that as slope."""
+    symbols = sorted(integrand.free_symbols | {x}, key=str)
+    tried = 0
+    for _ in range(POINTS):
+        point = {z: sympy.Rational(Random().randint(-(10**9), 10**9), 3 * 10**8) for z in symbols}
+        wanted = _real_value(integrand.xreplace(point))
+        if wanted is not None:
+            tried += 1
+            slope = _real_value(form.diff(x).xreplace(point))
+            if slope is None or _real_value(form.xreplace(point)) is None:
+                return False
+            if abs(slope - wanted) > abs(wanted) * sympy.Float("1e-20"):
+                return False
+    return tried > 0
+
+
+def _real_value(constant: sympy.Expr) -> sympy.Float | None:
+    """Return the value of a constant, if it is a finite real number."""
+    value = to_digits(constant, 30)
+    return value if value.is_Rational or value.is_Float else None
 
 
 def _shortened(ring: DifferentialRing, expression: sympy.Expr) -> sympy.Expr:
