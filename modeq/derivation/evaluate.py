@@ -80,9 +80,7 @@ class SeriesEvaluator:
 
     def _product(self, expression: sympy.Expr) -> PowerSeries:
         factor, rest = expression.as_independent(*self._path)
-        product = None
-        for part in sympy.Mul.make_args(rest):
-            product = self(part) if product is None else product * self(part)
+        product = _product([self(part) for part in sympy.Mul.make_args(rest)])
         if factor == 1:
             return product
         # Not a product of series: the coefficients, and so the factor, may be series themselves.
@@ -203,6 +201,14 @@ def inverse_root(expression: sympy.Expr) -> tuple[sympy.Expr, int]:
     """
     denominator = int(expression.exp.q) if expression.exp.is_Rational else 1
     return expression.base ** sympy.Rational(-1, denominator), denominator
+
+
+def _product(factors: Sequence[PowerSeries]) -> PowerSeries:
+    """Return a product by halves: of many factors in a row, each would wait for the one before."""
+    if len(factors) == 1:
+        return factors[0]
+    middle = (len(factors) + 1) // 2
+    return _product(factors[:middle]) * _product(factors[middle:])
 
 
 def _sum(terms: Sequence[PowerSeries]) -> PowerSeries:

@@ -67,7 +67,10 @@ class Field:
         Loss('x**2/2', 'x')
         """
         replacement = exact_values(values, self.parameters)
-        new = [expression.subs(replacement, simultaneous=True) for expression in self.expressions]
+        try:
+            new = [e.subs(replacement, simultaneous=True) for e in self.expressions]
+        except ValueError as error:  # as of hermite(n, x) for n = 1/2
+            raise InvalidLoss(f"with the values {replacement} sympy says: {error}") from None
         return self._rebuilt(new)
 
     def split(self, *groups: Any) -> SplitField:
