@@ -11,6 +11,7 @@ from modeq.algebra.checks import check_order
 from modeq.algebra.logarithm import logarithm
 from modeq.algebra.power_series import Coefficient, Vector
 from modeq.derivation.evaluate import STEP, SeriesField
+from modeq.derivation.expansion import MAX_WORDS
 from modeq.derivation.lie import Progress, VectorElement, lie_recursion, no_progress
 from modeq.derivation.loss import Field
 from modeq.derivation.modified_field import ModifiedField, all_parameters
@@ -55,7 +56,7 @@ def derive_field(
     Matrix([[-h**3*x/4 - h**2*x/3 - h*x/2 - x]])
     """
     order = check_order(order)
-    ring = field_ring(loss, order, method)
+    ring = field_ring(loss, order, method, max(limit or 0, MAX_WORDS))
     symbols = len(getattr(method, "symbols", ()))
     check_terms(ring, leading_field(loss, method, ring), order, symbols, limit)
     by = by_lie_recursion if _recursion_is_faster(method, ring) else by_series
@@ -85,8 +86,12 @@ def _recursion_is_faster(method: Method, ring: DifferentialRing) -> bool:
     return is_one_step and len(ring.variables) <= 2 and not ring.functions
 
 
-def field_ring(loss: Field, order: int, method: Method) -> DifferentialRing:
-    """Return the ring that holds a field and its counter terms up to hⁿ, for a method."""
+def field_ring(loss: Field, order: int, method: Method, limit: int = MAX_WORDS) -> DifferentialRing:
+    """Return the ring that holds a field and its counter terms up to hⁿ, for a method.
+
+    Raises:
+        ExceedsLimit: The field, multiplied out, would have more terms than ``limit``.
+    """
     expressions = [f for field in (loss, *loss.parts) for f in field.components]
     entries = [*getattr(method, "entries", ())]
     if isinstance(method, LinearMultistep):
@@ -99,6 +104,7 @@ def field_ring(loss: Field, order: int, method: Method) -> DifferentialRing:
         all_parameters(loss, method),
         [*expressions, *irrational],
         depth=order + EXTRA_DEPTH,
+        limit=limit,
     )
 
 

@@ -8,6 +8,7 @@ from typing import Any
 
 import sympy
 
+from modeq.derivation.expansion import MAX_DEPTH, depth
 from modeq.derivation.parse import parse_expression
 from modeq.errors import InvalidLoss, NotSmooth
 
@@ -49,6 +50,7 @@ def read_expression(thing: Any, given: Sequence[sympy.Symbol] | None = None) -> 
     """
     if isinstance(thing, str):
         expression = parse_expression(thing, {x.name: x for x in given or ()})
+        _refuse_deep(expression)
     else:
         expression = _from_object(thing)
     _refuse_unsuitable(expression)
@@ -65,8 +67,18 @@ def _from_object(thing: Any) -> sympy.Expr:
             f"a formula must be a text, a sympy expression or a number, not {thing!r} "
             f"of type {type(thing).__name__}"
         )
+    _refuse_deep(expression)
     _refuse_not_finite(expression)
     return without_floats(expression)
+
+
+def _refuse_deep(expression: sympy.Expr) -> None:
+    found = depth(expression)
+    if found > MAX_DEPTH:
+        raise InvalidLoss(
+            f"the expression has {found} functions, sums, products and powers inside each other; "
+            f"at most {MAX_DEPTH} are read"
+        )
 
 
 def without_floats(expression: sympy.Expr) -> sympy.Expr:

@@ -18,6 +18,7 @@ from math import lcm
 import sympy
 from flint import fmpq, fmpq_mpoly, fmpq_mpoly_ctx, fmpz_mpoly_ctx, fmpz_mpoly_vec
 
+from modeq.derivation.expansion import MAX_WORDS, check_expansion
 from modeq.derivation.generators import collect_families, family_key
 from modeq.derivation.vanishing import Ball, Values, Vanishing, refuse_zeros, vanishing_at_points
 from modeq.errors import InvalidLoss, NotSmooth, Undecided
@@ -37,6 +38,10 @@ class DifferentialRing:
         expressions: What the ring must contain.
         depth: How many derivatives may be taken one after another; it matters only for functions
             such as gamma whose derivatives need ever new functions.
+        limit: How long the expressions may be when they are multiplied out.
+
+    Raises:
+        ExceedsLimit: They would be longer.
 
     Example:
         >>> x = sympy.Symbol("x")
@@ -51,11 +56,14 @@ class DifferentialRing:
         parameters: Sequence[sympy.Symbol],
         expressions: Iterable[sympy.Expr],
         depth: int,
+        limit: int = MAX_WORDS,
     ):
         self.variables = tuple(variables)
         self.parameters = tuple(parameters)
         self._expressions = tuple(expressions)
         self._depth = depth
+        self._limit = limit
+        check_expansion(self._expressions, limit)
         families = collect_families(self.variables, self._expressions, depth)
         refuse_zeros(f.expression for f in families.values() if f.is_divisor)
         self.functions = tuple(g for family in families.values() for g in family.generators())
@@ -77,6 +85,7 @@ class DifferentialRing:
             self.parameters,
             self._expressions,
             self._depth,
+            self._limit,
         )
 
     def _derivatives_of_functions(self) -> dict[int, list[Element | None]]:

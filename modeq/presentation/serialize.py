@@ -37,7 +37,9 @@ from modeq.presentation.symboldata import read_symbols, symbol_data
 FORMAT = "modeq modified equation"
 VERSION = 1
 
-MAX_EXPONENT = 1_000_000
+MARGIN = 8
+"""How much larger exponents may be than those of Euler's method; see ``_largest_degree``."""
+
 MAX_ORDER = 1_000
 MAX_WORK = 300_000
 """What deriving the ring from the loss may take; see ``_refuse_laborious``."""
@@ -122,8 +124,10 @@ def from_json(text: str, build: Callable[..., ModifiedField] = ModifiedField) ->
     order = whole(data["order"], "order", MAX_ORDER)
     vectors = items(data["terms"], "terms", length=order + 1)
     ring = _read_ring(loss, order, method, data["generators"], names)
+    degree = _largest_degree(loss, ring)
     elements = tuple(
-        _read_vector(vector, f"terms[{j}]", loss, ring) for j, vector in enumerate(vectors)
+        _read_vector(vector, f"terms[{j}]", loss, ring, (j + 1) * degree)
+        for j, vector in enumerate(vectors)
     )
     _refuse_contradiction(elements[0], loss, method, ring)
     return build(loss, method, order, ring, elements)
@@ -194,6 +198,8 @@ def _read_ring(
         ring = field_ring(loss, order, method)
     except InvalidMethod as error:
         raise InvalidData(f"method: {error}") from None
+    except ModeqError as error:
+        raise InvalidData(f"expressions: {error}") from None
     if generators != [formula(g, names) for g in ring.generators]:
         raise InvalidData(
             "generators are not those that this version of modeq makes from the loss; "
@@ -202,27 +208,40 @@ def _read_ring(
     return ring
 
 
-def _read_vector(data: Any, where: str, loss: Field, ring: DifferentialRing) -> tuple:
+def _largest_degree(loss: Field, ring: DifferentialRing) -> int:
+    """Return what no exponent in fⱼ exceeds, over j + 1.
+
+    A power of h multiplies by the field and by a derivative; methods with memory do so with roots
+    and quotients of the field, which the margin is for.
+    """
+    degree = max(int(ring.convert(c).total_degree()) for c in loss.components)
+    return MARGIN * (degree + ring.slope_degree + 2)
+
+
+def _read_vector(data: Any, where: str, loss: Field, ring: DifferentialRing, largest: int) -> tuple:
     components = items(data, where, length=loss.dimension)
     return tuple(
-        _read_element(component, f"{where}[{i}]", ring) for i, component in enumerate(components)
+        _read_element(component, f"{where}[{i}]", ring, largest)
+        for i, component in enumerate(components)
     )
 
 
-def _read_element(data: Any, where: str, ring: DifferentialRing) -> Element:
+def _read_element(data: Any, where: str, ring: DifferentialRing, largest: int) -> Element:
     length = len(ring.generators) + 1
-    terms = [_read_term(term, where, length) for term in items(data, where)]
+    terms = [_read_term(term, where, length, largest) for term in items(data, where)]
     element = ring.from_terms(terms)
     if len(element) != len(terms):
         raise InvalidData(f"{where} has a monomial twice, or one with the coefficient 0")
     return element
 
 
-def _read_term(data: Any, where: str, length: int) -> tuple[tuple[int, ...], Fraction]:
+def _read_term(
+    data: Any, where: str, length: int, largest: int
+) -> tuple[tuple[int, ...], Fraction]:
     *exponents, coefficient = items(data, f"a monomial of {where}", length=length)
     where = f"an exponent in {where}"
     return (
-        tuple(whole(exponent, where, MAX_EXPONENT) for exponent in exponents),
+        tuple(whole(exponent, where, largest) for exponent in exponents),
         rational(coefficient, f"a coefficient in {where.removeprefix('an exponent in ')}"),
     )
 
