@@ -220,13 +220,12 @@ def test_a_method_of_an_object_is_compiled_once():
     first = hessian_eigenpairs(model.loss, start, precision=DOUBLE)
     traced = model.traced
     again = hessian_eigenpairs(model.loss, 2 * start, precision=DOUBLE)
-    assert model.traced == traced + 1  # to see that it is a loss of such weights
+    assert model.traced == traced + 2  # the loss and its gradient are read, and not compiled
     assert again[0] == pytest.approx(4 * first[0])
-    assert flattened(model.loss, start)[0] is flattened(model.loss, start)[0]
-    assert flattened(model.loss, start)[0] is not flattened(Model().loss, start)[0]
+    assert flattened(model.loss, start)[0] == flattened(Model().loss, start)[0]
 
 
-def test_a_loss_that_cannot_be_hashed_is_remembered_by_what_it_is():
+def test_a_loss_that_cannot_be_hashed_is_known_by_what_it_computes():
     class Loss:
         __hash__ = None
 
@@ -234,8 +233,7 @@ def test_a_loss_that_cannot_be_hashed_is_remembered_by_what_it_is():
             return jnp.sum(params**2)
 
     loss = Loss()
-    assert flattened(loss, np.ones(2))[0] is flattened(loss, np.ones(2))[0]
-    assert flattened(loss, np.ones(2))[0] is not flattened(Loss(), np.ones(2))[0]
+    assert flattened(loss, np.ones(2))[0] == flattened(Loss(), np.ones(2))[0]
 
 
 @pytest.mark.parametrize("first", ["float32", "float64"])

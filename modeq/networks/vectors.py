@@ -60,6 +60,7 @@ class FlatLoss:
         precision: str | None = None,
     ):
         self.precision = check_precision(precision)
+        scalar(loss_fn)  # refuses what is no function
         self._loss = loss_fn
         with in_precision(precision):
             check_params(params)
