@@ -9,6 +9,7 @@ import sympy
 
 from modeq import problems
 from modeq.derivation.derive import derive_field
+from modeq.derivation.formula_latex import symbol_latex
 from modeq.derivation.loss import Loss, VectorField
 from modeq.errors import InvalidValue
 from modeq.methods.named import GradientDescent, as_method
@@ -18,7 +19,6 @@ from modeq.presentation.latex import (
     latex,
     printed_width,
     repr_latex,
-    symbol_latex,
 )
 
 FIRST, SECOND = (f"v1*tanh({data}*w1 + b1) + v2*tanh({data}*w2 + b2)" for data in (1, 2))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib
 from collections.abc import Iterable
 from numbers import Rational
 from typing import Any
@@ -17,8 +18,8 @@ def linear_combination(terms: Iterable[tuple[Any, str]], *, latex: bool = False)
     """Return the sum Σ cᵢ tᵢ of pairs (cᵢ, tᵢ) of a coefficient and a formula.
 
     Coefficients 0 and 1 are not written. A rational one shows its sign and, in LaTeX, its
-    fraction. Any other is written as it writes itself, in parentheses: by `str`, or in LaTeX by
-    `_repr_latex_`, which sympy's expressions have.
+    fraction. Any other is written as it writes itself, in parentheses: by `str`, or in LaTeX,
+    if it is an expression of sympy, with names that are escaped.
 
     >>> from fractions import Fraction
     >>> linear_combination([(Fraction(1, 3), "f'f'f"), (Fraction(-1, 12), "f''(f,f)")])
@@ -52,9 +53,16 @@ def _signed_term(coefficient: Any, formula: str, latex: bool) -> tuple[str, str]
 def _in_parentheses(coefficient: Any, latex: bool) -> str:
     if not latex:
         return f"({coefficient})"
-    text = getattr(coefficient, "_repr_latex_", coefficient.__str__)()
-    formula = text.strip("$").removeprefix(r"\displaystyle").strip()
-    return rf"\left({formula}\right)"
+    return rf"\left({_in_latex(coefficient)}\right)"
+
+
+def _in_latex(coefficient: Any) -> str:
+    """Return a coefficient as LaTeX. How expressions are written is known far below, where they
+    are: it is imported when there is one.
+    """
+    if not hasattr(coefficient, "_repr_latex_"):
+        return str(coefficient)
+    return importlib.import_module("modeq.derivation.formula_latex").expression_latex(coefficient)
 
 
 def series_rows(series: Any, notation: str, powers: int) -> list[str]:

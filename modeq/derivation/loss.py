@@ -23,6 +23,7 @@ from modeq.derivation.expressions import (
     read_expression,
     split_symbols,
 )
+from modeq.derivation.formula_latex import expression_latex
 from modeq.derivation.parse import parse_names
 from modeq.derivation.vanishing import divisors_of, refuse_zeros
 from modeq.errors import InvalidLoss, InvalidOrder
@@ -177,7 +178,7 @@ class VectorField(Field):
         return f"VectorField({list(map(str, self.components))}, {names_of(self.variables)!r})"
 
     def _repr_latex_(self) -> str:
-        return f"$\\displaystyle {sympy.latex(sympy.Matrix(self.components))}$"
+        return f"$\\displaystyle {expression_latex(sympy.Matrix(self.components))}$"
 
 
 class Loss(Field):
@@ -247,7 +248,7 @@ class Loss(Field):
         return f"Loss({str(self.expression)!r}, {names_of(self.variables)!r})"
 
     def _repr_latex_(self) -> str:
-        return f"$\\displaystyle L = {sympy.latex(self.expression)}$"
+        return f"$\\displaystyle L = {expression_latex(self.expression)}$"
 
 
 class SplitField(Field):
@@ -326,7 +327,7 @@ class SplitField(Field):
         return f"SplitField([{', '.join(map(repr, self.parts))}])"
 
     def _repr_latex_(self) -> str:
-        columns = (sympy.latex(sympy.Matrix(part.components)) for part in self.parts)
+        columns = (expression_latex(sympy.Matrix(part.components)) for part in self.parts)
         return f"$\\displaystyle {' + '.join(columns)}$"
 
 

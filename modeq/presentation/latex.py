@@ -1,23 +1,19 @@
 r"""Modified fields as LaTeX, aligned by powers of h, with long sums broken over lines.
 
-Where to break is decided by counting what is printed, not the characters of the source. The names
-of symbols are the user's, theta_1 as \theta_{1}; whatever TeX could take for a command is escaped.
+Where to break is decided by counting what is printed, not the characters of the source.
 """
 
 from __future__ import annotations
 
 import re
-import unicodedata
 from collections import deque
 from collections.abc import Callable, Iterable
 from functools import cache
 
 import sympy
-from sympy.core.alphabets import greeks
-from sympy.printing.conventions import split_super_sub
-from sympy.printing.latex import LatexPrinter, translate
 
 from modeq.derivation.derive import ModifiedField
+from modeq.derivation.formula_latex import character_latex, expression_latex, symbol_latex
 from modeq.derivation.loss import H
 from modeq.errors import InvalidValue
 from modeq.presentation.text import (
@@ -37,33 +33,6 @@ Show = Callable[[sympy.Expr], str]
 ENVIRONMENTS = ("aligned", "align*")
 
 _INDENT = 6.0
-_PLAIN_NAME = re.compile(r"[A-Za-z]+[A-Za-z0-9]*(?:__?[A-Za-z0-9]+)*")
-_GREEK = {
-    unicodedata.lookup(f"GREEK {case} LETTER {name.upper().replace('MBD', 'MD')}"): spelled
-    for name in greeks
-    for case, spelled in (("SMALL", name), ("CAPITAL", name.capitalize()))
-}
-_LONE_GREEK = re.compile(r"(?<![^\W\d_])[Α-Ωα-ω](?![^\W\d_])")
-_ESCAPES = {
-    "\\": r"\backslash ",
-    "~": r"{\sim}",
-    "^": r"{\wedge}",
-    "'": r"{}^{\prime}",
-    '"': r"{}^{\prime\prime}",
-    " ": r"\ ",
-    **{c: f"\\{c}" for c in "{}$&#%_"},
-}
-_ACCENTS = {
-    "GRAVE ACCENT": "grave",
-    "ACUTE ACCENT": "acute",
-    "CIRCUMFLEX ACCENT": "hat",
-    "TILDE": "tilde",
-    "MACRON": "bar",
-    "DIAERESIS": "ddot",
-    "DOT ABOVE": "dot",
-    "CARON": "check",
-    "BREVE": "breve",
-}
 
 
 def latex(
@@ -97,7 +66,7 @@ def latex(
     """
     if environment not in ENVIRONMENTS:
         raise InvalidValue(f"environment is {environment!r}; it must be 'aligned' or 'align*'")
-    show = cache(expression_printer((*modified.variables, *modified.parameters)).doprint)
+    show = cache(expression_latex)
     rows = []
     for component in range(len(modified.variables)):
         rows += _rows(modified, component, show, max_terms, width)
@@ -117,12 +86,6 @@ def repr_latex(modified: ModifiedField, *, max_terms: int = MAX_TERMS) -> str:
     \end{aligned}$
     """
     return f"$\\displaystyle {latex(modified, max_terms=max_terms)}$"
-
-
-def expression_printer(symbols: Iterable[sympy.Symbol]) -> LatexPrinter:
-    """Return sympy's printer, with names for the symbols that cannot break TeX."""
-    names = {x: symbol_latex(x.name) for x in symbols}
-    return LatexPrinter({"symbol_names": names, "inv_trig_style": "full"})
 
 
 def _rows(
@@ -160,57 +123,6 @@ def rest_in_latex(omitted: int) -> str:
         return ""
     count = f"{omitted:,}".replace(",", "{,}")
     return rf"+ \cdots \text{{ and ${count}$ more term{'s' * (omitted > 1)}}}"
-
-
-def symbol_latex(name: str, accent: str = "") -> str:
-    r"""Return a symbol's name as LaTeX, the accent over its base.
-
-    Greek names become letters and what follows an underscore, or digits at the end, a subscript,
-    as in sympy. Names of several letters are upright. Other characters are escaped.
-
-    >>> for name in ("theta_1", "w11", "lam", "50%", "x'"):
-    ...     print(symbol_latex(name), end="   ")
-    \theta_{1}   w_{11}   \mathrm{lam}   \mathrm{50\%}   \mathrm{x{}^{\prime}}
-    >>> print(symbol_latex("theta_1", r"\dot"))
-    \dot{\theta}_{1}
-    """
-    spelled = _LONE_GREEK.sub(lambda match: _GREEK.get(match[0], match[0]), name)
-    if _PLAIN_NAME.fullmatch(spelled):
-        base, above, below = split_super_sub(spelled)
-    else:
-        base, above, below = name, [], []
-    result = _part(base)
-    if accent:
-        result = f"{accent}{{{result}}}"
-    for mark, parts in (("^", above), ("_", below)):
-        if parts:
-            result += f"{mark}{{{' '.join(map(_part, parts))}}}"
-    return result
-
-
-def _part(part: str) -> str:
-    """Return one part of a name, such as the base or a subscript."""
-    spelled = _GREEK.get(part, part)
-    if not (spelled.isascii() and spelled.isalnum()):
-        return rf"\mathrm{{{''.join(map(_character, part))}}}"
-    translated = translate(spelled)
-    several_letters = translated.isalnum() and len(translated) > 1 and not translated.isdecimal()
-    return rf"\mathrm{{{translated}}}" if several_letters else translated
-
-
-def _character(character: str) -> str:
-    """Return one character as upright mathematics, whatever it means to TeX."""
-    if character in _ESCAPES:
-        return _ESCAPES[character]
-    if character in _GREEK:
-        return f"{translate(_GREEK[character])} "
-    if character.isascii() and character.isprintable():
-        return character
-    base, *marks = unicodedata.normalize("NFD", character)
-    accents = [_ACCENTS.get(unicodedata.name(m, "").removeprefix("COMBINING ")) for m in marks]
-    if base.isascii() and base.isalpha() and len(accents) == 1 and accents[0]:
-        return rf"\{accents[0]}{{{base}}}"
-    return f"[U+{ord(character):04X}]"
 
 
 _TOKEN = re.compile(r"\\[A-Za-z]+\*?|\\.|.", re.DOTALL)
@@ -270,7 +182,7 @@ def escaped(words: str) -> str:
     50\% of x\_1
     """
     return "".join(
-        _TEXT_ESCAPES.get(c, c if " " <= c <= "~" else f"${_character(c)}$") for c in words
+        _TEXT_ESCAPES.get(c, c if " " <= c <= "~" else f"${character_latex(c)}$") for c in words
     )
 
 

@@ -11,6 +11,7 @@ from typing import Any
 import sympy
 
 from modeq.derivation.derive import ModifiedField
+from modeq.derivation.formula_latex import expression_latex, symbol_latex
 from modeq.derivation.loss import Field, Loss
 from modeq.derivation.universal import modified_equation
 from modeq.methods.named import (
@@ -27,7 +28,7 @@ from modeq.methods.partitioned import AdditiveRungeKutta
 from modeq.methods.splitting import Splitting
 from modeq.optimizers.named import NAMED_OPTIMIZERS, name_of
 from modeq.presentation.formula import fault, formula, written_names
-from modeq.presentation.latex import expression_printer, latex, symbol_latex
+from modeq.presentation.latex import latex
 from modeq.presentation.text import MAX_TERMS, visible
 
 MAX_UNIVERSAL_ORDER = 5
@@ -182,8 +183,7 @@ def _subject(loss: Field) -> str:
 
 
 def _loss_latex(loss: Field) -> str:
-    printer = expression_printer((*loss.variables, *loss.parameters))
-    parts = [printer.doprint(expression) for expression in loss.expressions]
+    parts = list(map(expression_latex, loss.expressions))
     if isinstance(loss, Loss):
         return f"L = {parts[0]}"
     rows = (

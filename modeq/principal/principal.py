@@ -26,6 +26,7 @@ import numpy as np
 import sympy
 
 from modeq.algebra.trees import RootedTree
+from modeq.derivation.formula_latex import expression_latex
 from modeq.derivation.loss import Field, Loss, as_field
 from modeq.errors import FlowError, InvalidValue
 from modeq.flows.flow import ABSOLUTE_TOLERANCE, Trajectory, check_start, check_steps, small
@@ -165,7 +166,7 @@ class PrincipalFlow(Shown):
         \end{aligned}
         """
         rows = [
-            f"C_{{{_tree_label(tree)}}} &= {sympy.latex(formula)}"
+            f"C_{{{_tree_label(tree)}}} &= {expression_latex(formula)}"
             for tree, formula in self.coefficient_functions().items()
         ]
         body = " \\\\\n".join(rows)

@@ -205,11 +205,10 @@ def _tree_table(found: Any) -> list[Block]:
 
 
 def _stochastic(found: Any) -> list[Block]:
-    symbols = found.drift.free_symbols | found.covariance.free_symbols
     return [
         Formula(r"dX = b\,dt + D^{1/2}\,dW"),
-        Formula(matrix_formula("b", found.drift, symbols)),
-        Formula(matrix_formula("D", found.covariance, symbols)),
+        Formula(matrix_formula("b", found.drift)),
+        Formula(matrix_formula("D", found.covariance)),
     ]
 
 

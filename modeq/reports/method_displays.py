@@ -7,14 +7,13 @@ from typing import Any
 
 import sympy
 
-from modeq.presentation.latex import expression_printer
+from modeq.derivation.formula_latex import expression_latex
 from modeq.reports.document import Block, Formula, Math, Table, Text
 
 
 def _printed(number: Any) -> str:
     """Return a number or an expression as LaTeX."""
-    expression = sympy.sympify(number)
-    return expression_printer(expression.free_symbols).doprint(expression)
+    return expression_latex(sympy.sympify(number))
 
 
 def _runge_kutta(found: Any) -> list[Block]:

@@ -11,7 +11,7 @@ from modeq.algebra.series import BSeries
 from modeq.errors import InvalidValue, NotAGradient, NotHamiltonian
 from modeq.methods.multistep import LinearMultistep
 from modeq.methods.optimizer import Optimizer
-from modeq.presentation.latex import expression_printer, symbol_latex
+from modeq.derivation.formula_latex import expression_latex, symbol_latex
 from modeq.presentation.markdown import MAX_UNIVERSAL_ORDER
 from modeq.reports.document import (
     Block,
@@ -42,22 +42,22 @@ TOO_LONG = "it has too many terms to print; the code below gives it"
 
 def loss_section(parts: Parts) -> Section:
     """Return the section that says what the equation is about."""
-    loss, symbols = parts.loss, (*parts.loss.variables, *parts.loss.parameters)
+    loss = parts.loss
     blocks: list[Block] = []
     if description := getattr(loss, "description", ""):
         blocks.append(Text(description))
     if parts.is_loss:
         names = ", ".join(symbol_latex(x.name) for x in loss.variables)
-        blocks.append(Formula(sum_formula(f"L({names})", loss.expression, symbols)))
-    blocks += _column(r"f = -\nabla L" if parts.is_loss else "f", loss.components, symbols)
+        blocks.append(Formula(sum_formula(f"L({names})", loss.expression)))
+    blocks += _column(r"f = -\nabla L" if parts.is_loss else "f", loss.components)
     blocks.append(Text(_givens(parts)))
     return Section("loss", "The loss" if parts.is_loss else "The vector field", tuple(blocks))
 
 
-def _column(left: str, entries: Sequence[sympy.Expr], symbols: Sequence) -> list[Block]:
+def _column(left: str, entries: Sequence[sympy.Expr]) -> list[Block]:
     if not all(map(is_printable, entries)):
         return [Missing(f"of the field f {TOO_LONG}")]
-    return [Formula(matrix_formula(left, sympy.Matrix(entries), symbols))]
+    return [Formula(matrix_formula(left, sympy.Matrix(entries)))]
 
 
 def _givens(parts: Parts) -> Words:
@@ -191,8 +191,7 @@ def _no_potential(error: NotAGradient) -> list[Block]:
     left += rf" - \frac{{\partial f_{{{order},{b}}}}}{{\partial {a}}}"
     if not is_printable(curl):
         return [Text(words), Text(("Of the curl ", TOO_LONG, "."))]
-    printed = expression_printer(curl.free_symbols).doprint(curl)
-    return [Text(words), Formula(rf"{left} = {printed} \neq 0")]
+    return [Text(words), Formula(rf"{left} = {expression_latex(curl)} \neq 0")]
 
 
 def _map_loss(parts: Parts) -> list[Block]:

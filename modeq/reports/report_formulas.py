@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 
 import sympy
 
@@ -10,7 +10,8 @@ from modeq.algebra.notation import field_names, signed_formula
 from modeq.algebra.series import BSeries
 from modeq.algebra.series_text import linear_combination
 from modeq.algebra.trees import rooted_trees
-from modeq.presentation.latex import WIDTH, expression_printer, printed_width
+from modeq.derivation.formula_latex import expression_latex
+from modeq.presentation.latex import WIDTH, printed_width
 from modeq.presentation.text import in_lines, signed, unsigned_start
 from modeq.reports.document import Math
 
@@ -20,18 +21,17 @@ MAX_OPERATIONS = 400
 _LABEL = 6.0
 
 
-def sum_formula(left: str, expression: sympy.Expr, symbols: Iterable[sympy.Symbol]) -> str:
+def sum_formula(left: str, expression: sympy.Expr) -> str:
     r"""Return left = expression as LaTeX, a long sum on several lines.
 
     >>> x = sympy.Symbol("x")
-    >>> print(sum_formula("L", x**2 - x, [x]))
+    >>> print(sum_formula("L", x**2 - x))
     \begin{aligned}
     L &= x^{2} - x
     \end{aligned}
     """
-    printer = expression_printer(symbols)
     terms = expression.as_ordered_terms()
-    pieces = [signed(printer.doprint(term)) for term in terms]
+    pieces = [signed(expression_latex(term)) for term in terms]
     return aligned(left, in_lines(pieces, WIDTH - _LABEL, printed_width))
 
 
@@ -53,15 +53,14 @@ def is_printable(expression: sympy.Expr) -> bool:
     return sympy.count_ops(expression) <= MAX_OPERATIONS
 
 
-def matrix_formula(left: str, matrix: sympy.Matrix, symbols: Iterable[sympy.Symbol]) -> str:
+def matrix_formula(left: str, matrix: sympy.Matrix) -> str:
     r"""Return left = matrix as LaTeX.
 
     >>> x = sympy.Symbol("x")
-    >>> print(matrix_formula("f", sympy.Matrix([x, 1]), [x]))
+    >>> print(matrix_formula("f", sympy.Matrix([x, 1])))
     f = \left[\begin{matrix}x\\1\end{matrix}\right]
     """
-    printer = expression_printer(symbols)
-    rows = r"\\".join(" & ".join(map(printer.doprint, row)) for row in matrix.tolist())
+    rows = r"\\".join(" & ".join(map(expression_latex, row)) for row in matrix.tolist())
     return rf"{left} = \left[\begin{{matrix}}{rows}\end{{matrix}}\right]"
 
 

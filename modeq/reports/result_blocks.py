@@ -57,7 +57,7 @@ def distance_table(errors: Mapping[str, np.ndarray], caption: Words = "") -> Tab
 def formula_blocks(left: str, expression: sympy.Expr) -> list[Block]:
     """Return left = expression as a formula, or how long it would be."""
     if is_printable(expression):
-        return [Formula(sum_formula(left, expression, expression.free_symbols))]
+        return [Formula(sum_formula(left, expression))]
     count = sympy.count_ops(expression)
     return [Missing(f"a formula of {count} operations is too long to print")]
 

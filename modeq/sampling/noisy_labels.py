@@ -18,6 +18,7 @@ from typing import Any, NamedTuple
 import sympy
 
 from modeq.derivation.expressions import constant, listed, natural_key
+from modeq.derivation.formula_latex import expression_latex
 from modeq.derivation.loss import Loss, as_losses
 from modeq.errors import InvalidValue
 
@@ -34,7 +35,7 @@ class LabelNoise(NamedTuple):
     covariance: sympy.ImmutableMatrix
 
     def _repr_latex_(self) -> str:
-        loss, covariance = sympy.latex(self.loss.expression), sympy.latex(self.covariance)
+        loss, covariance = map(expression_latex, (self.loss.expression, self.covariance))
         return rf"$\displaystyle L = {loss}, \quad \operatorname{{Cov}} \gamma = {covariance}$"
 
 
