@@ -48,6 +48,15 @@ def visible(line: str) -> str:
     return "".join(c if c.isprintable() else c.encode("unicode_escape").decode() for c in line)
 
 
+def can_be_written(name: str) -> bool:
+    r"""Tell whether a name is a text that files and terminals hold, without halves of characters.
+
+    >>> can_be_written("θ"), can_be_written("\ud800")
+    (True, False)
+    """
+    return not any("\ud800" <= c <= "\udfff" for c in name)
+
+
 class InvalidLoss(InvalidValue):
     """A loss or vector field is not one that has counter terms."""
 

@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 import secrets
 import shutil
+import signal
 import stat
-from collections.abc import Mapping
+import threading
+from collections.abc import Iterator, Mapping
+from types import FrameType
 
 from modeq.errors import CannotWrite
 
@@ -18,14 +22,16 @@ _REASONS = {
     errno.EACCES: "there is no permission",
     errno.ENOSPC: "the disk is full",
 }
+_ENDINGS = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+"""Signals that end a process without a word to it."""
 
 
 def write_atomically(path: str | os.PathLike, data: str | bytes) -> None:
     """Write a file so that nobody ever sees a part of it.
 
-    The data go to a temporary file in the same directory, which then takes the name of the file. A
-    link is followed, the permissions of an old file are kept, and what is not a file (/dev/stdout,
-    a pipe) is written to as it is.
+    The data go to a temporary file in the same directory, which takes the name of the file when all
+    of them are on the disk. A link is followed, the permissions of an old file are kept, and what
+    is not a file (/dev/stdout, a pipe) is written to as it is.
 
     Args:
         path: Where to write.
@@ -46,7 +52,8 @@ def write_atomically(path: str | os.PathLike, data: str | bytes) -> None:
 def write_together(contents: Mapping[str | os.PathLike, str | bytes]) -> None:
     """Write several files so that all of them are there, or none.
 
-    All data go to temporary files first, which then take the names of the files, in order.
+    All data go to temporary files first, which then take the names of the files, in order. These
+    are removed if SIGTERM ends the process meanwhile, where this is its main thread.
 
     Args:
         contents: The data of each path, as for `write_atomically`.
@@ -62,23 +69,23 @@ def write_together(contents: Mapping[str | os.PathLike, str | bytes]) -> None:
     """
     name, temporary = "", {}
     try:
-        for path, data in contents.items():
-            name = os.fsdecode(path)
-            if not _is_stream(name):
-                _refuse_unwritable(name)
-                temporary[name] = _temporary(name)
-                _write(temporary[name], "xb", _bytes(data))
-        for path, data in contents.items():
-            name = os.fsdecode(path)
-            if name in temporary:
-                _replace(os.path.realpath(name), temporary[name])
-            else:
-                _write(name, "wb", _bytes(data))
+        with _removed(temporary):
+            for path, data in contents.items():
+                name = os.fsdecode(path)
+                if not _is_stream(name):
+                    _refuse_unwritable(name)
+                    temporary[name] = _temporary(name)
+                    _store(temporary[name], _bytes(data))
+            for path, data in contents.items():
+                name = os.fsdecode(path)
+                if name in temporary:
+                    _replace(os.path.realpath(name), temporary[name])
+                else:
+                    _write(name, _bytes(data))
     except (OSError, ValueError) as error:
         raise CannotWrite(name, _reason(error, name)) from None
-    finally:
-        for left in temporary.values():
-            _remove(left)
+    for directory in {os.path.dirname(left) for left in temporary.values()}:
+        _sync_directory(directory)
 
 
 def require_writable(path: str | os.PathLike) -> None:
@@ -119,6 +126,8 @@ def _is_stream(name: str) -> bool:
 
 def _refuse_unwritable(name: str) -> None:
     """Refuse directories, and old files that are protected, which renaming would not notice."""
+    if not name:
+        raise ValueError("it has no name; give the name of a file")
     if os.path.isdir(name) or not os.path.basename(name):
         raise IsADirectoryError(errno.EISDIR, os.strerror(errno.EISDIR))
     if os.path.exists(name) and not os.access(name, os.W_OK):
@@ -137,9 +146,54 @@ def _replace(name: str, temporary: str) -> None:
     os.replace(temporary, name)
 
 
-def _write(name: str, mode: str, content: bytes) -> None:
-    with open(name, mode) as file:
+def _store(name: str, content: bytes) -> None:
+    """Write a new file, and wait until the disk has it: a name that is given to a file may outlive
+    a loss of power, where its content does not.
+    """
+    with open(name, "xb") as file:
         file.write(content)
+        file.flush()
+        os.fsync(file.fileno())
+
+
+def _sync_directory(name: str) -> None:
+    """Wait until the disk has the names in a directory, where the system can do that."""
+    with contextlib.suppress(OSError):
+        descriptor = os.open(name, os.O_RDONLY)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
+
+
+def _write(name: str, content: bytes) -> None:
+    with open(name, "wb") as file:
+        file.write(content)
+
+
+@contextlib.contextmanager
+def _removed(temporary: Mapping[str, str]) -> Iterator[None]:
+    """Remove files in the end, and also if the end is a signal that nobody else handles."""
+
+    def remove() -> None:
+        for left in temporary.values():
+            _remove(left)
+
+    def end(number: int, frame: FrameType | None) -> None:
+        remove()
+        signal.signal(number, signal.SIG_DFL)
+        os.kill(os.getpid(), number)
+
+    is_main = threading.current_thread() is threading.main_thread()
+    deadly = [n for n in _ENDINGS if is_main and signal.getsignal(n) is signal.SIG_DFL]
+    for number in deadly:
+        signal.signal(number, end)
+    try:
+        yield
+    finally:
+        remove()
+        for number in deadly:
+            signal.signal(number, signal.SIG_DFL)
 
 
 def _remove(name: str) -> None:

@@ -4,7 +4,10 @@ import builtins
 import errno
 import os
 import pickle
+import signal
 import stat
+import subprocess
+import sys
 
 import pytest
 
@@ -149,3 +152,61 @@ def test_the_error_is_one_of_modeq_and_an_operating_system_error_and_can_be_pick
     assert isinstance(error, OSError)
     again = pickle.loads(pickle.dumps(error))
     assert (str(again), again.path, again.reason) == (str(error), "a", "the disk is full")
+
+
+SLOW_DISK = """
+import time
+from modeq import files
+files.os.fsync = lambda file: (print("at work", flush=True), time.sleep(60))
+files.write_together({"a": "new", "b": "new"})
+"""
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGHUP])
+def test_a_process_that_is_ended_leaves_the_old_file_and_nothing_else(number, tmp_path):
+    (tmp_path / "a").write_text("old")
+    with subprocess.Popen(
+        [sys.executable, "-c", SLOW_DISK], cwd=tmp_path, stdout=subprocess.PIPE
+    ) as running:
+        running.stdout.readline()
+        assert len(os.listdir(tmp_path)) == 2
+        running.send_signal(number)
+        assert running.wait(timeout=60) == -number
+    assert os.listdir(tmp_path) == ["a"]
+    assert (tmp_path / "a").read_text() == "old"
+
+
+def test_handlers_of_signals_stay_those_of_the_user(tmp_path):
+    before = [signal.getsignal(n) for n in (signal.SIGTERM, signal.SIGINT)]
+    write_atomically(tmp_path / "a", "")
+    assert [signal.getsignal(n) for n in (signal.SIGTERM, signal.SIGINT)] == before
+
+
+def test_the_disk_has_the_content_before_the_name_and_the_name_in_the_end(tmp_path, monkeypatch):
+    done = []
+    fsync, replace = os.fsync, os.replace
+
+    def synced(descriptor):
+        done.append("folder" if stat.S_ISDIR(os.fstat(descriptor).st_mode) else "content")
+        fsync(descriptor)
+
+    def renamed(*names):
+        done.append("name")
+        replace(*names)
+
+    monkeypatch.setattr(files.os, "fsync", synced)
+    monkeypatch.setattr(files.os, "replace", renamed)
+    write_atomically(tmp_path / "a", "new")
+    assert done == ["content", "name", "folder"]
+
+
+def test_a_file_needs_a_name():
+    with pytest.raises(CannotWrite, match="cannot write '': it has no name"):
+        write_atomically("", "new")
+
+
+def test_halves_of_characters_in_a_path_are_refused_and_in_a_text_are_escaped(tmp_path):
+    with pytest.raises(CannotWrite):
+        write_atomically(tmp_path / "\ud800", "new")
+    write_atomically(tmp_path / "a", "\ud800")
+    assert (tmp_path / "a").read_text() == r"\ud800"

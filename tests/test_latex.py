@@ -6,7 +6,10 @@ import subprocess
 
 import pytest
 import sympy
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+import modeq
 from modeq import problems
 from modeq.derivation.derive import derive_field
 from modeq.derivation.formula_latex import symbol_latex
@@ -217,3 +220,44 @@ def test_width_counts_what_is_printed():
 
 def test_titles_are_text():
     assert escaped("a_b & {c} \\x") == r"a\_b \& \{c\} \textbackslash{}x"
+
+
+def results_with(name):
+    """Return results of several kinds in which a symbol of that name occurs."""
+    x, y = map(sympy.Symbol, (name, "y_1"))
+    loss = Loss(x**2 * y / 2 + y**4, [x, y])
+    field = VectorField([-x + y, sympy.sin(x)], [x, y])
+    yield from (loss, field, field.split([x], [y]), modeq.label_noise([x * y], [1], 1))
+    yield modeq.derive(loss, 1)
+    yield modeq.modified_equation(modeq.HeavyBall(x), 1)
+
+
+NAMES = st.one_of(
+    st.text("<>/a&;$`[](!\\{}%#\n :=", min_size=1, max_size=6),
+    st.sampled_from(
+        ["<svg/onload=alert(1)>", "&lt;b&gt;", "a$$b", "[a](javascript:b)", "`", "<!--"]
+    ),
+)
+
+
+@settings(max_examples=15, deadline=None)
+@given(NAMES)
+def test_no_name_becomes_a_tag_or_a_link_in_the_latex_and_markdown_of_any_result(name):
+    for result in results_with(name):
+        printed = [result._repr_latex_().removeprefix("$").removesuffix("$")]
+        if isinstance(result, modeq.ModifiedEquation):
+            printed += re.findall(r"\$\$\n(.*?)\n\$\$", result.to_markdown(), re.DOTALL)
+            assert len(printed) == 4
+        for formula in printed:
+            assert not re.search(r"<[A-Za-z/!?]|&[A-Za-z#]|\]\(|\$\$|`[^}]", formula)
+
+
+@pytest.mark.parametrize("name", ["\ud800", "a\udfff"])
+def test_half_a_character_in_a_name_is_refused(name):
+    x = sympy.Symbol(name)
+    for make in (Loss, modeq.HeavyBall, lambda x: modeq.derive("x**2", 1, modeq.Adam(beta1=x))):
+        with pytest.raises(InvalidValue, match=r"half a character"):
+            make(x)
+    for text in (name, f"{name}*x"):
+        with pytest.raises(InvalidValue):
+            Loss(text)

@@ -21,7 +21,7 @@ from modeq.algebra.number_text import MAX_RADICAND, read_number
 from modeq.algebra.rationals import as_fraction
 from modeq.algebra.surds import Surd, square_root
 from modeq.algebra.zeros import is_expression, is_zero
-from modeq.errors import InvalidMethod, InvalidValue, ModeqWarning
+from modeq.errors import InvalidMethod, InvalidValue, ModeqWarning, can_be_written
 
 Entry = Any
 """A Fraction, a Surd, or a sympy expression."""
@@ -137,6 +137,12 @@ def _exact_expression(entry: Any, where: str) -> Entry:
     """Return a sympy expression without floats, as a Fraction or a Surd where it is one."""
     if not (entry.is_commutative and hasattr(entry, "as_coefficients_dict")):
         raise InvalidMethod(f"{where} is {entry}; it must be a sympy expression of real numbers")
+    for symbol in entry.free_symbols:
+        if not can_be_written(symbol.name):
+            raise InvalidMethod(
+                f"{where} has a symbol {symbol.name!r}, which no file holds: it has half a "
+                "character (a lone surrogate); give another name"
+            )
     is_known = entry.free_symbols or entry.is_comparable
     is_infinite = any(part.is_infinite for part in (entry, *entry.atoms()))
     if not is_known and not is_infinite and is_zero(entry):

@@ -30,7 +30,7 @@ PICTURE_STEPS = 20
     f"picture [default: {PICTURE_STEPS}].",
 )  # fmt: skip
 @click.option(
-    "--plot", metavar="FILE",
+    "--plot", type=arguments.Read(arguments.read_output), metavar="FILE",
     help=f"Write a picture ({', '.join(plots.FORMATS)}): the trajectories of the method and of the "
     f"flows of order 0 to N, and their errors against h with the expected slopes.",
 )  # fmt: skip

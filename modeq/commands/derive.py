@@ -32,7 +32,10 @@ FORMATS: dict[str, Callable[[modeq.ModifiedEquation, int], str]] = {
     type=arguments.Read(arguments.read_integer, least=1),
     help="Monomials that are printed of each component and power of h.",
 )  # fmt: skip
-@click.option("-o", "--output", metavar="FILE", help="Write to a file instead of printing.")
+@click.option(
+    "-o", "--output", type=arguments.Read(arguments.read_output), metavar="FILE",
+    help="Write to a file instead of printing.",
+)  # fmt: skip
 @arguments.force_option
 def command(loss, order, method, form, max_terms, output, limit) -> None:
     """Print the modified equation of LOSS.

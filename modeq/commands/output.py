@@ -18,11 +18,13 @@ def print_text(text: str) -> None:
     A reader that has gone away is no error.
 
     Raises:
-        CannotWrite: The disk behind standard output is full.
+        CannotWrite: Standard output is closed, or the disk behind it is full.
 
     >>> print_text("x' = -x")
     x' = -x
     """
+    if sys.stdout is None or sys.stdout.closed:
+        raise CannotWrite("standard output", "it is closed")
     encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
     try:
         print(text.encode(encoding, "backslashreplace").decode(encoding), flush=True)

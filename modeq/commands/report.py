@@ -6,7 +6,6 @@ import functools
 
 import click
 
-from modeq import files
 from modeq.commands.output import Command, print_text
 from modeq.presentation import arguments
 from modeq.reports import report as reports
@@ -38,7 +37,7 @@ from modeq.waiting import waiting
     help="Monomials that are printed of each component and power of h.",
 )  # fmt: skip
 @click.option(
-    "-o", "--output", metavar="FILE",
+    "-o", "--output", type=arguments.Read(arguments.read_output), metavar="FILE",
     help=f"Write to a file ({', '.join(reports.FORMATS)}) instead of printing. With Markdown and "
     f"LaTeX the pictures are written beside it.",
 )  # fmt: skip
@@ -58,7 +57,6 @@ def command(loss, order, method, at, lr, steps, form, max_terms, output, limit) 
     at, lr = arguments.given_start_and_rate(loss, at, lr)
     if output is not None:
         form = form or reports.report_format(output)
-        files.require_writable(output)
     command = arguments.words_of(click.get_current_context(), loss)
     with waiting("writing the report"):
         report = reports.report(

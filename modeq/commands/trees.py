@@ -30,7 +30,7 @@ MAX_TREES = 100_000
 @click.option("--draw", is_flag=True, help="Draw each tree beside its row.")
 @click.option("--structure", is_flag=True, help="Add what the coefficients keep: energy, ....")
 @click.option(
-    "-o", "--output", type=click.Path(), metavar="FILE",
+    "-o", "--output", type=arguments.Read(arguments.read_output), metavar="FILE",
     help="Write a table with drawn trees (.html, .md) or a picture of it (.png, .svg, .pdf).",
 )  # fmt: skip
 @arguments.force_option

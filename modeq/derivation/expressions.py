@@ -10,7 +10,7 @@ import sympy
 
 from modeq.derivation.expansion import MAX_DEPTH, depth
 from modeq.derivation.parse import parse_expression
-from modeq.errors import InvalidLoss, NotSmooth
+from modeq.errors import InvalidLoss, NotSmooth, can_be_written
 
 NOT_SMOOTH = (
     sympy.Abs,
@@ -164,6 +164,11 @@ def split_symbols(expressions: Iterable, given: tuple | None) -> tuple[tuple, tu
 
 def _refuse_unsuitable_symbols(symbols: Sequence[sympy.Symbol]) -> None:
     for symbol in symbols:
+        if not can_be_written(symbol.name):
+            raise InvalidLoss(
+                f"the name {symbol.name!r} has half a character (a lone surrogate), which no file "
+                "holds; give another name"
+            )
         if symbol.is_extended_real is False or not symbol.is_commutative:
             raise InvalidLoss(f"the symbol {symbol} does not stand for a real number")
     names = [symbol.name for symbol in symbols]

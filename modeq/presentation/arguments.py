@@ -19,6 +19,7 @@ from modeq.derivation.expressions import read_expression
 from modeq.derivation.loss import Loss
 from modeq.derivation.parse import LIMITS
 from modeq.errors import InvalidPoint, InvalidStep, InvalidValue, MissingParameter
+from modeq.files import require_writable
 from modeq.methods.multistep import SEQUENCES
 from modeq.methods.named import NAMED, WITH_PARAMETERS, Method, named_method, parameter_names
 
@@ -93,6 +94,16 @@ def read_point(text: str, name: str) -> list[Fraction]:
     [Fraction(-1, 1), Fraction(1, 2)]
     """
     return [read_number(part.strip(), f"a number in {name}") for part in text.split(",")]
+
+
+def read_output(text: str, name: str) -> str:
+    """Return the name of a file, if there is a file that can be written.
+
+    Raises:
+        CannotWrite: There is not.
+    """
+    require_writable(text)
+    return text
 
 
 def read_setting(text: str, name: str) -> tuple[str, str]:

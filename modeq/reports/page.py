@@ -35,6 +35,7 @@ from modeq.reports.vector_pictures import inline_svg
 
 _MARKS = {"good": "✓", "bad": "✗", "": ""}
 _TREE_SIZE = 16
+_FRAGMENT = "modeq mathjax_ignore tex2jax_ignore"
 
 
 def page(document: Document) -> str:
@@ -63,10 +64,13 @@ def page(document: Document) -> str:
 def fragment(blocks: Iterable[Block]) -> str:
     """Return blocks as HTML for a notebook, with a style of their own.
 
+    Formulas are MathML; the classes keep MathJax from reading dollars in words as formulas.
+
     >>> fragment([Text("x < y")])[-23:]
     '<p>x &lt; y</p>\\n</div>\\n'
     """
-    return f'<div class="modeq">\n<style>\n{FRAGMENT_STYLE}</style>\n{html_of(blocks)}\n</div>\n'
+    style = f"<style>\n{FRAGMENT_STYLE}</style>"
+    return f'<div class="{_FRAGMENT}">\n{style}\n{html_of(blocks)}\n</div>\n'
 
 
 def html_of(blocks: Iterable[Block]) -> str:
