@@ -68,6 +68,8 @@ CANCELLING = [
     ("(1-tanh(x)**2)**2", 2, [20.0]),
     ("(1-erf(x))**2", 3, [5.0]),
     ("sigmoid(x)", 4, [1e-9]),
+    ("exp(-x)/(1+exp(-x))**2", 3, [1e-9]),
+    ("log(1+exp(x))-x/2", 0, [0.25]),
     ("log(cosh(x))", 3, [900.0]),
     ("log(cosh(x))**2", 3, [1e-5]),
     ("log(1-sigmoid(x))", 2, [40.0]),
@@ -208,3 +210,15 @@ def test_a_formula_without_such_patterns_stays_as_it_is():
         loss = Loss(text)
         assert stable(loss.expression) == loss.expression
     assert "where" not in gradient_field(loss).source()
+
+
+def test_a_logistic_loss_takes_one_exponential_at_every_order():
+    for order in range(5):
+        source = modeq.derive("log(1 + exp(x))", order).lambdify().source()
+        assert sum(source.count(f"numpy.{name}(") for name in ("exp", "cosh", "tanh")) == 1
+
+
+def test_in_one_variable_equal_derivatives_are_computed_once():
+    for text, order in (("exp(x)", 4), ("x**3/3", 2)):
+        equation = modeq.derive(text, order)
+        assert equation.lambdify().cost < equation.lambdify(form="expanded").cost

@@ -85,21 +85,43 @@ def _is_short_over_trees(modified: ModifiedField) -> bool:
 
 
 def _sum_over_trees(modified: ModifiedField, f: SeriesField, tape: Tape) -> Node:
-    """Record f̃ = f · Σ b/σ Π (hᵏ f⁽ᵏ⁾ fᵏ⁻¹) over the vertices with k > 0 children, of all trees."""
+    """Record f̃ = Σ b/σ h^{|τ| - 1} Π f⁽ᵏ⁾ over vertices with k children each, of all trees τ."""
     n = modified.order
     for symbol in getattr(modified.method, "symbols", ()):
         tape.convert(symbol)  # it must have a value, even where it drops out of the sum
     [along] = f(Vector([PowerSeries([*f.start()[0].first(1), Fraction(1)])]))
     slopes = [tape.node(0) + along[k] * factorial(k) for k in range(n + 1)]
-    h = tape.convert(H)
-    factors = [h * slopes[k] * tape.power(h * slopes[0], k - 1) for k in range(1, n + 1)]
-    terms: dict[tuple[int, ...], sympy.Expr] = {}
+    exponents: dict[tuple[int, ...], sympy.Expr] = {}
     for tree, b in modified_equation(modified.method, n).items():
         counts = _children(tree)
-        exponents = tuple(counts[k] for k in range(1, n + 1))
-        terms[exponents] = terms.get(exponents, 0) + sympy.sympify(b) / tree.symmetry
-    recorded = {exponents: tape.convert(sympy.sympify(c)) for exponents, c in terms.items() if c}
-    return slopes[0] * _horner(recorded, factors, tape)
+        key = tuple(counts[k] for k in range(n + 1))
+        exponents[key] = exponents.get(key, 0) + sympy.sympify(b) / tree.symmetry
+    terms = {(sum(key) - 1, *key): tape.convert(sympy.sympify(b)) for key, b in exponents.items()}
+    return _horner(*_over_bases(terms, [tape.convert(H), *slopes], tape), tape)
+
+
+def _over_bases(
+    terms: Mapping[tuple[int, ...], Node], generators: Sequence[Node], tape: Tape
+) -> tuple[dict[tuple[int, ...], Node], list[Node]]:
+    """Return a polynomial in generators of which none is a number or a multiple of another."""
+    split = [_number_and_base(generator, tape) for generator in generators]
+    bases = list({base.index: base for _, base in split if base is not tape.node(1)}.values())
+    found: dict[tuple[int, ...], Node] = {}
+    for exponents, term in terms.items():
+        for (number, _), e in zip(split, exponents, strict=True):
+            term = tape.scale(number**e, term)
+        key = tuple(
+            sum(e for (_, base), e in zip(split, exponents, strict=True) if base is kept)
+            for kept in bases
+        )
+        found[key] = found.get(key, tape.node(0)) + term
+    return {key: term for key, term in found.items() if term is not tape.node(0)}, bases
+
+
+def _number_and_base(node: Node, tape: Tape) -> tuple[Fraction, Node]:
+    """Return (c, x) with node = c·x, where x is 1 or no multiple of a number."""
+    kind, *parts = tape.operation(node)
+    return (parts[0], tape.node(1)) if kind == "number" else tape.scaled(node)
 
 
 def _children(tree: RootedTree) -> Counter[int]:

@@ -293,6 +293,9 @@ def _is_there(there: Mapping[Expr, Expr], term: Expr) -> bool:
 def _replacements(factor: Expr, number: Expr) -> Iterator[tuple[Expr, Expr]]:
     """Yield (a, b) with factor - a = b where b keeps digits that factor - a loses."""
     if isinstance(factor, Softmax):
+        if len(factor.args) == 2:
+            u = factor.args[0] - factor.args[1]
+            yield Softmax(-u, S.Zero), Tanh(u / 2)
         yield S.One, -Add(*(factor.weight(i) for i in range(1, len(factor.args))))
     elif isinstance(factor, LogSumExp):
         for u in factor.args:

@@ -38,7 +38,7 @@ class Softmax(StableFunction):
 
     def fdiff(self, argindex=1):
         """Return ∂/∂u = p Σ q, or ∂/∂v = -p q, with q the weights of the others; of the logistic
-        function it is 1/(2 cosh(u/2))², whose own derivative does not cancel near 0.
+        function it is 1/(2 cosh(u/2))².
         """
         if len(self.args) == 2:
             return (-1) ** (argindex - 1) * SechSquared((self.args[0] - self.args[1]) / 2) / 4
@@ -52,8 +52,11 @@ class Softmax(StableFunction):
         return softmax(self.args[i], (*self.args[:i], *self.args[i + 1 :]))
 
     def record(self, tape):
-        """Record 1/(1 + exp(v - u) + …)."""
+        """Record 1/(1 + exp(v - u) + …), of u and -u with one exponential for both."""
         u, *others = self.args
+        if others == [0] and u.could_extract_minus_sign():
+            growth = tape.reciprocal(tape.convert(sympy.exp(u)))
+            return tape.reciprocal(1 + growth)
         return tape.convert(1 / (1 + sympy.Add(*(sympy.exp(v - u) for v in others))))
 
 
@@ -117,13 +120,27 @@ class Tanh(StableFunction):
 class SechSquared(StableFunction):
     """1/cosh(u)² = 1 - tanh(u)²."""
 
+    @classmethod
+    def eval(cls, u):
+        """Return it of -u where that is the shorter, so that equal ones are seen to be equal."""
+        return cls(-u) if u.could_extract_minus_sign() else None
+
     def fdiff(self, argindex=1):
-        """Return -2 tanh(u)/cosh(u)²."""
-        return -2 * Tanh(*self.args) * self
+        """Return -2 tanh(u)/cosh(u)², whose tanh(u) = p - q has few digits near 0, where a formula
+        has others beside it; where it stands alone, ``stable`` makes it tanh(u) again.
+        """
+        p, q = self.weights()
+        return -2 * (p - q) * self
+
+    def weights(self) -> tuple[sympy.Expr, sympy.Expr]:
+        """Return 1/(1 + exp(-2u)) and 1/(1 + exp(2u))."""
+        [u] = self.args
+        return Softmax(2 * u, S.Zero), Softmax(-2 * u, S.Zero)
 
     def record(self, tape):
-        """Record (1/cosh(u))²."""
-        return tape.convert(sympy.cosh(*self.args) ** -2)
+        """Record 4 p q, of which one exponential is the most expensive part."""
+        p, q = self.weights()
+        return tape.convert(4 * p * q)
 
 
 class Rest(StableFunction):

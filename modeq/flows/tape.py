@@ -98,7 +98,7 @@ class Tape:
         operation = self.operation(node)
         return operation[1] if operation[0] == "number" else None
 
-    def _scaled(self, node: Node) -> tuple[Fraction, Node]:
+    def scaled(self, node: Node) -> tuple[Fraction, Node]:
         """Return (c, x) with node = c·x and x no multiple of another node."""
         operation = self.operation(node)
         return operation[1:] if operation[0] == "scale" else (Fraction(1), node)
@@ -108,7 +108,7 @@ class Tape:
         number = self._number(node)
         if number is not None:
             return self.node(factor * number)
-        previous, base = self._scaled(node)
+        previous, base = self.scaled(node)
         factor = factor * previous
         if factor == 0:
             return self.node(0)
@@ -123,9 +123,11 @@ class Tape:
             return right
         if b == 0:
             return left
-        (c, x), (d, y) = self._scaled(left), self._scaled(right)
+        (c, x), (d, y) = self.scaled(left), self.scaled(right)
         if x is y:
             return self.scale(c + d, x)
+        if c == d != 1:
+            return self.scale(c, self.add(x, y))
         return self._record(("add", *sorted((left, right), key=lambda node: node.index)))
 
     def multiply(self, left: Node, right: Node) -> Node:
@@ -140,7 +142,7 @@ class Tape:
         return self.scale(c * d, product)
 
     def _without_sign(self, node: Node) -> tuple[Fraction, Node]:
-        factor, base = self._scaled(node)
+        factor, base = self.scaled(node)
         return (factor, base) if factor == -1 else (Fraction(1), node)
 
     def power(self, base: Node, exponent: int) -> Node:
@@ -205,13 +207,16 @@ class Tape:
         if exponent.is_Integer and exponent > 0:
             return self.power(self.convert(base), int(exponent))
         if exponent.is_Integer:
-            inverse = self._record(("reciprocal", self.convert(base)))
-            return self.power(inverse, -int(exponent))
+            return self.power(self.reciprocal(self.convert(base)), -int(exponent))
         if exponent == sympy.Rational(1, 2):
             return self.call(sympy.sqrt, self.convert(base))
         if exponent == -sympy.Rational(1, 2):
-            return self._record(("reciprocal", self.convert(sympy.sqrt(base))))
+            return self.reciprocal(self.convert(sympy.sqrt(base)))
         return self._record(("power", self.convert(base), self.convert(exponent)))
+
+    def reciprocal(self, node: Node) -> Node:
+        """Record 1/node."""
+        return self._record(("reciprocal", node))
 
     def call(self, function: Callable, *arguments: Node) -> Node:
         """Record the value of a function that all dialects have."""
