@@ -276,10 +276,10 @@ X, K = sympy.symbols("x k")
 
 @pytest.mark.parametrize(
     "loss",
-    [sympy.Sum(X**K, (K, 0, 3)), sympy.Integral(sympy.exp(-(K**2) * X**2), (K, 0, 1))],
-    ids=["sum", "integral"],
+    [sympy.Integral(f, (K, 0, 1)) for f in (sympy.exp(-(K**2) * X**2), sympy.cos(X * K))],
+    ids=["gauss", "cosine"],
 )
-def test_what_stands_under_a_sum_or_an_integral_is_no_function_of_its_own(loss):
+def test_what_stands_under_an_integral_is_no_function_of_its_own(loss):
     with pytest.warns(ModeqWarning, match=type(loss).__name__):
         equation = modeq.derive(Loss(loss, X), 1)
     f = -loss.diff(X)

@@ -317,10 +317,8 @@ def test_a_formula_equals_the_one_written_in_sympy(text, expected):
         "gamma",
         "zeta",
         "S",
-        "E",
         "N",
         "Q",
-        "I",
         "O",
         "C",
         "e",
@@ -333,6 +331,22 @@ def test_a_formula_equals_the_one_written_in_sympy(text, expected):
 )
 def test_a_name_that_sympy_uses_for_something_else_is_a_plain_symbol(name):
     assert parse_expression(name) == Symbol(name) == symbol(name)
+
+
+@pytest.mark.parametrize("name", ["E", "I", "oo", "zoo", "EulerGamma"])
+def test_a_name_of_a_number_is_no_variable_unless_it_is_given(name):
+    x = Symbol(name)
+    with pytest.raises(ParseError, match=f"{name} is a number in sympy.*variables="):
+        parse_expression(f"{name}*x**2")
+    assert parse_expression(f"{name}**2", {name: x}) == x**2
+
+
+def test_a_power_of_e_is_not_one_of_a_symbol():
+    with pytest.raises(ParseError, match=r"write exp\(u\)"):
+        parse_expression("1 + e**(2*x)")
+    e = Symbol("e")
+    assert parse_expression("e**2 + e") == e**2 + e
+    assert parse_expression("e**x", {"e": e}) == e ** Symbol("x")
 
 
 @pytest.mark.parametrize(

@@ -122,7 +122,8 @@ def test_printing_fault_equal(text):
     [{}, {"real": True}, {"positive": True}, {"integer": True, "nonzero": True}, {"complex": True}],
 )
 def test_symbols_come_back_with_their_assumptions(assumptions):
-    x, a = sympy.Symbol("x", **assumptions), sympy.Symbol("a", **assumptions)
+    a = sympy.Symbol("a", **assumptions)
+    x = sympy.Symbol("x", **{k: v for k, v in assumptions.items() if k != "integer"})
     assert_round_trip(derive_field(Loss(a * x**2 + x**3, x), 1, GradientDescent()))
 
 

@@ -9,8 +9,10 @@ from typing import Any
 import sympy
 
 from modeq.derivation.expansion import MAX_DEPTH, depth
-from modeq.derivation.parse import parse_expression
-from modeq.errors import InvalidLoss, NotSmooth, can_be_written
+from modeq.derivation.objects import one_formula, refuse_unknown, written_out
+from modeq.derivation.parse import parse_expression, parse_names
+from modeq.derivation.words import short
+from modeq.errors import InvalidLoss, ModeqError, NotSmooth, can_be_written
 
 NOT_SMOOTH = (
     sympy.Abs,
@@ -23,6 +25,8 @@ NOT_SMOOTH = (
     sympy.Mod,
     sympy.Heaviside,
     sympy.DiracDelta,
+    sympy.SingularityFunction,
+    sympy.KroneckerDelta,
     sympy.Piecewise,
     sympy.re,
     sympy.im,
@@ -50,26 +54,78 @@ def read_expression(thing: Any, given: Sequence[sympy.Symbol] | None = None) -> 
     """
     if isinstance(thing, str):
         expression = parse_expression(thing, {x.name: x for x in given or ()})
-        _refuse_deep(expression)
     else:
-        expression = _from_object(thing)
+        expression = _from_object(thing, {})
     _refuse_unsuitable(expression)
     return expression
 
 
-def _from_object(thing: Any) -> sympy.Expr:
+def read_expressions(things: Sequence, variables: Any) -> tuple[tuple, tuple, tuple]:
+    """Return (expressions, variables, parameters) of what a loss or a field consists of.
+
+    A name stands for one symbol: in texts, and among the names of variables, for that of the
+    expressions; and variables that are given as symbols take the place of others of their name.
+
+    Args:
+        things: What ``read_expression`` reads.
+        variables: What ``parse_names`` reads, or None for all symbols.
+
+    Raises:
+        InvalidLoss, NotSmooth, ParseError: As ``read_expression`` and ``split_symbols``.
+
+    >>> x = sympy.Symbol("x", real=True)
+    >>> _, variables, _ = read_expressions([x**2, "3*x"], "x")
+    >>> variables == (x,)
+    True
+    """
+    owners: dict = {}
+    read = [t if isinstance(t, str) else _from_object(t, owners) for t in things]
+    own = {x.name: x for e in read if not isinstance(e, str) for x in e.free_symbols}
+    given = None if variables is None else parse_names(variables, own)
+    _refuse_integers(own.values() if given is None else [own.get(x.name, x) for x in given])
+    known = own | {x.name: x for x in given or ()}
+    renamed = {x: known[name] for name, x in own.items() if known[name] != x}
+    expressions = tuple(
+        parse_expression(e, known) if isinstance(e, str) else e.xreplace(renamed) for e in read
+    )
+    for expression in expressions:
+        _refuse_unsuitable(expression)
+    return expressions, *split_symbols(expressions, given)
+
+
+def _refuse_integers(variables: Iterable[sympy.Symbol]) -> None:
+    for x in variables:
+        if x.is_integer:
+            raise InvalidLoss(
+                f"the variable {x} is declared an integer, and sympy simplifies by that; variables "
+                f"are real numbers: give Symbol({x.name!r}, real=True)"
+            )
+
+
+def _from_object(thing: Any, owners: dict) -> sympy.Expr:
+    kind = type(thing).__name__
     try:
-        expression = sympy.sympify(thing, strict=True)
-    except (sympy.SympifyError, TypeError):
-        expression = None
-    if not isinstance(expression, sympy.Expr) or isinstance(expression, sympy.MatrixBase):
+        expression = one_formula(sympy.sympify(thing, strict=True))
+        if expression is not None:
+            return _written_out(expression, owners)
+    except ModeqError:
+        raise
+    except Exception as error:  # of sympy, about an object that is not as it should be
         raise InvalidLoss(
-            f"a formula must be a text, a sympy expression or a number, not {thing!r} "
-            f"of type {type(thing).__name__}"
-        )
+            f"sympy cannot work with this {kind}: {type(error).__name__}; a formula is a text, a "
+            f"sympy expression or a number"
+        ) from None
+    raise InvalidLoss(
+        f"a formula must be a text, a sympy expression or a number, not {_shown(thing)} of type "
+        f"{kind}"
+    )
+
+
+def _written_out(expression: sympy.Expr, owners: dict) -> sympy.Expr:
     _refuse_deep(expression)
-    _refuse_not_finite(expression)
-    return without_floats(expression)
+    expression = written_out(expression, owners)
+    _refuse_unsuitable(expression)
+    return expression
 
 
 def _refuse_deep(expression: sympy.Expr) -> None:
@@ -81,18 +137,12 @@ def _refuse_deep(expression: sympy.Expr) -> None:
         )
 
 
-def without_floats(expression: sympy.Expr) -> sympy.Expr:
-    """Return an expression with each Float as the shortest decimal that rounds to it.
-
-    >>> without_floats(0.1 * sympy.Symbol("x"))
-    x/10
-    """
-    return expression.xreplace({x: _shortest_decimal(x) for x in expression.atoms(sympy.Float)})
-
-
-def _shortest_decimal(number: sympy.Float) -> sympy.Rational:
-    text = repr(float(number)) if number._prec == 53 else str(number)
-    return sympy.Rational(text)
+def _shown(thing: Any) -> str:
+    """Return how a thing is written, cut if it is long."""
+    try:
+        return short(repr(thing))
+    except Exception:  # an object that cannot show itself
+        return "what cannot be printed"
 
 
 def _refuse_not_finite(expression: sympy.Expr) -> None:
@@ -105,7 +155,13 @@ def _refuse_not_finite(expression: sympy.Expr) -> None:
 
 
 def _refuse_unsuitable(expression: sympy.Expr) -> None:
+    _refuse_deep(expression)
     _refuse_not_finite(expression)
+    _refuse_not_smooth(expression)
+    refuse_unknown(expression)
+
+
+def _refuse_not_smooth(expression: sympy.Expr) -> None:
     for node in sympy.preorder_traversal(expression):
         if isinstance(node, NOT_SMOOTH) or _is_root_of_even_power(node):
             raise NotSmooth(
@@ -169,7 +225,7 @@ def _refuse_unsuitable_symbols(symbols: Sequence[sympy.Symbol]) -> None:
                 f"the name {symbol.name!r} has half a character (a lone surrogate), which no file "
                 "holds; give another name"
             )
-        if symbol.is_extended_real is False or not symbol.is_commutative:
+        if symbol.is_real is False or not symbol.is_commutative:
             raise InvalidLoss(f"the symbol {symbol} does not stand for a real number")
     names = [symbol.name for symbol in symbols]
     if "h" in names:

@@ -7,6 +7,7 @@ methods that treat them differently.
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterable, Mapping, Sequence
 from functools import cached_property
 from typing import Any
@@ -20,13 +21,13 @@ from modeq.derivation.expressions import (
     exact_values,
     listed,
     names_of,
-    read_expression,
+    read_expressions,
     split_symbols,
 )
 from modeq.derivation.formula_latex import expression_latex
 from modeq.derivation.parse import parse_names
 from modeq.derivation.vanishing import divisors_of, refuse_zeros
-from modeq.errors import InvalidLoss, InvalidOrder
+from modeq.errors import InvalidLoss, InvalidOrder, ModeqWarning
 from modeq.methods.checks import whole
 
 H = sympy.Symbol("h", positive=True)
@@ -135,6 +136,9 @@ class VectorField(Field):
             decimal, so 0.1 is 1/10.
         variables: Symbols or names, in the order of the components; without them all symbols, in
             natural order (x2 before x10). Symbols left over are parameters.
+        time: The name of the time, if the field depends on it: it becomes the last variable, with
+            the component 1. Otherwise a symbol t that is left over is taken as constant, and a
+            warning says so.
 
     Raises:
         InvalidLoss: The number of components differs from that of the variables, or an entry is
@@ -150,21 +154,27 @@ class VectorField(Field):
         [-cos(q), 0]])
     """
 
-    def __init__(self, components: Iterable, variables: Any = None):
+    def __init__(self, components: Iterable, variables: Any = None, time: Any = None):
         if isinstance(components, str | sympy.Expr):
             components = [components]
-        given = None if variables is None else parse_names(variables)
         components = listed(components, "the components of the field")
-        self.components = tuple(read_expression(component, given) for component in components)
+        self.components, self.variables, self.parameters = read_expressions(components, variables)
         self.expressions = self.components
-        self.variables, self.parameters = split_symbols(self.components, given)
         refuse_zeros(d for expression in self.expressions for d in divisors_of(expression))
+        if time is not None:
+            clock = _clock(time, self, variables)
+            self.variables = tuple(x for x in self.variables if x != clock)
+            self.parameters = tuple(x for x in self.parameters if x != clock)
         if len(self.components) != len(self.variables):
             raise InvalidLoss(
                 f"the field has {len(self.components)} components but {len(self.variables)} "
                 f"variables ({names_of(self.variables)}), and the symbols left over are "
                 f"{names_of(self.parameters) or 'none'}; give one component for each variable"
             )
+        if time is not None:
+            self.components = self.expressions = (*self.components, sympy.S.One)
+            self.variables = (*self.variables, clock)
+        _warn_of_constant_time(self.parameters)
 
     @cached_property
     def jacobian(self) -> sympy.ImmutableMatrix:
@@ -203,11 +213,12 @@ class Loss(Field):
     """
 
     def __init__(self, expression: Any, variables: Any = None):
-        given = None if variables is None else parse_names(variables)
-        self.expression = read_expression(expression, given)
-        self.expressions = (self.expression,)
-        self.variables, self.parameters = split_symbols(self.expressions, given)
+        self.expressions, self.variables, self.parameters = read_expressions(
+            [expression], variables
+        )
+        [self.expression] = self.expressions
         refuse_zeros(divisors_of(self.expression))
+        _warn_of_constant_time(self.parameters)
 
     @cached_property
     def gradient(self) -> sympy.ImmutableMatrix:
@@ -329,6 +340,28 @@ class SplitField(Field):
     def _repr_latex_(self) -> str:
         columns = (expression_latex(sympy.Matrix(part.components)) for part in self.parts)
         return f"$\\displaystyle {' + '.join(columns)}$"
+
+
+def _clock(time: Any, field: Field, variables: Any) -> sympy.Symbol:
+    """Return the symbol of the time, which no given variable may be."""
+    own = {x.name: x for x in (*field.variables, *field.parameters)}
+    names = parse_names(time, own)
+    if len(names) != 1:
+        raise InvalidLoss(f"time is {time!r}; it must be one name, such as 't'")
+    if variables is not None and names[0] in field.variables:
+        raise InvalidLoss(f"the time {names[0]} is among the variables too; leave it out there")
+    return names[0]
+
+
+def _warn_of_constant_time(parameters: Iterable[sympy.Symbol]) -> None:
+    for x in parameters:
+        if x.name == "t":
+            warnings.warn(
+                "t is no variable and is taken as constant; if it is the time, give "
+                'VectorField(..., time="t")',
+                ModeqWarning,
+                stacklevel=3,
+            )
 
 
 def _as_part(part: Any) -> Field:

@@ -13,12 +13,14 @@ import ast
 import re
 import threading
 from collections.abc import Callable, Iterable, Mapping
+from typing import Any
 
 import sympy
 from sympy import Expr, Rational, Symbol
 
 from modeq.derivation.arithmetic import added, applied, multiplied, raised, unsimplified
 from modeq.derivation.magnitude import Meter
+from modeq.derivation.objects import Indexed, MatrixElement, entry
 from modeq.derivation.scan import LIMITS, Limits, Scan
 from modeq.derivation.words import ARITIES, NOT_SMOOTH, fault_of_name
 from modeq.errors import InvalidLoss, InvalidValue, ParseError
@@ -90,12 +92,16 @@ def symbol(name: str) -> Symbol:
     return Symbol(name)
 
 
-def parse_names(names: str | Symbol | Iterable[str | Symbol]) -> tuple[Symbol, ...]:
+def parse_names(
+    names: str | Symbol | Iterable[str | Symbol | Indexed],
+    symbols: Mapping[str, Symbol] | None = None,
+) -> tuple[Symbol, ...]:
     """Return the symbols of a list of names, in the same order.
 
     Args:
-        names: A text such as ``"x y"`` or ``"x, y"``, or a sequence of names and sympy symbols,
-            which are kept as they are.
+        names: A text such as ``"x y"`` or ``"x, y"``, or a sequence of names, of sympy symbols,
+            which are kept as they are, and of entries such as w[1].
+        symbols: Symbols for some of the names; the other names become ``sympy.Symbol(name)``.
 
     Raises:
         ParseError: If a name is not valid.
@@ -107,16 +113,24 @@ def parse_names(names: str | Symbol | Iterable[str | Symbol]) -> tuple[Symbol, .
     """
     if isinstance(names, str):
         names = names.replace(",", " ").split()
-    elif isinstance(names, Symbol):
+    elif isinstance(names, Symbol | Indexed | MatrixElement):
         names = (names,)
     elif not isinstance(names, Iterable):
         raise InvalidValue(f"names are a text or a sequence, not {names!r}")
-    found = tuple(name if isinstance(name, Symbol) else symbol(name) for name in names)
+    found = tuple(_symbol_of(name, symbols or {}) for name in names)
     written = [name.name for name in found]
     for index, name in enumerate(written):
         if name in written[:index]:
             raise InvalidLoss(f"the name {name} is given twice; every variable is named once")
     return found
+
+
+def _symbol_of(name: Any, symbols: Mapping[str, Symbol]) -> Symbol:
+    if isinstance(name, Symbol):
+        return name
+    if isinstance(name, Indexed | MatrixElement):
+        return entry(name)
+    return symbols[name] if isinstance(name, str) and name in symbols else symbol(name)
 
 
 def _literal(text: str) -> Rational:
@@ -182,6 +196,7 @@ class _Builder:
                 return self._product(self._factors(node), at)
             case ast.BinOp(op=ast.Pow()):
                 power = self._expr(node.right)
+                self._refuse_e(node.left, power, at)
                 return self._power(self._expr(node.left), power, at, self._at(node.right))
             case ast.Call(func=ast.Name(), keywords=[]):
                 return self._call(node.func.id, node.args, at)
@@ -192,6 +207,11 @@ class _Builder:
         if name in self.scan.symbols:
             return self.scan.symbols[name]
         return sympy.pi if name == "pi" else symbol(name)
+
+    def _refuse_e(self, base: ast.expr, power: Expr, at: int) -> None:
+        is_e = isinstance(base, ast.Name) and base.id == "e" and "e" not in self.scan.symbols
+        if is_e and not power.is_number:
+            self.scan.fail("write exp(u) for e**u; a variable e is named by variables=", at)
 
     def _terms(self, node: ast.expr, minus: bool = False) -> list[Expr]:
         """Return the terms of a sum, without recursion along it; ``minus`` negates the first."""

@@ -38,6 +38,14 @@ NOT_SMOOTH = {
     "clip": "write tanh(u) for a function that saturates",
 }
 
+CONSTANTS = {
+    "E": "write exp(1) for Euler's number",
+    "I": "a real number is wanted, not an imaginary one",
+    **dict.fromkeys(("oo", "zoo"), "a finite number is wanted"),
+    **dict.fromkeys(("EulerGamma", "GoldenRatio", "Catalan"), "write its digits"),
+}
+"""Names of numbers in sympy. A formula that has one hardly means a variable of this name."""
+
 _EQUATION = "a formula is wanted, not an equation or a comparison"
 _BRACKETS = "only round parentheses are read"
 _QUOTES = "quotes and texts are not part of a formula"
@@ -75,6 +83,8 @@ def fault_of_plain_name(name: str) -> str | None:
     """Return why a name cannot stand without arguments, or None."""
     if name in ARITIES or name in NOT_SMOOTH:
         return f"{name} is a function; write its argument in parentheses, {name}(u)"
+    if name in CONSTANTS:
+        return f"{name} is a number in sympy; {CONSTANTS[name]}, or give variables= with {name}"
     return "write pi for the number π" if name == "π" else None
 
 

@@ -11,6 +11,7 @@ from sympy.printing.str import StrPrinter
 
 from modeq.derivation.parse import parse_expression
 from modeq.derivation.parse import symbol as readable_symbol
+from modeq.derivation.words import CONSTANTS
 from modeq.errors import ParseError
 
 
@@ -68,7 +69,7 @@ def written_names(symbols: Sequence[sympy.Symbol]) -> dict[sympy.Symbol, str]:
 
 def _is_readable(name: str) -> bool:
     try:
-        return name != "pi" and bool(readable_symbol(name))
+        return name not in ("pi", "e", *CONSTANTS) and bool(readable_symbol(name))
     except ParseError:
         return False
 
