@@ -5,6 +5,7 @@ import math
 import mpmath
 import numpy as np
 import pytest
+import scipy.special
 import sympy
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -255,3 +256,21 @@ def test_coefficients_beyond_the_floats_are_refused_and_tiny_ones_are_zero():
     with pytest.raises(InvalidLoss, match="about 1e400 is too large for a float"):
         modeq.derive(10**400 * x**2, 0).lambdify()([1.0], 0.1)
     assert modeq.derive(x**2 / 10**400, 0).lambdify()([1.0], 0.1) == 0
+
+
+@pytest.mark.filterwarnings("error")
+def test_outside_the_domain_of_lambertw_there_is_no_number():
+    x = sympy.Symbol("x")
+    equation = modeq.derive(sympy.LambertW(x), 1)
+    points = np.array([[-1.0], [0.5], [-0.2]])
+    values = equation.lambdify()(points, 0.1)
+    assert np.isnan(values[0, 0])
+    w = scipy.special.lambertw(points[1:, 0]).real
+    slope = w / (points[1:, 0] * (1 + w))
+    curvature = -np.exp(-2 * w) * (2 + w) / (1 + w) ** 3
+    np.testing.assert_allclose(values[1:, 0], -slope - 0.05 * curvature * slope, rtol=1e-12)
+    namespace = {}
+    exec(equation.to_python(), namespace)
+    np.testing.assert_allclose(namespace["modified_field"](points, 0.1), values, rtol=1e-14)
+    with pytest.raises(InvalidPoint, match="outside the domain"):
+        equation.check([-0.9], h=0.01)

@@ -106,8 +106,17 @@ class NumericField(Shown):
                 part = slice(begin, begin + BLOCK)
                 rate = h[part] if isinstance(h, np.ndarray) else h
                 for i, value in enumerate(self._arrays(*columns[:, part], rate)):
-                    result[part, i] = value
+                    result[part, i] = _kept_real(value) if result.dtype == float else value
         return result
+
+
+def _kept_real(value: np.ndarray) -> np.ndarray:
+    """Return a value at real points as a real one: nan outside the domain of LambertW, where SciPy
+    goes on with complex numbers.
+    """
+    return (
+        np.where(np.imag(value) == 0, np.real(value), np.nan) if np.iscomplexobj(value) else value
+    )
 
 
 def _as_rates(h: Any) -> float | complex | np.ndarray:

@@ -20,8 +20,15 @@ _BODY = """\
     theta = theta * 1.0
     with numpy.errstate(all="ignore"):
         components = {program}(*numpy.moveaxis(theta, -1, 0), h)
-    shape = numpy.broadcast_shapes(theta.shape[:-1], numpy.shape(h))
+{kept_real}    shape = numpy.broadcast_shapes(theta.shape[:-1], numpy.shape(h))
     return numpy.stack([numpy.broadcast_to(c, shape) for c in components], axis=-1)
+"""
+
+_KEPT_REAL = """\
+    if not numpy.iscomplexobj(theta):
+        components = [
+            numpy.where(numpy.imag(c) == 0, numpy.real(c), numpy.nan) for c in components
+        ]
 """
 
 
@@ -62,7 +69,8 @@ def to_python(
     helper = body.replace("def program(", f"def {program}(", 1)
     imports = "import numpy\n" + "import scipy.special\n" * ("scipy.special" in body)
     docstring = "\n".join(_literal(line) for line in _description(modified, parameters or {}))
-    function = _BODY.format(dimension=len(modified.variables), program=program)
+    kept_real = _KEPT_REAL if "lambertw" in body else ""
+    function = _BODY.format(dimension=len(modified.variables), program=program, kept_real=kept_real)
     return (
         f'{imports}\n\ndef {name}(theta, h):\n    """{docstring}\n    """\n{function}\n\n{helper}\n'
     )
