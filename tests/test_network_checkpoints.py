@@ -1,10 +1,15 @@
 """Runs that are killed go on to the same numbers; damaged and foreign checkpoints are refused."""
 
+import hashlib
 import io
+import json
 import signal
 import subprocess
 import sys
+import tempfile
 import time
+import tracemalloc
+import zipfile
 from pathlib import Path
 
 import numpy as np
@@ -15,12 +20,16 @@ pytest.importorskip("optax", reason="optax is optional: pip install modeq[optax]
 
 import optax
 import training_case
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from network_cases import DOUBLE, tanh_network
 
 from modeq.errors import CannotWrite, InvalidCheckpoint
 from modeq.networks.archives import read_archive, write_archive
 from modeq.networks.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
+from modeq.networks.records import COLUMN
 from modeq.networks.training import train
+from modeq.networks.training_state import TrainingState
 
 PROGRAM = Path(__file__).parent / "training_case.py"
 
@@ -141,6 +150,102 @@ def test_every_flipped_byte_of_a_small_archive_is_noticed_or_harmless(tmp_path):
         assert arrays["x"].tolist() == [0, 1, 2]
 
 
+def forged(header, arrays):
+    """Return an archive with any header and the checksum that belongs to it."""
+    entries = {**arrays, "header": np.frombuffer(json.dumps(header).encode(), np.uint8)}
+    digest = hashlib.sha256()
+    for name, array in sorted(entries.items()):
+        digest.update(f"{name}\0{array.dtype.str}\0{array.shape}\0".encode() + array.tobytes())
+    checksum = np.frombuffer(digest.digest(), np.uint8)
+    return saved(np.savez, **entries, checksum=checksum)
+
+
+ANYTHING = st.sampled_from([None, True, 0, -1, 0.5, "a", [], [1], {}, {"a": [1]}, {"failures": 1}])
+FORGED = {"format": 1, "types": {"theta": "float64"}}
+INSIDE = {"step": 0, "settings": {}, "marks": {}, "state": {}}
+
+
+@settings(max_examples=60, deadline=None)
+@given(
+    st.sampled_from([*FORGED, "header", *INSIDE, "header of another", ""]),
+    ANYTHING,
+    st.booleans(),
+)
+def test_a_forged_header_with_the_right_checksum_is_refused(place, thing, is_missing):
+    inside, header = dict(INSIDE), {**FORGED, "header": None}
+    if place in header:
+        header[place] = thing
+    elif place in inside:
+        inside[place] = thing
+        header["header"] = inside
+    for each in (inside, header):
+        if is_missing:
+            each.pop(place, None)
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder, "run.npz")
+        path.write_bytes(forged(header if place else thing, {"theta": np.ones(2)}))
+        try:
+            found = load_checkpoint(path, {}, {})
+            with pytest.raises(InvalidCheckpoint):  # there is no time in it
+                TrainingState.restored(found)
+        except InvalidCheckpoint:
+            pass
+
+
+THETA, TIME = {"theta": np.ones(2)}, {"time": np.array(1.0)}
+KEPT = {"failures": {}, "complex_from": {}}
+
+
+@pytest.mark.parametrize(
+    ("arrays", "state"),
+    [
+        (THETA, KEPT),
+        (TIME, KEPT),
+        ({**THETA, "time": np.ones(1)}, KEPT),
+        (THETA | TIME, {"failures": []}),
+        (THETA | TIME, {**KEPT, "complex_from": {"a": "b"}}),
+        ({**THETA, **TIME, COLUMN + "loss": np.array(1.0)}, KEPT),
+    ],
+)
+def test_a_checkpoint_without_what_a_run_has_is_refused(arrays, state):
+    with pytest.raises(InvalidCheckpoint, match="checkpoint"):
+        TrainingState.restored(Checkpoint(1, {}, {}, state, arrays))
+
+
+def test_an_archive_takes_no_more_memory_than_it_has_bytes(tmp_path):
+    path = tmp_path / "run.npz"
+    packed = io.BytesIO()
+    with zipfile.ZipFile(packed, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("header.npy", saved(np.save, np.zeros(10**7)))
+    claims = bytearray(saved(np.savez, header=np.zeros(10**3)))
+    place = claims.rindex(b"PK\x01\x02") + 20  # the sizes in the directory at the end
+    claims[place : place + 8] = (2**31 - 1).to_bytes(4, "little") * 2
+    shape = io.BytesIO()
+    with zipfile.ZipFile(shape, "w") as archive:
+        entry = io.BytesIO()
+        form = {"descr": "<f8", "fortran_order": False, "shape": (10**8,)}
+        np.lib.format.write_array_header_1_0(entry, form)
+        archive.writestr("header.npy", entry.getvalue() + bytes(80))
+    for content in (packed.getvalue(), bytes(claims), shape.getvalue()):
+        path.write_bytes(content)
+        tracemalloc.start()
+        with pytest.raises(InvalidCheckpoint, match="is damaged"):
+            read_archive(path)
+        assert tracemalloc.get_traced_memory()[1] < 4 * len(content) + 2**20
+        tracemalloc.stop()
+
+
+def test_arrays_without_entries_and_by_columns_come_back(tmp_path):
+    arrays = {"none": np.zeros((0, 3)), "columns": np.asfortranarray(np.arange(6.0).reshape(2, 3))}
+    write_archive(tmp_path / "a.npz", {}, arrays)
+    found = read_archive(tmp_path / "a.npz")[1]
+    assert {name: array.tolist() for name, array in found.items()} == {
+        "none": [],
+        "columns": [[0, 1, 2], [3, 4, 5]],
+    }
+    assert all(array.flags.writeable for array in found.values())
+
+
 @pytest.mark.parametrize(
     ("options", "words"),
     [
@@ -160,11 +265,11 @@ def test_a_checkpoint_of_another_run_is_refused_and_kept(stored, options, words)
 
 def test_a_checkpoint_of_another_loss_or_start_is_refused(stored):
     checkpoint = load_checkpoint(stored)
-    settings, marks = checkpoint.settings, checkpoint.marks
+    mine, marks = checkpoint.settings, checkpoint.marks
     with pytest.raises(InvalidCheckpoint, match="its start is"):
-        load_checkpoint(stored, {**settings, "start": "other"}, marks)
+        load_checkpoint(stored, {**mine, "start": "other"}, marks)
     with pytest.raises(InvalidCheckpoint, match="its loss at the start is"):
-        load_checkpoint(stored, settings, {**marks, "loss at the start": 3.0})
+        load_checkpoint(stored, mine, {**marks, "loss at the start": 3.0})
 
 
 def test_an_archive_of_something_else_is_no_checkpoint(tmp_path):

@@ -281,3 +281,11 @@ def test_without_scikit_learn_the_digits_say_what_to_install(monkeypatch):
     monkeypatch.setattr(builtins, "__import__", without)
     with pytest.raises(ImportError, match=r"modeq\[data\]"):
         data.digits()
+
+
+@pytest.mark.parametrize("shape", [(1,) * 65, (1,) * 255, (0, *[2**32 - 1] * 9), (2**32 - 1,) * 3])
+def test_idx_headers_that_no_array_has_are_refused(shape, tmp_path):
+    sizes = b"".join(n.to_bytes(4, "big") for n in shape)
+    (tmp_path / "array").write_bytes(bytes([0, 0, 8, len(shape)]) + sizes + b"\0")
+    with pytest.raises(InvalidData, match="claims an array of"):
+        data.read_idx(tmp_path / "array")

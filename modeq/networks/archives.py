@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import math
 import os
 import zipfile
 import zlib
@@ -17,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from modeq.algebra.checks import shortened
 from modeq.errors import InvalidCheckpoint
 from modeq.files import write_atomically
 
@@ -66,21 +68,59 @@ def read_archive(path: str | os.PathLike) -> tuple[Any, dict[str, np.ndarray]]:
     with open(path, "rb") as file:
         content = file.read()
     try:
-        with np.load(io.BytesIO(content), allow_pickle=False) as archive:
-            stored = {key: archive[key] for key in archive.files}
-        checksum = stored.pop(CHECKSUM)
-        intact = np.array_equal(checksum, _digest(stored))
-        text = json.loads(stored.pop(HEADER).tobytes()) if intact else {}
+        stored = _stored(content)
+        if not np.array_equal(stored.pop(CHECKSUM), _digest(stored)):
+            raise ValueError("its checksum does not match")
+        text = json.loads(stored.pop(HEADER).tobytes())
+        types = _checked_types(text, stored)
+        return text["header"], {k: _from_bytes(array, types[k]) for k, array in stored.items()}
     except _DAMAGE as error:
         raise _damaged(
             name, str(error).splitlines()[0] if str(error) else "it ends too soon"
         ) from None
-    if not intact:
-        raise _damaged(name, "its checksum does not match")
-    if text.get("format") != FORMAT:
-        raise _damaged(name, f"its format is {text.get('format')!r}, not {FORMAT}")
-    types = text["types"]
-    return text["header"], {key: _from_bytes(array, types[key]) for key, array in stored.items()}
+
+
+def _stored(content: bytes) -> dict[str, np.ndarray]:
+    """Return the arrays of an archive, whose entries are not packed: they take no more memory than
+    the file, whatever it claims.
+    """
+    with zipfile.ZipFile(io.BytesIO(content)) as archive:
+        entries = archive.infolist()
+        if any(entry.compress_type != zipfile.ZIP_STORED for entry in entries):
+            raise ValueError("an entry is packed; archives are written unpacked")
+        claimed = sum(entry.file_size for entry in entries)
+        if claimed > len(content):
+            raise ValueError(f"it has {len(content)} bytes and claims to hold {claimed}")
+        return {
+            entry.filename.removesuffix(".npy"): _array(archive.read(entry)) for entry in entries
+        }
+
+
+def _array(entry: bytes) -> np.ndarray:
+    """Return the array in the bytes of a .npy, if there are as many as its shape needs."""
+    file = io.BytesIO(entry)
+    version = np.lib.format.read_magic(file)
+    if version != (1, 0):
+        raise ValueError(f"an entry is of version {version}, not (1, 0)")
+    shape, is_by_columns, dtype = np.lib.format.read_array_header_1_0(file)
+    if dtype.hasobject or dtype.kind not in "biufc":
+        raise ValueError(f"an entry is of type {dtype}, which is no number")
+    data = np.frombuffer(entry, np.uint8, offset=file.tell())
+    if min(shape, default=0) < 0 or data.size != math.prod(shape) * dtype.itemsize:
+        raise ValueError(f"an entry of shape {shape} and type {dtype} has {data.size} bytes")
+    order: Any = "F" if is_by_columns else "C"
+    return np.frombuffer(data.tobytes(), dtype).reshape(shape, order=order).copy(order)
+
+
+def _checked_types(text: Any, stored: Mapping[str, np.ndarray]) -> dict[str, str]:
+    """Return the types in a header, if it is one and there is one of each array."""
+    if not isinstance(text, dict) or text.get("format") != FORMAT:
+        found = text.get("format") if isinstance(text, dict) else text
+        raise ValueError(f"its format is {shortened(found)}, not {FORMAT}")
+    types = text.get("types")
+    if not isinstance(types, dict) or types.keys() != stored.keys() or "header" not in text:
+        raise ValueError("its header does not belong to its arrays")
+    return types
 
 
 def _damaged(name: str, reason: str) -> InvalidCheckpoint:
@@ -112,7 +152,10 @@ def _from_bytes(array: np.ndarray, name: str) -> np.ndarray:
         return array
     import jax.numpy as jnp
 
-    return np.ascontiguousarray(array).view(np.dtype(getattr(jnp, name)))[..., 0]
+    dtype = jnp.dtype(name)
+    if array.dtype != np.uint8 or array.shape[-1:] != (dtype.itemsize,):
+        raise ValueError(f"an entry of type {array.dtype} is said to be of type {name}")
+    return np.ascontiguousarray(array).view(dtype)[..., 0]
 
 
 def _digest(arrays: Mapping[str, np.ndarray]) -> np.ndarray:

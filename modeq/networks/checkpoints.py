@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from modeq.algebra.checks import shortened
 from modeq.errors import InvalidCheckpoint
 from modeq.networks.archives import read_archive, write_archive
 
@@ -78,11 +79,7 @@ def load_checkpoint(
     modeq.errors.InvalidCheckpoint: ... belongs to another run: its h is 0.1, not 0.2; ...
     """
     header, arrays = read_archive(path)
-    if not isinstance(header, dict) or not {"step", "settings", "marks", "state"} <= header.keys():
-        raise InvalidCheckpoint(f"{os.fsdecode(path)!r} is not a checkpoint but another archive")
-    found = Checkpoint(
-        **{key: header[key] for key in ("step", "settings", "marks", "state")}, arrays=arrays
-    )
+    found = Checkpoint(**_checked(header, os.fsdecode(path)), arrays=arrays)
     for kind, mine, theirs, same in (
         ("settings", settings, found.settings, _equal),
         ("marks", marks, found.marks, _close),
@@ -90,6 +87,22 @@ def load_checkpoint(
         if mine is not None:
             _refuse_other(os.fsdecode(path), kind, mine, theirs, same)
     return found
+
+
+_FIELDS = {"step": int, "settings": dict, "marks": dict, "state": dict}
+"""What a header holds, and of which types."""
+
+
+def _checked(header: Any, path: str) -> dict[str, Any]:
+    """Return a header whose fields are all there and of their types."""
+    if not isinstance(header, dict) or header.keys() != _FIELDS.keys():
+        raise InvalidCheckpoint(f"{path!r} is not a checkpoint but another archive")
+    for key, kind in _FIELDS.items():
+        if type(header[key]) is not kind or (key == "step" and header[key] < 0):
+            raise InvalidCheckpoint(
+                f"{path!r} is no checkpoint of modeq: its {key} is {shortened(header[key])}"
+            )
+    return header
 
 
 def _refuse_other(path: str, kind: str, mine: Mapping, theirs: Mapping, same: Any) -> None:
@@ -111,6 +124,6 @@ def _equal(first: Any, second: Any) -> bool:
 
 
 def _close(first: Any, second: Any) -> bool:
-    if first is None or second is None:
-        return first is second
+    if not (isinstance(first, float) and isinstance(second, float)):
+        return _equal(first, second)
     return math.isclose(first, second, rel_tol=SAME, abs_tol=1e-30)

@@ -32,6 +32,9 @@ IDX_TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x
 MOST_BYTES = 2**31
 """Larger arrays than this are refused: such a header is damaged, or the data are not these."""
 
+MOST_DIMENSIONS = 16
+"""Arrays of more dimensions are refused as well; NumPy has at most 64."""
+
 MNIST_FILES = {
     "train": ("train-images-idx3-ubyte", "train-labels-idx1-ubyte"),
     "test": ("t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte"),
@@ -192,10 +195,16 @@ def _idx_array(file: BinaryIO, path: Path) -> np.ndarray:
     head = _read(file, 4, path)
     if head[:2] != b"\0\0" or head[2] not in IDX_TYPES or not head[3]:
         raise InvalidData(f"{path} starts with the bytes {head.hex(' ')}; it is not an idx file")
+    if head[3] > MOST_DIMENSIONS:
+        raise InvalidData(
+            f"{path} claims an array of {head[3]} dimensions; at most {MOST_DIMENSIONS} are read: "
+            "it is damaged"
+        )
     dtype = np.dtype(IDX_TYPES[head[2]])
     shape = tuple(int(n) for n in np.frombuffer(_read(file, 4 * head[3], path), ">u4"))
     size = math.prod(shape) * dtype.itemsize
-    if size > MOST_BYTES:
+    # NumPy counts the bytes of arrays without entries as if there were one in each direction.
+    if math.prod(max(n, 1) for n in shape) * dtype.itemsize > MOST_BYTES:
         raise InvalidData(f"{path} claims an array of shape {shape}, {size} bytes; it is damaged")
     data = _read(file, size, path)
     if file.read(1):

@@ -8,6 +8,8 @@ from typing import Any
 
 import numpy as np
 
+from modeq.algebra.checks import shortened
+from modeq.errors import InvalidCheckpoint
 from modeq.networks.checkpoints import Checkpoint
 from modeq.networks.records import COLUMN
 
@@ -57,7 +59,12 @@ class TrainingState:
 
     @classmethod
     def restored(cls, checkpoint: Checkpoint) -> TrainingState:
-        """Return what a checkpoint holds."""
+        """Return what a checkpoint holds.
+
+        Raises:
+            InvalidCheckpoint: It is not the checkpoint of a training run.
+        """
+        _refuse_others(checkpoint)
         arrays = checkpoint.arrays
 
         def below(prefix: str) -> dict[str, np.ndarray]:
@@ -74,3 +81,27 @@ class TrainingState:
             columns={name: list(values) for name, values in below(COLUMN).items()},
             lanczos=arrays.get("lanczos"),
         )
+
+
+_KEPT = {"failures": str, "complex_from": int}
+"""The type of the values of each mapping in the state."""
+
+
+def _refuse_others(checkpoint: Checkpoint) -> None:
+    """Refuse a checkpoint without what belongs to a training run."""
+    arrays, state = checkpoint.arrays, checkpoint.state
+    dimensions = {name: arrays[name].ndim for name in ("theta", "time") if name in arrays}
+    if dimensions != {"theta": 1, "time": 0} or arrays["time"].dtype.kind != "f":
+        raise InvalidCheckpoint(
+            "the checkpoint is not that of a training run: it needs an array 'theta' of weights "
+            "and a number 'time'"
+        )
+    for name, kind in _KEPT.items():
+        kept = state.get(name)
+        if not isinstance(kept, Mapping) or any(type(value) is not kind for value in kept.values()):
+            raise InvalidCheckpoint(
+                f"the checkpoint is not that of a training run: its {name} is {shortened(kept)}"
+            )
+    for name, values in arrays.items():
+        if name.startswith(COLUMN) and not values.ndim:
+            raise InvalidCheckpoint(f"the column {name!r} of the checkpoint is a single number")
