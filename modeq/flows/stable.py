@@ -167,7 +167,56 @@ def _product(product: Expr) -> Expr:
         return softmax(S.Zero, others) ** -power
     if exponents:
         return sympy.exp(power * LogSumExp(*exponents))
-    return _over_powers(_with_weights(product))
+    product = _with_weights(_with_tanh(product))
+    return _in_differences(product) or _over_powers(product)
+
+
+def _with_tanh(product: Expr) -> Expr:
+    """Return a product with sinh(u)/cosh(u) drawn together."""
+    for factor, others in _each_factor(product):
+        base, power = factor.as_base_exp()
+        if isinstance(base, sympy.sinh) and power.is_Integer and power.is_positive:
+            [u] = base.args
+            below = -sympy.sympify(others.as_powers_dict()[sympy.cosh(u)])
+            if below.is_Integer and below.is_positive:
+                n = min(power, below)
+                return product * sympy.cosh(u) ** n / base**n * Tanh(u) ** n
+    return product
+
+
+def _in_differences(product: Expr) -> Expr | None:
+    """Return a product with a difference of exponentials and a weight made one of weights."""
+    for difference, others in _each_factor(product):
+        base, power = difference.as_base_exp()
+        terms = _signed_exponentials(base) if power.is_Integer and power.is_positive else ()
+        for weight in _inverse_sums(others) if terms else ():
+            weighted = [_with_weights(term * weight) for term in terms]
+            if any(term.has(sympy.exp) for term in weighted):
+                continue
+            found = _sum(Add(*weighted))
+            if base.is_Add or not found.is_Add:
+                return _product(product / base / weight * found)
+    return None
+
+
+def _signed_exponentials(base: Expr) -> tuple[Expr, ...]:
+    """Return the terms of ±exp(u) ± exp(v) ± …, and of exp(u) - 1; none of anything else."""
+    if isinstance(base, Rest) and base.args[:2] == (ENTIRE[0], S.One):
+        return sympy.exp(base.args[2]), S.NegativeOne
+    terms = base.args if base.is_Add and base.has(sympy.exp) else ()
+    signed = (-t if t.could_extract_minus_sign() else t for t in terms)
+    return terms if all(_exponent(term) is not None for term in signed) else ()
+
+
+def _inverse_sums(product: Expr) -> Iterator[Expr]:
+    """Yield the factors of a product that are 1/(exp(u) + exp(v) + …)."""
+    for factor in Mul.make_args(product):
+        base, power = factor.as_base_exp()
+        if isinstance(base, Softmax) and power.is_Integer and power.is_positive:
+            yield base
+        elif isinstance(factor, sympy.exp):
+            for total in factor.args[0].atoms(LogSumExp):
+                yield sympy.exp(-total)
 
 
 def _with_weights(product: Expr) -> Expr:
@@ -193,6 +242,10 @@ def _weights(exponent: Expr, product: Expr) -> Iterator[tuple[Expr, Expr, Expr]]
                 remaining = [u, *others]
                 remaining.remove(v)
                 yield n * (v - u), base**n, softmax(v, remaining) ** n
+        if isinstance(base, Rest) and base.args[:2] == (ENTIRE[0], S.One) and power.is_Integer:
+            for n in _copies(-power):
+                u = base.args[2]
+                yield n * u, base**-n, (-rest(*base.args[:2], -u)) ** -n
     for term in Add.make_args(exponent):
         number, total = term.as_coeff_Mul()
         if isinstance(total, LogSumExp) and number.is_negative:
@@ -297,6 +350,8 @@ def _replacements(factor: Expr, number: Expr) -> Iterator[tuple[Expr, Expr]]:
             u = factor.args[0] - factor.args[1]
             yield Softmax(-u, S.Zero), Tanh(u / 2)
         yield S.One, -Add(*(factor.weight(i) for i in range(1, len(factor.args))))
+        if len(factor.args) == 2:
+            yield S.Half, Tanh(u / 2) / 2
     elif isinstance(factor, LogSumExp):
         for u in factor.args:
             if u != 0:
