@@ -13,7 +13,7 @@ import threading
 from collections.abc import Iterator, Mapping
 from types import FrameType
 
-from modeq.errors import CannotWrite
+from modeq.errors import CannotWrite, InvalidValue
 
 _REASONS = {
     errno.ENOENT: "the directory {directory!r} does not exist",
@@ -46,7 +46,7 @@ def write_atomically(path: str | os.PathLike, data: str | bytes) -> None:
     ...     print(os.listdir(directory))
     ['field.txt']
     """
-    write_together({path: data})
+    write_together({path_text(path): data})
 
 
 def write_together(contents: Mapping[str | os.PathLike, str | bytes]) -> None:
@@ -67,17 +67,16 @@ def write_together(contents: Mapping[str | os.PathLike, str | bytes]) -> None:
     ...     print(sorted(os.listdir(directory)))
     ['a.md', 'b.svg']
     """
+    contents = {path_text(path): data for path, data in contents.items()}
     name, temporary = "", {}
     try:
         with _removed(temporary):
-            for path, data in contents.items():
-                name = os.fsdecode(path)
+            for name, data in contents.items():
                 if not _is_stream(name):
                     _refuse_unwritable(name)
                     temporary[name] = _temporary(name)
                     _store(temporary[name], _bytes(data))
-            for path, data in contents.items():
-                name = os.fsdecode(path)
+            for name, data in contents.items():
                 if name in temporary:
                     _replace(os.path.realpath(name), temporary[name])
                 else:
@@ -99,7 +98,7 @@ def require_writable(path: str | os.PathLike) -> None:
     modeq.errors.CannotWrite: cannot write 'no-such-directory/report.html': the directory
     'no-such-directory' does not exist
     """
-    name = os.fsdecode(path)
+    name = path_text(path)
     try:
         if not _is_stream(name):
             _refuse_unwritable(name)
@@ -109,6 +108,22 @@ def require_writable(path: str | os.PathLike) -> None:
                 raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
     except (OSError, ValueError) as error:
         raise CannotWrite(name, _reason(error, name)) from None
+
+
+def path_text(path: str | os.PathLike) -> str:
+    """Return the name of a file as a text.
+
+    >>> path_text(None)
+    Traceback (most recent call last):
+    modeq.errors.InvalidValue: the name of a file is None; it must be a text or a path
+
+    Raises:
+        InvalidValue: It is neither a text nor a path.
+    """
+    try:
+        return os.fsdecode(path)
+    except TypeError:
+        raise InvalidValue(f"the name of a file is {path!r}; it must be a text or a path") from None
 
 
 def _bytes(data: str | bytes) -> bytes:

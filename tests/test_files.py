@@ -11,8 +11,9 @@ import sys
 
 import pytest
 
+import modeq
 from modeq import files
-from modeq.errors import CannotWrite, ModeqError
+from modeq.errors import CannotWrite, InvalidValue, ModeqError
 from modeq.files import write_atomically
 
 
@@ -198,6 +199,13 @@ def test_the_disk_has_the_content_before_the_name_and_the_name_in_the_end(tmp_pa
     monkeypatch.setattr(files.os, "replace", renamed)
     write_atomically(tmp_path / "a", "new")
     assert done == ["content", "name", "folder"]
+
+
+@pytest.mark.parametrize("path", [None, 3, ["a"]])
+def test_what_is_no_path_is_refused(path):
+    for write in (lambda path: write_atomically(path, "new"), modeq.report("x**2", 0).save):
+        with pytest.raises(InvalidValue, match="it must be a text or a path"):
+            write(path)
 
 
 def test_a_file_needs_a_name():

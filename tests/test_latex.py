@@ -258,6 +258,10 @@ def test_half_a_character_in_a_name_is_refused(name):
     for make in (Loss, modeq.HeavyBall, lambda x: modeq.derive("x**2", 1, modeq.Adam(beta1=x))):
         with pytest.raises(InvalidValue, match=r"half a character"):
             make(x)
+    with pytest.raises(InvalidValue, match=r"half a character"):
+        modeq.label_noise(["x*y"], [1], x)
+    method = modeq.RungeKutta([[0]], [1], name=name)
+    assert str(method).encode() == name.encode("ascii", "backslashreplace")
     for text in (name, f"{name}*x"):
         with pytest.raises(InvalidValue):
             Loss(text)

@@ -219,12 +219,8 @@ def split_symbols(expressions: Iterable, given: tuple | None) -> tuple[tuple, tu
 
 
 def _refuse_unsuitable_symbols(symbols: Sequence[sympy.Symbol]) -> None:
+    _refuse_unwritable_names(symbols)
     for symbol in symbols:
-        if not can_be_written(symbol.name):
-            raise InvalidLoss(
-                f"the name {symbol.name!r} has half a character (a lone surrogate), which no file "
-                "holds; give another name"
-            )
         if symbol.is_real is False or not symbol.is_commutative:
             raise InvalidLoss(f"the symbol {symbol} does not stand for a real number")
     names = [symbol.name for symbol in symbols]
@@ -233,6 +229,15 @@ def _refuse_unsuitable_symbols(symbols: Sequence[sympy.Symbol]) -> None:
     twice = sorted({name for name in names if names.count(name) > 1})
     if twice:
         raise InvalidLoss(f"two different symbols are called {twice[0]!r}; give each its own name")
+
+
+def _refuse_unwritable_names(symbols: Iterable[sympy.Symbol]) -> None:
+    for symbol in symbols:
+        if not can_be_written(symbol.name):
+            raise InvalidLoss(
+                f"the name {symbol.name!r} has half a character (a lone surrogate), which no file "
+                "holds; give another name"
+            )
 
 
 def constant(thing: Any, variables: Iterable[sympy.Symbol], name: str) -> sympy.Expr:
@@ -250,6 +255,7 @@ def constant(thing: Any, variables: Iterable[sympy.Symbol], name: str) -> sympy.
     beta/2
     """
     value = read_expression(thing)
+    _refuse_unwritable_names(value.free_symbols)
     taken = {x.name for x in variables}
     found = sorted({x for x in value.free_symbols if x.name in taken}, key=natural_key)
     if found:

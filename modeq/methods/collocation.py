@@ -11,7 +11,7 @@ from itertools import combinations
 from typing import Any
 
 from modeq.algebra.entries import Entry, exact_row, vanishes
-from modeq.errors import InvalidMethod
+from modeq.errors import InvalidMethod, visible
 from modeq.methods.rules import Rule, fixed_point
 from modeq.methods.tableaux import RungeKutta
 from modeq.shown import Shown
@@ -144,7 +144,7 @@ class AverageVectorField(Shown):
         return self
 
     def __str__(self) -> str:
-        return self.name
+        return visible(self.name)
 
 
 @cache

@@ -31,7 +31,7 @@ from modeq.algebra.entries import (
     vanishes,
     with_values,
 )
-from modeq.errors import InvalidMethod
+from modeq.errors import InvalidMethod, visible
 from modeq.methods.checks import one_of
 from modeq.methods.roots import roots_of
 from modeq.methods.rules import MemoryRule, linear_multistep
@@ -220,7 +220,7 @@ class LinearMultistep(Shown):
         )
 
     def __str__(self) -> str:
-        return self.name
+        return visible(self.name)
 
 
 def _exactly(difference: Entry) -> str:

@@ -12,7 +12,7 @@ from inspect import signature
 from typing import Any
 
 from modeq.algebra.entries import Entry
-from modeq.errors import InvalidMethod
+from modeq.errors import InvalidMethod, visible
 from modeq.methods import named_multistep, named_tableaux, partitioned_tables, splitting
 from modeq.methods.checks import hint, refuse_unknown
 from modeq.methods.collocation import AverageVectorField
@@ -68,7 +68,7 @@ class CustomMethod(Shown):
         return self.rule
 
     def __str__(self) -> str:
-        return self.name
+        return visible(self.name)
 
 
 Method = (

@@ -31,7 +31,7 @@ from modeq.algebra.entries import (
     values_of,
     with_values,
 )
-from modeq.errors import InvalidMethod
+from modeq.errors import InvalidMethod, visible
 from modeq.methods.checks import refuse_unknown
 from modeq.shown import Shown
 
@@ -179,7 +179,7 @@ class Optimizer(Shown):
         return following
 
     def __str__(self) -> str:
-        return self.name
+        return visible(self.name)
 
 
 def optimizer(

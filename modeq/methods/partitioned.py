@@ -23,7 +23,7 @@ from modeq.algebra.entries import (
     values_of,
     with_values,
 )
-from modeq.errors import InvalidMethod
+from modeq.errors import InvalidMethod, visible
 from modeq.methods.rules import Rule, advance, fixed_point, parts_of
 from modeq.shown import Shown
 
@@ -130,7 +130,7 @@ class AdditiveRungeKutta(Shown):
         return AdditiveRungeKutta(A, b, name_with_values(self.name, values))
 
     def __str__(self) -> str:
-        return self.name
+        return visible(self.name)
 
 
 def _with_values(table: Table, values: Mapping, where: str) -> list[list[Entry]]:

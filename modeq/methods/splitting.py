@@ -17,7 +17,7 @@ from modeq.algebra.entries import (
     values_of,
     with_values,
 )
-from modeq.errors import InvalidMethod
+from modeq.errors import InvalidMethod, visible
 from modeq.methods.checks import whole
 from modeq.methods.rules import Rule, parts_of
 from modeq.shown import Shown
@@ -103,7 +103,7 @@ class Splitting(Shown):
         return Splitting(stages, name_with_values(self.name, values))
 
     def __str__(self) -> str:
-        return self.name
+        return visible(self.name)
 
 
 def _stage(stage: Any, where: str) -> tuple[int, Entry]:

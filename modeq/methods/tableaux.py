@@ -20,7 +20,7 @@ from modeq.algebra.entries import (
     vanishes,
     with_values,
 )
-from modeq.errors import InvalidMethod
+from modeq.errors import InvalidMethod, visible
 from modeq.methods.checks import whole
 from modeq.methods.rules import Rule, is_explicit, runge_kutta
 from modeq.shown import Shown
@@ -138,7 +138,7 @@ class RungeKutta(Shown):
         return RungeKutta(A, b, name=name_with_values(self.name, values))
 
     def __str__(self) -> str:
-        return self.name
+        return visible(self.name)
 
 
 def composed(*methods: RungeKutta, fractions: Sequence | None = None) -> RungeKutta:

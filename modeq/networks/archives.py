@@ -20,7 +20,7 @@ import numpy as np
 
 from modeq.algebra.checks import shortened
 from modeq.errors import InvalidCheckpoint
-from modeq.files import write_atomically
+from modeq.files import path_text, write_atomically
 
 HEADER, CHECKSUM = "header", "checksum"
 RESERVED = (HEADER, CHECKSUM, "file")
@@ -64,7 +64,7 @@ def read_archive(path: str | os.PathLike) -> tuple[Any, dict[str, np.ndarray]]:
         InvalidCheckpoint: The file is damaged, or no archive. It is left as it is.
         FileNotFoundError: There is no file.
     """
-    name = os.fsdecode(path)
+    name = path_text(path)
     with open(path, "rb") as file:
         content = file.read()
     try:

@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 
 from modeq.errors import InvalidCheckpoint, InvalidValue
-from modeq.files import write_atomically
+from modeq.files import path_text, write_atomically
 from modeq.networks.archives import read_archive, write_archive
 from modeq.shown import Shown
 
@@ -98,7 +98,7 @@ class TrainingRecord(Shown):
             if isinstance(error, InvalidValue):
                 raise
             raise InvalidCheckpoint(
-                f"{os.fsdecode(path)!r} is not the record of a training run: {error}"
+                f"{path_text(path)!r} is not the record of a training run: {error}"
             ) from None
 
     def __str__(self) -> str:
@@ -120,9 +120,9 @@ def _last(values: np.ndarray) -> float:
 
 
 def _ending(path: str | os.PathLike) -> str:
-    ending = os.path.splitext(os.fsdecode(path))[1]
+    ending = os.path.splitext(path_text(path))[1]
     if ending not in (".npz", ".json"):
-        raise InvalidValue(f"the file is {os.fsdecode(path)!r}; its name must end in .npz or .json")
+        raise InvalidValue(f"the file is {path_text(path)!r}; its name must end in .npz or .json")
     return ending
 
 

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from modeq.derivation.loss import Field, Loss
 from modeq.equation import ModifiedEquation
 from modeq.errors import FlowError, InvalidValue
-from modeq.files import write_atomically
+from modeq.files import path_text, write_atomically
 from modeq.flows.comparison import Comparison, compare
 from modeq.flows.order_report import OrderReport
 from modeq.presentation.figures import fix_layout, new_figure, own_style
@@ -137,10 +137,10 @@ def picture_format(path: str | os.PathLike) -> str:
     >>> picture_format("out.PNG")
     'png'
     """
-    suffix = os.path.splitext(os.fsdecode(path))[1]
+    suffix = os.path.splitext(path_text(path))[1]
     if suffix.lower() not in FORMATS:
         raise InvalidValue(
-            f"the suffix of {os.fsdecode(path)!r} is {suffix!r}; "
+            f"the suffix of {path_text(path)!r} is {suffix!r}; "
             f"a picture is written as {', '.join(FORMATS)}"
         )
     return FORMATS[suffix.lower()]

@@ -11,7 +11,7 @@ from typing import Any
 from modeq.derivation.expressions import exact_values
 from modeq.equation import ModifiedEquation, derive
 from modeq.errors import InvalidPoint, InvalidValue
-from modeq.files import write_together
+from modeq.files import path_text, write_together
 from modeq.flows.flow import check_steps
 from modeq.flows.numeric import as_points, check_step
 from modeq.presentation.panels import shortened
@@ -100,7 +100,7 @@ class Report(Shown):
         if kind == "html":
             write_together({path: self.to_html()})
             return
-        path = Path(os.fsdecode(path))
+        path = Path(path_text(path))
         names = {
             picture.name: f"{path.stem}-{picture.name}.{_PICTURES[kind]}"
             for picture in self.document.pictures()
@@ -131,10 +131,10 @@ def report_format(path: str | os.PathLike) -> str:
     Raises:
         InvalidValue: There is none.
     """
-    suffix = os.path.splitext(os.fsdecode(path))[1].lower()
+    suffix = os.path.splitext(path_text(path))[1].lower()
     if suffix not in FORMATS:
         raise InvalidValue(
-            f"the suffix of {os.fsdecode(path)!r} is {suffix!r}; a report is written as "
+            f"the suffix of {path_text(path)!r} is {suffix!r}; a report is written as "
             f"{', '.join(FORMATS)}, or give its format"
         )
     return FORMATS[suffix]
