@@ -57,7 +57,7 @@ def test_the_field_misses_the_symbolic_one_by_the_next_power_of_h(method, order)
     np.testing.assert_allclose(slopes(errors), order + 1, atol=0.1)
 
 
-def test_the_order_n_takes_n_plus_1_steps_and_the_first_time_one_to_see_whether_it_repeats():
+def test_the_order_n_takes_n_plus_1_steps_and_one_for_noise_and_first_one_to_see_if_it_repeats():
     count = 0
 
     def step(theta):
@@ -67,9 +67,11 @@ def test_the_order_n_takes_n_plus_1_steps_and_the_first_time_one_to_see_whether_
 
     field = blackbox_field(step, 4)
     field(START)
-    assert count == 6
+    assert count == 7
     field(START)
-    assert count == 6 + 5
+    assert count == 7 + 6
+    BlackboxField(step, 4, check=False)(START)
+    assert count == 7 + 6 + 5
 
 
 def test_without_h_time_counts_steps():
@@ -195,6 +197,19 @@ def test_an_order_at_which_rounding_wins_says_which_order_is_best():
         blackbox_field(step, 6, h=h, check=False)(start)
         blackbox_field(step, 1, h=h)(start)
         blackbox_field(lambda x: cosine_step(x, 0.1), 6, h=0.1)(start.astype(float))
+
+
+@pytest.mark.parametrize("order", [1, 2, 3])
+def test_gradients_that_are_coarser_than_the_point_are_complained_of(order):
+    start = np.random.default_rng(0).normal(size=500)
+    for h in (0.25, 2.0**-20):
+        coarse = lambda x, h=h: x - h * np.sin(x.astype("float16")).astype(float)  # noqa: E731
+        fine = lambda x: x - np.sin(x) / 4  # noqa: E731
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            blackbox_field(coarse, order, h=h)(start)
+            blackbox_field(fine, order, h=0.25)(start)
+        assert len(caught) == (h < 0.25)
 
 
 def test_a_step_that_is_not_finite_is_named():

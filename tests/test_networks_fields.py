@@ -221,6 +221,78 @@ def test_an_order_at_which_rounding_wins_says_which_order_is_best():
         networks.modified_field(square_loss, 8, check=False)(params, 0.001, *data)
 
 
+def products_in(kind):
+    """Return a loss whose products are rounded to a type, and its weights."""
+
+    def product(a, b):
+        return (a.astype(kind or a.dtype) @ b.astype(kind or a.dtype)).astype(a.dtype)
+
+    params, (x, y) = mlp((20, 30, 5)), batch(64, 20, 5)
+    matrices = [params[0]["w"], params[1]["w"]]
+
+    def loss(p):
+        hidden = jnp.tanh(product(jnp.asarray(x, p[0].dtype), p[0]))
+        return jnp.mean((product(hidden, p[1]) - y) ** 2)
+
+    return loss, matrices
+
+
+@pytest.mark.parametrize(("kind", "order"), [(None, 2), ("float16", 3), ("bfloat16", 1)])
+def test_an_order_is_complained_of_where_the_error_of_its_last_term_is_as_large_as_the_term(
+    kind, order
+):
+    (loss, weights), (exact, _) = products_in(kind), products_in(None)
+    orders, complaints = (order, order - 1), []
+    fields = [networks.modified_field(loss, n, check=n == order) for n in orders]
+    exact = [networks.modified_field(exact, n, precision="float64", check=False) for n in orders]
+    for h in (1.0, 0.1, 1e-2, 1e-3, 1e-5):
+        with warnings.catch_warnings(record=True) as caught:
+            warnings.simplefilter("always")
+            last = difference(*(field(weights, h) for field in fields))
+        truth = difference(*(field(weights, h) for field in exact))
+        error = norm(difference(last, truth))
+        if error > 0.95 * norm(last):
+            assert [c.category for c in caught] == [RoundOffWarning], h
+        elif error < 0.5 * norm(last):
+            assert not caught, h
+        complaints.append(len(caught))
+    assert complaints[0] == 0
+    assert complaints[-1] == 1
+
+
+def test_the_estimate_of_round_off_sees_products_that_are_coarser_than_the_weights():
+    (loss, weights), (exact, _) = products_in("bfloat16"), products_in(None)
+    found = networks.modified_field(loss, 0).round_off(weights, 0.1, max_order=8)
+    for order in (0, 6):
+        rounded = networks.modified_field(loss, order, check=False)(weights, 0.1)
+        true = networks.modified_field(exact, order, precision="float64")(weights, 0.1)
+        assert 0.1 < found.round_off[order] / norm(difference(rounded, true)) < 10
+
+
+def test_slopes_that_never_change_and_steps_past_convergence_are_no_noise():
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        networks.modified_field(lambda w: jnp.sum(w * np.float32(0.1)), 3)(np.ones(9, "f"), 1e-3)
+        networks.modified_field(lambda w: jnp.sum(w**2), 2)(np.zeros(9, "f"), 0.1)
+        # hλ = 1.9: the differences grow, but not by rounding.
+        networks.modified_field(lambda w: jnp.sum(jnp.cos(w)), 3)(np.ones(9, "f"), 3.5)
+
+
+@pytest.mark.parametrize("kind", ["float16", "bfloat16"])
+def test_weights_of_half_precision_are_taken_in_single_precision(kind):
+    loss = lambda p: jnp.sum(jnp.cosh(p["w"]))  # noqa: E731
+    half = {"w": jnp.linspace(0.5, 1, 8).astype(kind)}
+    single = {"w": half["w"].astype("float32")}
+    for function in (
+        lambda p: networks.modified_field(loss, 2)(p, 0.1),
+        lambda p: jax.jit(networks.modified_field(loss, 2).rhs)(p, 0.1),
+        lambda p: networks.counter_terms(loss, p, 2),
+        lambda p: networks.hessian_eigenpairs(loss, p)[0],
+        lambda p: networks.solve_flow(loss, p, 1, h=0.1, steps=1).theta,
+    ):
+        jax.tree.map(np.testing.assert_array_equal, function(half), function(single))
+
+
 def test_a_loss_that_is_not_one_number_is_refused():
     params, data = mlp((3, 4, 2)), batch(5, 3, 2)
     for wrong in (

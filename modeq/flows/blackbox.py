@@ -24,17 +24,19 @@ from modeq.algebra.logarithm import increment_weights
 from modeq.errors import FlowError, InvalidMethod, InvalidPoint, RoundOffWarning
 from modeq.flows.numeric import check_step
 from modeq.flows.roundoff import (
-    MOST_ROUNDINGS,
-    SHARE,
     RoundOff,
     better_order,
     measured,
-    perturbation,
+    second_difference,
+    shift_for,
 )
 from modeq.shown import Shown
 
 Point = TypeVar("Point")
 Step = Callable[[Point], Point]
+
+MOST_ROUNDINGS = 100.0
+"""How many times larger than one rounding two answers of the same step may differ by."""
 
 SAMPLE = 1_024
 """About how many entries of the steps are kept for estimates of round-off."""
@@ -49,8 +51,8 @@ def blackbox_field(step: Step, order: int, *, h: float = 1.0, check: bool = True
         step: θ after one step of the learning rate h, as a new object.
         order: The highest power n of h that is right.
         h: The learning rate, which is the unit of time; without it, time counts steps.
-        check: Whether steps that are not finite, and orders at which rounding wins, are complained
-            of. That waits for the result of each step.
+        check: Whether steps that are not finite, and orders whose last term is mostly noise, are
+            complained of. That takes one step more, and waits for the result of each step.
 
     Raises:
         InvalidOrder, InvalidStep: The order or the learning rate is none.
@@ -107,7 +109,7 @@ class BlackboxField(Shown):
                 samples.append(_sample(state))
         if is_checked:
             self._check_repeatable(theta, samples[1])
-            self._warn_of_round_off(samples, _epsilon(theta))
+            self._warn_of_round_off(theta, state, samples)
         return total
 
     def round_off(self, theta: Point, max_order: int = 12) -> RoundOff:
@@ -121,13 +123,12 @@ class BlackboxField(Shown):
         >>> found.best_order in (1, 2)
         True
         """
-        shift = perturbation(_epsilon(theta))
-        runs = [
-            self._slopes(_map(lambda leaf, s=s: leaf * (1 + s), theta), check_order(max_order) + 2)
-            for s in (0.0, shift, -shift)
-        ]
+        steps = check_order(max_order) + 2
+        run = self._slopes(theta, steps)
+        shift = shift_for(run, _epsilon(theta))
+        above, below = (self._slopes(_scaled(theta, s), steps) for s in (1 + shift, 1 - shift))
         size = sum(math.prod(np.shape(leaf)) for leaf in _leaves(theta))
-        return measured(*runs, scale=(size / runs[0].shape[1]) ** 0.5)
+        return measured(run, above, below, scale=(size / run.shape[1]) ** 0.5)
 
     def _slopes(self, theta: Point, steps: int) -> np.ndarray:
         _check_start(theta)
@@ -177,17 +178,34 @@ class BlackboxField(Shown):
             )
         self._is_repeatable = True
 
-    def _warn_of_round_off(self, samples: list[np.ndarray], epsilon: float) -> None:
-        slopes = np.diff(samples, axis=0) / self.h
-        noise = SHARE * epsilon * float(np.linalg.norm(samples[0])) / self.h
-        better = better_order(slopes, noise)
+    def _warn_of_round_off(self, theta: Point, last: Point, samples: list[np.ndarray]) -> None:
+        if self.order == 0:
+            return
+        try:
+            following = _sample(self.step(_map(_copied, last)))
+        except Exception:  # This step only tells noise; it may leave the domain of the method.
+            return
+        slopes = np.diff([*samples, following], axis=0) / self.h
+
+        def measured_noise(shift: float) -> float:
+            starts = [_scaled(theta, 1 + s) for s in (0.0, shift, -shift)]
+            try:
+                return second_difference(*(self._slopes(start, 1)[0] for start in starts))
+            except Exception:  # Likewise.
+                return 0.0
+
+        better = better_order(slopes, _epsilon(theta), measured_noise)
         if better is not None:
             warnings.warn(
-                f"order {self.order} is too high: rounding adds more to it than order {better} "
-                f"leaves out; take order={better}",
+                f"order {self.order} is too high: its last term is mostly noise, and rounding adds "
+                f"more to it than order {better} leaves out; take order={better}",
                 RoundOffWarning,
                 stacklevel=3,
             )
+
+
+def _scaled(theta: Point, factor: float) -> Point:
+    return _map(lambda leaf: leaf * factor, theta)
 
 
 def _adder(weight: float) -> Callable:

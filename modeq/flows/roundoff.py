@@ -17,12 +17,15 @@ rounded differently, and the second difference
 keeps nothing but rounding, with a variance of 6 σ², if δ² is well below the ε of the arithmetic.
 But δ must be well above ε, or what is rounded has the same last digits: δ = ε^⅔ (derived here; the
 idea of measuring noise by differences is Hamming's, and that of Moré and Wild, Estimating
-computational noise, 2011).
+computational noise, 2011). The arithmetic may be coarser than the type of the weights, as products
+in bfloat16 are; the ε of it is then told by the differences along the iterates: those of smooth
+slopes fall with k, while rounding gives Δᵏ s₀ the variance C(2k, k) σ².
 """
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -30,17 +33,12 @@ import numpy as np
 from modeq.algebra.logarithm import increment_weights
 from modeq.shown import Shown
 
-SHARE = 0.2
-"""The root mean square of the error of one rounding, in ε times the size of the number: the spacing
-of floats is ε/2 to ε times the number, 0.72 ε in the mean, and the error is uniform in one spacing.
-"""
+COARSEST = 2.0**-7
+"""The largest ε that is looked for: that of bfloat16."""
 
-CLEARLY = 3.0
-"""How many times larger than what a lower order misses the rounding must be to be complained of."""
-
-
-MOST_ROUNDINGS = 100.0
-"""How many times larger than one rounding the noise of a slope can be without being something else.
+FALLING = 0.3
+"""How much smaller, in σ, a difference is than the one before, where slopes are smooth: for z = hλ
+it is about z/2, and for noise 1.
 """
 
 
@@ -137,25 +135,65 @@ def measured(
     return RoundOff(scale * left_out(slopes), scale * np.array(added))
 
 
-def better_order(slopes: np.ndarray, rounding: float) -> int | None:
-    """Return a lower order that is clearly better than that of all the slopes, if there is one.
+def shift_for(slopes: np.ndarray, epsilon: float) -> float:
+    """Return δ for slopes along the iterates: that of ε, or of what the differences show instead.
 
-    The noise of the slopes is taken from the last difference, whose variance C(2n, n) σ² rounding
-    alone would give, as far as that is plausible.
+    >>> shift_for(np.exp(-0.01 * np.arange(4.0))[:, None], 2.0**-52) == perturbation(2.0**-52)
+    True
+    >>> shift_for(np.array([[1.0], [1.001], [1.0], [1.001]]), 2.0**-52) > 1e-3
+    True
+    """
+    if _falls(slopes):
+        return perturbation(epsilon)
+    size = float(np.linalg.norm(slopes[0]))
+    found = _spread(slopes, len(slopes) - 1)
+    coarse = found / size if found and size else COARSEST
+    return perturbation(max(epsilon, min(coarse, COARSEST)))
+
+
+def better_order(
+    slopes: np.ndarray, epsilon: float, measured_noise: Callable[[float], float]
+) -> int | None:
+    """Return a lower order that is as good, if the last term of an order is mostly noise.
+
+    It is if C(2n, n) σ² is more than half of the square of Δⁿ s₀. There is one slope more than the
+    order takes, so that Δⁿ⁺¹ s₀ tells whether to measure σ: what is smooth falls.
 
     Args:
-        slopes: s₀, …, s_n, of shape (n + 1, entries).
-        rounding: The size of the error that one rounding makes in a slope.
+        slopes: s₀, …, s_{n+1}, of shape (n + 2, entries).
+        epsilon: The ε of the weights.
+        measured_noise: A function of δ that returns σ from the slopes at θ(1 + δ), θ and θ(1 - δ).
 
-    >>> slopes = np.exp(-0.01 * np.arange(9.0))[:, None]
-    >>> better_order(slopes, 1e-17), better_order(slopes, 1e-8)
-    (None, 3)
+    >>> slopes = np.exp(-0.01 * np.arange(10.0))[:, None]
+    >>> rounded = slopes + 1e-8 * np.random.default_rng(0).normal(size=(10, 1))
+    >>> better_order(slopes[:6], 2.0**-52, lambda delta: 1e-17)
+    >>> better_order(rounded, 2.0**-26, lambda delta: 1e-8)
+    3
     """
-    order = len(slopes) - 1
-    if order == 0:
+    order = len(slopes) - 2
+    if order == 0 or not np.all(np.isfinite(slopes)) or not np.any(slopes[0]) or _falls(slopes):
         return None
-    last = np.linalg.norm(np.diff(slopes, order, axis=0)) / math.comb(2 * order, order) ** 0.5
-    noise = float(np.clip(last, rounding, MOST_ROUNDINGS * rounding))
-    added = noise * np.array([amplification(n) for n in range(order + 1)])
-    total = left_out(slopes) + added[:order]
-    return int(np.argmin(total)) if CLEARLY * np.min(total) < added[order] else None
+    sigma = measured_noise(shift_for(slopes, epsilon))
+    if not 2 * sigma**2 > _spread(slopes, order) ** 2:
+        return None
+    added = sigma * np.array([amplification(n) for n in range(order)])
+    return int(np.argmin(left_out(slopes)[:order] + added))
+
+
+def _falls(slopes: np.ndarray) -> bool:
+    last, before = (_spread(slopes, len(slopes) - k) for k in (1, 2))
+    return last < FALLING * before
+
+
+def _spread(slopes: np.ndarray, k: int) -> float:
+    """Return |Δᵏ s₀| C(2k, k)^-½: the σ of slopes that are nothing but noise."""
+    return float(np.linalg.norm(np.diff(slopes, k, axis=0)[0])) / math.comb(2 * k, k) ** 0.5
+
+
+def second_difference(middle: np.ndarray, above: np.ndarray, below: np.ndarray) -> float:
+    """Return σ from slopes at θ, θ(1 + δ) and θ(1 - δ).
+
+    >>> second_difference(np.array([1.0, 2.0]), np.array([2.0, 3.0]), np.array([0.0, 1.0]))
+    0.0
+    """
+    return float(np.linalg.norm(above - 2 * middle + below)) / 6**0.5

@@ -20,7 +20,13 @@ from modeq.algebra.checks import check_order
 from modeq.algebra.logarithm import increment_weights
 from modeq.errors import FlowError, InvalidPoint, RoundOffWarning
 from modeq.flows.numeric import check_step
-from modeq.flows.roundoff import SHARE, RoundOff, better_order, measured, perturbation
+from modeq.flows.roundoff import (
+    RoundOff,
+    better_order,
+    measured,
+    second_difference,
+    shift_for,
+)
 from modeq.networks.gradients import gradient
 from modeq.networks.precision import cast, check_precision, in_precision
 from modeq.networks.pytrees import (
@@ -54,9 +60,9 @@ def modified_field(
         loss_fn: ``loss_fn(params, *args)`` returns a number; ``params`` is a pytree.
         order: The highest power n of h.
         precision: "float64" or "float32" to compute in it, whatever the weights come in; without
-            it, the precision of the weights.
-        check: Whether gradients that are not finite, and orders at which rounding wins, are
-            complained of. That waits for the result.
+            it, the precision of the weights, or single precision for those of half.
+        check: Whether gradients that are not finite, and orders whose last term is mostly noise,
+            are complained of. That takes one gradient more, and waits for the result.
 
     Raises:
         InvalidOrder, InvalidValue: The order or the precision is none.
@@ -105,7 +111,7 @@ class NetworkField:
         self.gradient = jax.jit(self._gradient)
         self._unchecked = jax.jit(self.rhs)
         self._longer: dict[int, NetworkField] = {}
-        self._sampled = jax.jit(lambda params, h, args: self._sum(params, h, args, sampled))
+        self._sampled = jax.jit(lambda params, h, args: self._sum(params, h, args, sampled, 1))
 
     def rhs(self, params: Params, h: Any, *args: Any) -> Params:
         """Return the field, as a pure function that JAX can trace."""
@@ -122,14 +128,14 @@ class NetworkField:
         """
         check_params(params)
         with in_precision(self.precision):
-            params, args = cast((params, args), self.precision)
+            params, args = cast((jax.tree.map(jnp.asarray, params), args), self.precision)
             if is_traced((params, h, args)):
                 return self.rhs(params, h, *args)
             h = check_step(h)
             if not self._check:
                 return self._unchecked(params, h, *args)
             total, slopes = self._checked(params, h, args)
-            self._warn_of_round_off(slopes, epsilon(total))
+            self._warn_of_round_off(slopes.astype(float), params, h, args)
             return total
 
     def round_off(self, params: Params, h: Any, *args: Any, max_order: int = 12) -> RoundOff:
@@ -146,26 +152,39 @@ class NetworkField:
         check_params(params)
         with in_precision(self.precision):
             params, args = cast((jax.tree.map(jnp.asarray, params), args), self.precision)
-            runs = [longer._checked(_moved(params, sign), h, args)[1] for sign in (0, 1, -1)]
+            run = longer._checked(params, h, args)[1][:-1].astype(float)
+            shift = shift_for(run, epsilon(params))
+            above, below = (
+                longer._checked(_moved(params, sign * shift), h, args)[1][:-1].astype(float)
+                for sign in (1, -1)
+            )
         size = sum(np.size(leaf) for leaf in jax.tree.leaves(params))
-        return measured(*(run.astype(float) for run in runs), (size / runs[0].shape[1]) ** 0.5)
+        return measured(run, above, below, (size / run.shape[1]) ** 0.5)
 
-    def _sum(self, params: Params, h: Any, args: tuple, sample: Callable) -> tuple[Params, Any]:
-        """Return -Σ v_s ∇L(θ_s), and samples of the slopes -∇L(θ_s), of shape (n + 1, entries)."""
-        params = jax.tree.map(jnp.asarray, params)
+    def _sum(
+        self, params: Params, h: Any, args: tuple, sample: Callable, more: int = 0
+    ) -> tuple[Params, Any]:
+        """Return -Σ v_s ∇L(θ_s), and samples of the slopes -∇L(θ_s) of shape (n + 1 + more,
+        entries).
+        """
+        params = cast(jax.tree.map(jnp.asarray, params), None)
         weights = jnp.asarray(self._weights, jnp.result_type(float))
 
         def body(s: Any, carry: tuple) -> tuple:
             theta, total, kept = carry
             slope = self._gradient(theta, *args)
             zero = _zero_after(slope)
-            total = jax.tree.map(lambda t, g: _moved_along(t, weights[s] + zero, g), total, slope)
+            added = jax.tree.map(lambda t, g: _moved_along(t, weights[s] + zero, g), total, slope)
+            if more:  # A slope that is only looked at need not be finite.
+                added = jax.tree.map(lambda a, t: jnp.where(s <= self.order, a, t), added, total)
+            total = added
             theta = jax.tree.map(lambda p, g: _moved_along(p, h + zero, g), theta, slope)
             return theta, total, kept.at[s].set(-sample(slope))
 
-        kept = jnp.zeros((self.order + 1, *jax.eval_shape(sample, params).shape))
+        count = self.order + 1 + more
+        kept = jnp.zeros((count, *jax.eval_shape(sample, params).shape))
         start = (params, jax.tree.map(jnp.zeros_like, params), kept)
-        _, total, kept = jax.lax.fori_loop(0, self.order + 1, body, start)
+        _, total, kept = jax.lax.fori_loop(0, count, body, start)
         return total, kept
 
     def _checked(self, params: Params, h: float, args: tuple) -> tuple[Params, np.ndarray]:
@@ -176,13 +195,16 @@ class NetworkField:
             self._refuse_infinite(params, h, args)
         return total, np.asarray(slopes)
 
-    def _warn_of_round_off(self, slopes: np.ndarray, rounding: float) -> None:
-        noise = SHARE * rounding * np.linalg.norm(slopes[0])
-        better = better_order(slopes.astype(float), noise)
+    def _warn_of_round_off(self, slopes: np.ndarray, params: Params, h: float, args: tuple) -> None:
+        def measured_noise(shift: float) -> float:
+            gradients = (self.gradient(_moved(params, sign * shift), *args) for sign in (0, 1, -1))
+            return second_difference(*(np.asarray(sampled(g), float) for g in gradients))
+
+        better = better_order(slopes, epsilon(params), measured_noise)
         if better is not None:
             warnings.warn(
-                f"order {self.order} is too high: rounding adds more to it than order {better} "
-                f"leaves out at this h; take order={better}",
+                f"order {self.order} is too high: its last term is mostly noise, and rounding adds "
+                f"more to it than order {better} leaves out at this h; take order={better}",
                 RoundOffWarning,
                 stacklevel=3,
             )
@@ -213,11 +235,9 @@ def _moved_along(leaf: jax.Array, rate: Any, slope: jax.Array) -> jax.Array:
     return leaf - jnp.asarray(rate, slope.dtype) * slope
 
 
-def _moved(params: Params, sign: int) -> Params:
-    """Return weights times 1 + ``sign`` δ, with the δ of the precision of each leaf."""
-    return jax.tree.map(
-        lambda p: p * (1 + sign * perturbation(float(jnp.finfo(p.dtype).eps))), params
-    )
+def _moved(params: Params, shift: float) -> Params:
+    """Return weights times 1 + ``shift``."""
+    return jax.tree.map(lambda p: jnp.asarray(p) * (1 + shift), params)
 
 
 def _infinite(step: int, order: int, leaf: str, h: float) -> Exception:

@@ -67,15 +67,20 @@ def in_precision(precision: str | None):
 def cast(tree: Any, precision: str | None) -> Any:
     """Return a pytree with its floating leaves in a precision; others stay as they are.
 
+    Without a precision, leaves of half precision, which the differences of steps are lost in, are
+    taken in single precision.
+
     >>> cast([jnp.ones(2), jnp.arange(2)], "float32")[1].dtype.name
     'int32'
+    >>> cast(jnp.ones(2, "bfloat16"), None).dtype.name
+    'float32'
     """
-    if precision is None:
-        return tree
     return jax.tree.map(lambda leaf: _cast(leaf, precision), tree)
 
 
-def _cast(leaf: Any, precision: str) -> Any:
-    if isinstance(leaf, float) or jnp.issubdtype(getattr(leaf, "dtype", None), jnp.floating):
-        return jnp.asarray(leaf, precision)
-    return leaf
+def _cast(leaf: Any, precision: str | None) -> Any:
+    kind = getattr(leaf, "dtype", None)
+    if kind is not None and jnp.issubdtype(kind, jnp.floating):
+        is_half = jnp.finfo(kind).bits < 32
+        return jnp.asarray(leaf, precision or "float32") if precision or is_half else leaf
+    return jnp.asarray(leaf, precision) if precision and isinstance(leaf, float) else leaf
