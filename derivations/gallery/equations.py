@@ -6,8 +6,8 @@ from functools import partial
 import sympy
 
 import modeq
+from modeq.derivation.formula_latex import expression_latex
 from modeq.derivation.schedules import scheduled
-from modeq.presentation.latex import expression_printer
 from modeq.reports.report_formulas import series_formula, sum_formula
 
 BETA = sympy.Symbol("beta")
@@ -50,7 +50,7 @@ def _conserved() -> str:
 def _drift() -> str:
     losses = ["(x - 1)**2/2", "(x + 1)**2/2 + x**4/4"]
     drift = modeq.stochastic_equation(losses, weak_order=2).drift[0]
-    printed = expression_printer(drift.free_symbols).doprint(sympy.expand(drift))
+    printed = expression_latex(sympy.expand(drift))
     return rf"b = {printed}"
 
 
