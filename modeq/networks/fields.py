@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -35,6 +36,8 @@ from modeq.networks.pytrees import (
     epsilon,
     is_finite,
     is_traced,
+    of_weights,
+    partitioned,
     sampled,
 )
 
@@ -57,7 +60,8 @@ def modified_field(
         f̃ = -Σ_{s=0}^{n} v_s ∇L(θ_s),        θ_{s+1} = θ_s - h ∇L(θ_s)
 
     Args:
-        loss_fn: ``loss_fn(params, *args)`` returns a number; ``params`` is a pytree.
+        loss_fn: ``loss_fn(params, *args)`` returns a number; ``params`` is a pytree, or a module of
+            Equinox or Flax: what of it is no weight comes through unchanged.
         order: The highest power n of h.
         precision: "float64" or "float32" to compute in it, whatever the weights come in; without
             it, the precision of the weights, or single precision for those of half.
@@ -115,6 +119,10 @@ class NetworkField:
 
     def rhs(self, params: Params, h: Any, *args: Any) -> Params:
         """Return the field, as a pure function that JAX can trace."""
+        if (found := partitioned(params)) is not None:
+            weights, module = found
+            return module.join(self._of_modules.rhs(weights, h, module, *args))
+        check_params(params)
         return self._sum(params, h, args, lambda slope: jnp.zeros(0))[0]
 
     def __call__(self, params: Params, h: Any, *args: Any) -> Params:
@@ -126,6 +134,9 @@ class NetworkField:
             InvalidLoss: The loss is not a single number.
             FlowError: The gradient is not finite at one of the next iterates.
         """
+        if (found := partitioned(params)) is not None:
+            weights, module = found
+            return module.join(self._of_modules(weights, h, module, *args))
         check_params(params)
         with in_precision(self.precision):
             params, args = cast((jax.tree.map(jnp.asarray, params), args), self.precision)
@@ -147,6 +158,9 @@ class NetworkField:
         >>> field.round_off(np.linspace(0.5, 1, 64, dtype="float32"), 0.03).best_order in (4, 5, 6)
         True
         """
+        if (found := partitioned(params)) is not None:
+            weights, module = found
+            return self._of_modules.round_off(weights, h, module, *args, max_order=max_order)
         order, h = check_order(max_order) + 1, check_step(h)
         longer = self._longer.setdefault(order, NetworkField(self.loss_fn, order))
         check_params(params)
@@ -160,6 +174,12 @@ class NetworkField:
             )
         size = sum(np.size(leaf) for leaf in jax.tree.leaves(params))
         return measured(run, above, below, (size / run.shape[1]) ** 0.5)
+
+    @cached_property
+    def _of_modules(self) -> NetworkField:
+        """The field of the weights of modules of Equinox or Flax."""
+        loss_fn = of_weights(self.loss_fn)
+        return NetworkField(loss_fn, self.order, precision=self.precision, check=self._check)
 
     def _sum(
         self, params: Params, h: Any, args: tuple, sample: Callable, more: int = 0

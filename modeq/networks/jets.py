@@ -21,7 +21,14 @@ from modeq.algebra.logarithm import increment_weights
 from modeq.errors import InvalidPoint
 from modeq.networks.gradients import Program, gradient
 from modeq.networks.precision import cast, check_precision, in_precision
-from modeq.networks.pytrees import Params, check_params, is_finite, is_traced
+from modeq.networks.pytrees import (
+    Params,
+    check_params,
+    is_finite,
+    is_traced,
+    of_weights,
+    partitioned,
+)
 from modeq.networks.taylor import Operation, OrbitSeries, is_float, operations
 
 try:
@@ -69,6 +76,12 @@ def counter_terms(
         arithmetic.
     """
     order = check_order(order)
+    if (found := partitioned(params)) is not None:
+        weights, module = found
+        terms = counter_terms(
+            of_weights(loss_fn), weights, order, module, *args, precision=precision
+        )
+        return tuple(map(module.join, terms))
     check_params(params)
     with in_precision(check_precision(precision)):
         params, args = cast((params, args), precision)

@@ -109,6 +109,83 @@ def check_params(params: Params) -> None:
             )
 
 
+class Module:
+    """What of a module is no weight; a pytree itself, of arrays, with static leaves in its type."""
+
+    def __init__(self, arrays: tuple, static: tuple):
+        self.arrays = arrays
+        self.static = static
+
+    def join(self, weights: list) -> Params:
+        """Return the module with other weights; what else is in it comes through unchanged."""
+        structure, rows = self.static
+        moved = iter(weights)
+        return structure.unflatten(
+            next(moved) if kind == "weight" else array if kind == "array" else leaf
+            for (kind, leaf), array in zip(rows, self.arrays, strict=True)
+        )
+
+
+jax.tree_util.register_pytree_node(
+    Module, lambda found: ((found.arrays,), found.static), lambda static, x: Module(x[0], static)
+)
+
+
+def partitioned(params: Params) -> tuple[list, Module] | None:
+    """Return the weights of modules of Equinox or Flax and the rest; None for trees without any.
+
+    Weights are arrays of floats, as for ``equinox.partition``, and of the variables of Flax those
+    that are ``nnx.Param``, as for ``nnx.grad``. Other trees must hold only weights.
+    """
+    if not any(map(_is_module, jax.tree.leaves(params, is_leaf=_is_module))):
+        return None
+    leaves, structure = jax.tree.flatten(params, is_leaf=_is_none)
+    is_weight: list[bool] = []
+    for node in jax.tree.leaves(params, is_leaf=lambda x: _is_none(x) or _is_a(x, "Variable")):
+        is_state = _is_a(node, "Variable") and not _is_a(node, "Param")
+        is_weight += [
+            not is_state and _is_array(leaf) and jnp.issubdtype(leaf.dtype, jnp.inexact)
+            for leaf in jax.tree.leaves(node, is_leaf=_is_none)
+        ]
+    rows, arrays, weights = [], [], []
+    for leaf, moves in zip(leaves, is_weight, strict=True):
+        kind = "weight" if moves else "array" if _is_array(leaf) else "static"
+        rows.append((kind, leaf if kind == "static" else None))
+        arrays.append(leaf if kind == "array" else None)
+        weights += [leaf] * moves
+    return weights, Module(tuple(arrays), (structure, tuple(rows)))
+
+
+def of_weights(loss_fn: Callable[..., Any]) -> Callable[..., Any]:
+    """Return a loss of modules as one of their weights and the rest of them."""
+    scalar(loss_fn)  # refuses what is no function
+    return lambda weights, module, *args: loss_fn(module.join(weights), *args)
+
+
+def _is_module(node: Any) -> bool:
+    """Tell whether a node is of Equinox or Flax, which need not be there to ask."""
+    return any(
+        base.__module__.split(".")[0] == "equinox" or base.__module__.startswith("flax.nnx")
+        for base in type(node).__mro__
+    )
+
+
+def _is_none(x: Any) -> bool:
+    return x is None
+
+
+def _is_a(node: Any, name: str) -> bool:
+    """Tell whether a node is a kind of variable of Flax."""
+    return any(
+        base.__name__ == name and base.__module__.startswith("flax.nnx")
+        for base in type(node).__mro__
+    )
+
+
+def _is_array(leaf: Any) -> bool:
+    return hasattr(leaf, "dtype") and hasattr(leaf, "shape")
+
+
 def is_traced(tree: Any) -> bool:
     """Tell whether a pytree has leaves whose values JAX does not know yet.
 

@@ -20,7 +20,7 @@ import numpy as np
 from modeq.errors import InvalidLoss, InvalidPoint
 from modeq.networks.gradients import Program, gradient, is_ruled
 from modeq.networks.precision import cast, check_precision, in_precision
-from modeq.networks.pytrees import check_params, refuse_mixed, scalar
+from modeq.networks.pytrees import check_params, of_weights, partitioned, refuse_mixed, scalar
 
 try:
     import jax
@@ -61,6 +61,10 @@ class FlatLoss:
     ):
         self.precision = check_precision(precision)
         scalar(loss_fn)  # refuses what is no function
+        self._module = None
+        if (found := partitioned(params)) is not None:
+            params, self._module = found
+            loss_fn, args = of_weights(loss_fn), (self._module, *args)
         self._loss = loss_fn
         with in_precision(precision):
             check_params(params)
@@ -93,6 +97,8 @@ class FlatLoss:
         found, numbers = self._programs["gradient", False], hashlib.blake2b()
         value = self._programs["value", False]
         for number in (*value.consts, *found.consts, *jax.tree.leaves(self._args)):
+            is_key = jnp.issubdtype(getattr(number, "dtype", None) or int, jax.dtypes.prng_key)
+            number = jax.random.key_data(number) if is_key else number
             numbers.update(np.asarray(number).tobytes())
         texts = str(value.jaxpr), str(found.jaxpr), numbers.digest()
         return *texts, str(self._structure), self.precision
@@ -113,6 +119,8 @@ class FlatLoss:
         Raises:
             InvalidPoint: It is not like the weights: other leaves, or other shapes.
         """
+        if (found := partitioned(params)) is not None:
+            params = found[0]
         leaves, structure = jax.tree.flatten(params)
         shapes = [np.shape(leaf) for leaf in leaves]
         if structure != self._structure or shapes != self._shapes:
@@ -125,7 +133,8 @@ class FlatLoss:
     def unravel(self, vector: Any) -> Any:
         """Return a vector as a pytree of NumPy arrays, in its own precisions or complex."""
         with in_precision(self.precision):
-            return jax.tree.map(np.asarray, self.traced(jnp.asarray(vector)))
+            weights = jax.tree.map(np.asarray, self.traced(jnp.asarray(vector)))
+            return weights if self._module is None else self._module.join(weights)
 
     @property
     def is_ruled(self) -> bool:
