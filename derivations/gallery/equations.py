@@ -34,7 +34,7 @@ def _hamiltonian(components: list[str], method: str, order: int) -> str:
     field = modeq.VectorField(components, "p q")
     parts = field if method == "implicit-midpoint" else field.split("p", "q")
     energy = modeq.derive(parts, order, method).modified_hamiltonian()
-    return sum_formula(r"\tilde H", energy, energy.free_symbols)
+    return sum_formula(r"\tilde H", energy)
 
 
 def _game() -> str:
@@ -44,7 +44,7 @@ def _game() -> str:
 
 def _conserved() -> str:
     (quantity,) = modeq.conserved("(x*y - 1)**2/2")
-    return sum_formula(r"\frac{Q^+}{Q}", quantity.factor, quantity.factor.free_symbols)
+    return sum_formula(r"\frac{Q^+}{Q}", quantity.factor)
 
 
 def _drift() -> str:
