@@ -442,3 +442,13 @@ def test_a_free_t_is_said_to_be_constant():
 def test_a_time_that_cannot_be_one_is_refused(args, reason):
     with pytest.raises(InvalidLoss, match=reason):
         VectorField(*args)
+
+
+@pytest.mark.parametrize(
+    "function", [sympy.besselj, sympy.hermite, sympy.laguerre, sympy.polygamma, sympy.bessely]
+)
+def test_an_order_may_be_a_parameter_but_no_variable(function):
+    n = sympy.Symbol("n")
+    assert Loss(function(n, x), x).parameters == (n,)
+    with pytest.raises(InvalidLoss, match=function.__name__):
+        Loss(function(n, x))

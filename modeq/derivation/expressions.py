@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any
 
 import sympy
@@ -56,7 +56,7 @@ def read_expression(thing: Any, given: Sequence[sympy.Symbol] | None = None) -> 
         expression = parse_expression(thing, {x.name: x for x in given or ()})
     else:
         expression = _from_object(thing, {})
-    _refuse_unsuitable(expression)
+    _refuse_unsuitable(expression, expression.free_symbols)
     return expression
 
 
@@ -89,7 +89,7 @@ def read_expressions(things: Sequence, variables: Any) -> tuple[tuple, tuple, tu
         parse_expression(e, known) if isinstance(e, str) else e.xreplace(renamed) for e in read
     )
     for expression in expressions:
-        _refuse_unsuitable(expression)
+        _refuse_unsuitable(expression, expression.free_symbols if given is None else given)
     return expressions, *split_symbols(expressions, given)
 
 
@@ -124,7 +124,7 @@ def _from_object(thing: Any, owners: dict) -> sympy.Expr:
 def _written_out(expression: sympy.Expr, owners: dict) -> sympy.Expr:
     _refuse_deep(expression)
     expression = written_out(expression, owners)
-    _refuse_unsuitable(expression)
+    _refuse_unsuitable(expression, ())
     return expression
 
 
@@ -154,11 +154,11 @@ def _refuse_not_finite(expression: sympy.Expr) -> None:
         raise InvalidLoss(f"the expression {expression} is not real")
 
 
-def _refuse_unsuitable(expression: sympy.Expr) -> None:
+def _refuse_unsuitable(expression: sympy.Expr, varying: Collection[sympy.Symbol]) -> None:
     _refuse_deep(expression)
     _refuse_not_finite(expression)
     _refuse_not_smooth(expression)
-    refuse_unknown(expression)
+    refuse_unknown(expression, varying)
 
 
 def _refuse_not_smooth(expression: sympy.Expr) -> None:

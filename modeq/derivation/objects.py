@@ -8,7 +8,7 @@ expression, modeq would have to guess what it means, and refuses it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 
 import sympy
 from sympy.core.function import AppliedUndef
@@ -198,14 +198,15 @@ def _of_real_symbols(expression: sympy.Expr) -> sympy.Expr:
     return expression.xreplace(real).xreplace({dummy: x for x, dummy in real.items()})
 
 
-def refuse_unknown(expression: sympy.Expr) -> None:
-    """Refuse what is no number, symbol, sum, product, power or smooth function.
+def refuse_unknown(expression: sympy.Expr, varying: Collection[sympy.Symbol]) -> None:
+    """Refuse what is no number, symbol, sum, product, power or function that is smooth in some
+    symbols.
 
     Raises:
         InvalidLoss: Something else occurs; it is named.
 
     >>> x = sympy.Symbol("x")
-    >>> refuse_unknown(sympy.Lambda(x, x**2) + x)
+    >>> refuse_unknown(sympy.Lambda(x, x**2) + x, [x])
     Traceback (most recent call last):
     modeq.errors.InvalidLoss: the Lambda Lambda(x, x**2) is a function, not its value: ...
     """
@@ -215,34 +216,34 @@ def refuse_unknown(expression: sympy.Expr) -> None:
         if node in seen:
             walk.skip()
         elif isinstance(node, sympy.Integral):
-            _refuse_without_limits(node)
+            _refuse_without_limits(node, varying)
             walk.skip()
         elif _is_open(node):
             walk.skip()
-        elif not _is_known(node):
+        elif not _is_known(node, varying):
             raise InvalidLoss(f"the {type(node).__name__} {node} {_advice(node)}")
         seen.add(node)
 
 
-def _is_known(node: sympy.Basic) -> bool:
+def _is_known(node: sympy.Basic, varying: Collection[sympy.Symbol]) -> bool:
     if isinstance(node, sympy.Pow) and node.exp.is_Rational:
         return node.exp.q <= MAX_ROOT
     if isinstance(node, sympy.Wild) or type(node) is sympy.Idx:
         return False
     if isinstance(node, sympy.Function):
-        return isinstance(node, AppliedUndef) or _is_smooth(node)
+        return isinstance(node, AppliedUndef) or _is_smooth(node, varying)
     known = (sympy.Symbol, sympy.Add, sympy.Mul, sympy.Pow, sympy.Rational, sympy.NumberSymbol)
     return isinstance(node, known)
 
 
-def _is_smooth(node: sympy.Function) -> bool:
+def _is_smooth(node: sympy.Function, varying: Collection[sympy.Symbol]) -> bool:
     """Tell whether sympy knows the derivatives of a function by the arguments that vary."""
     if node.func.__name__ in FUNCTIONS:
         return True
     for i, argument in enumerate(node.args):
         if not isinstance(argument, sympy.Expr):
             return False
-        if argument.free_symbols and not _has_slope(node, i):
+        if not argument.free_symbols.isdisjoint(varying) and not _has_slope(node, i):
             return False
     return True
 
@@ -257,13 +258,13 @@ def _has_slope(node: sympy.Function, i: int) -> bool:
     return not slope.has(sympy.Derivative)
 
 
-def _refuse_without_limits(node: sympy.Integral) -> None:
+def _refuse_without_limits(node: sympy.Integral, varying: Collection[sympy.Symbol]) -> None:
     if any(len(limits) == 1 for limits in node.limits):
         raise InvalidLoss(
             f"{node} is an integral without limits, which any constant may be added to; use "
             f".doit(), or give limits"
         )
-    refuse_unknown(node.function)
+    refuse_unknown(node.function, varying)
 
 
 def _advice(node: sympy.Basic) -> str:
