@@ -70,7 +70,7 @@ def gradient_flow_bound(
     """
     loss, order = as_field(loss), check_order(order)
     time, tolerance = check_positive("time", time), check_tolerance(tolerance)
-    values = exact_values(parameters or {}, loss.parameters)
+    values = exact_values(parameters, loss.parameters)
     start = check_start(start_of(loss, theta0), loss, values)
     demand = Demand(loss, start, time, tolerance, order, values)
     sampled = SampledBound(demand).bound()

@@ -18,7 +18,7 @@ from modeq.derivation.expressions import exact_values
 from modeq.derivation.loss import Loss, as_field
 from modeq.errors import FlowError, InvalidPoint, InvalidValue
 from modeq.flows.comparison import start_and_step
-from modeq.flows.flow import check_start
+from modeq.flows.flow import check_start, check_steps
 from modeq.flows.numeric import check_step, gradient_field, recorded
 from modeq.flows.tolerances import check_duration
 from modeq.shown import Shown
@@ -113,11 +113,12 @@ def step_refinement(
     else:
         loss = as_field(step_or_loss)
         theta0, h = start_and_step(loss, theta0, h)
-        values = exact_values(parameters or {}, loss.parameters)
+        values = exact_values(parameters, loss.parameters)
         start = check_start(theta0, loss, values)
         step, value = _euler(loss, values), value or _value(loss, values)
     h, factors = check_step(h), _checked_factors(factors)
     steps = check_duration(STEPS if steps is None and time is None else steps, time, h)
+    check_steps(steps * max(factors))
     return _side_by_side(step, start, h, steps, factors, value)
 
 

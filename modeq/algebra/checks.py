@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
+import sys
+from numbers import Real
 from operator import index
 from typing import Any
 
-from modeq.errors import InvalidOrder, InvalidValue
+from modeq.errors import ExceedsLimit, InvalidOrder, InvalidValue
+
+HIGHEST = 1000
+"""The highest order that is taken: no series has been summed further, and none is of use there."""
 
 
 def check_order(order: Any, lowest: int = 0) -> int:
     """Return ``order`` as an int, or raise InvalidOrder unless it is an integer >= ``lowest``.
+
+    Orders above ``HIGHEST`` are refused before anything of that size is begun.
 
     >>> check_order(3)
     3
@@ -17,7 +24,45 @@ def check_order(order: Any, lowest: int = 0) -> int:
     number = as_integer(order)
     if number is None or number < lowest:
         raise InvalidOrder(f"order is {shortened(order)}; it must be an integer >= {lowest}")
+    if number > HIGHEST:
+        means = f"order={shortened(order)} means at least"
+        raise ExceedsLimit(means, min(number, sys.maxsize), "terms", HIGHEST)
     return number
+
+
+def check_orders(orders: Any, name: str = "orders") -> tuple[int, ...]:
+    """Return several orders, or raise InvalidOrder if they are no such sequence.
+
+    >>> check_orders((0, 1, 2))
+    (0, 1, 2)
+    """
+    return tuple(map(check_order, several(orders, name, InvalidOrder)))
+
+
+def several(values: Any, name: str, error: type[InvalidValue] = InvalidValue) -> tuple:
+    """Return the members of a sequence, or raise if it is none, or is text.
+
+    >>> several([1, 2], "rates")
+    (1, 2)
+    """
+    try:
+        if isinstance(values, str | bytes):
+            raise TypeError
+        return tuple(values)
+    except TypeError:
+        raise error(f"{name} is {shortened(values)}; it must be a sequence") from None
+
+
+def check_limit(limit: Any) -> int | float:
+    """Return how much work is allowed, or raise InvalidOrder unless it is a number of at least 0.
+
+    >>> check_limit(10**6)
+    1000000
+    """
+    is_number = isinstance(limit, Real) and not isinstance(limit, bool)
+    if not is_number or not limit >= 0:
+        raise InvalidOrder(f"limit is {shortened(limit)}; it must be a number of at least 0")
+    return limit
 
 
 def check_colors(colors: Any) -> int:
@@ -42,5 +87,8 @@ def as_integer(value: Any) -> int | None:
 
 def shortened(value: Any, width: int = 80) -> str:
     """Return how a value is shown in an error."""
-    text = repr(value)
+    try:
+        text = repr(value)
+    except Exception:  # Python shows no integers of more than 4300 digits.
+        text = f"of the type {type(value).__name__}, and too long to be shown"
     return text if len(text) <= width else f"{text[: width - 3]}..."

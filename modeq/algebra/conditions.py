@@ -69,10 +69,12 @@ def order_conditions(order: int) -> tuple[OrderCondition, ...]:
     Raises:
         InvalidOrder: ``order`` is not an integer of at least one.
     """
+    # The largest come first, so that too many are refused before any are made.
+    largest_first = [rooted_trees(n) for n in range(check_order(order, lowest=1), 0, -1)]
     return tuple(
         OrderCondition(tree, Fraction(1, tree.density))
-        for n in range(1, check_order(order, lowest=1) + 1)
-        for tree in rooted_trees(n)
+        for trees in reversed(largest_first)
+        for tree in trees
     )
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
+from modeq.algebra.checks import check_limit
 from modeq.errors import ExceedsLimit, InvalidOrder
 
 MAX_COUNTED = 400
@@ -47,7 +48,7 @@ def check_memory(vertices: int, colors: int, size: int, limit: int | None = None
     Raises:
         ExceedsLimit: It would take more.
     """
-    limit = physical_memory() if limit is None else limit
+    limit = physical_memory() if limit is None else check_limit(limit)
     if size > limit:
         count = sum(tree_counts(vertices, colors))
         means = f"order={vertices - 1} means {count:,} trees, which take about"

@@ -10,13 +10,14 @@ other color shows its number.
 
 from __future__ import annotations
 
-from math import hypot, isfinite
+from math import hypot
 from numbers import Real
 from typing import Any, NamedTuple
 
+from modeq.algebra.checks import shortened
 from modeq.algebra.notation import differential
 from modeq.algebra.trees import RootedTree, color_mark
-from modeq.errors import InvalidValue
+from modeq.errors import InvalidTree, InvalidValue
 
 _FOREST = (
     "for tree={grow'=north,circle,draw,fill,font=\\tiny,inner sep=0pt,minimum size=0.45em,"
@@ -75,7 +76,7 @@ def layout(tree: RootedTree) -> Layout:
     >>> layout(RootedTree.from_level_sequence([1, 2, 3, 2]))
     Layout(x=[0.5, 0.0, 0.0, 1.0], y=[0, 1, 2, 1], children=[[1, 3], [2], [], []])
     """
-    children = _children(tree.level_sequence)
+    children = _children(_checked(tree).level_sequence)
     leaves = sum(not below for below in children)
     x = [0.0] * tree.order
     for vertex in reversed(range(tree.order)):
@@ -160,9 +161,17 @@ def tree_latex(tree: RootedTree, style: str = "forest") -> str:
     Raises:
         InvalidValue: If the style is not in the table.
     """
-    if style not in _STYLES:
+    if not isinstance(style, str) or style not in _STYLES:
         raise InvalidValue(f"style must be one of {', '.join(_STYLES)}, got {style!r}")
-    return _STYLES[style](tree)
+    return _STYLES[style](_checked(tree))
+
+
+def _checked(tree: Any) -> RootedTree:
+    if not isinstance(tree, RootedTree):
+        raise InvalidTree(
+            f"{shortened(tree)} is no tree; give a RootedTree, such as one of rooted_trees(3)"
+        )
+    return tree
 
 
 def _forest(tree: RootedTree) -> str:
@@ -267,8 +276,8 @@ def _number(value: float) -> str:
 
 def _checked_size(size: Any) -> float:
     is_number = isinstance(size, Real) and not isinstance(size, bool)
-    if not is_number or not isfinite(size) or size <= 0:
-        raise InvalidValue(f"size is {size!r}; it must be a positive number")
+    if not is_number or not 0 < size < float("inf"):
+        raise InvalidValue(f"size is {shortened(size)}; it must be a positive number")
     return float(size)
 
 

@@ -28,7 +28,7 @@ from modeq.algebra.logarithm import logarithm
 from modeq.algebra.rationals import exact, plain
 from modeq.algebra.residuals import Residuals, nearly
 from modeq.algebra.rule_series import run, step_series
-from modeq.algebra.series import BSeries, aligned, exact_flow, identity
+from modeq.algebra.series import BSeries, aligned, check_series, exact_flow, identity
 from modeq.algebra.structure import first_nonzero
 from modeq.algebra.table import Catalog
 from modeq.errors import InvalidMethod, InvalidValue
@@ -63,6 +63,7 @@ def scaled(a: BSeries, factor: Any) -> BSeries:
     Raises:
         InvalidValue: If the factor is not finite, or no number.
     """
+    check_series(a, "a")
     factor = exact(factor)
     if not (a.is_rational and isinstance(factor, gmpy2.mpq)):
         a, factor = a.general(), plain(factor)
@@ -301,10 +302,12 @@ def order_of_accuracy(a: BSeries, *, atol: float = 0) -> int:
 
 
 def _check_map(a: BSeries, name: str) -> None:
+    check_series(a, name)
     if a.empty != 1:
         raise InvalidValue(f"{name}(∅) is {a.empty}; the series of a map has {name}(∅) = 1")
 
 
 def _check_field(b: BSeries) -> None:
+    check_series(b, "b")
     if b.empty != 0:
         raise InvalidValue(f"b(∅) is {b.empty}; the series of a field has b(∅) = 0")

@@ -50,7 +50,19 @@ def exact(coefficient: Any) -> Any:
         return gmpy2.mpq(as_fraction(coefficient))
     if coefficient is None or isinstance(coefficient, Sequence | np.ndarray):
         raise InvalidValue(f"{coefficient!r} is no coefficient; it must be a number or symbols")
+    if not _is_zero_times_zero(coefficient):
+        raise InvalidValue(f"{coefficient!r} is no coefficient; it must be a number or symbols")
     return coefficient
+
+
+def _is_zero_times_zero(coefficient: Any) -> bool:
+    """Tell whether 0 times something is 0, as for numbers, symbols and polynomials, and for nothing
+    that is infinite, undefined, or no member of a ring.
+    """
+    try:
+        return bool(coefficient * 0 == 0)
+    except Exception:
+        return False
 
 
 def plain(coefficient: Any) -> Any:

@@ -27,7 +27,7 @@ import gmpy2
 import numpy as np
 
 from modeq.algebra import structure
-from modeq.algebra.checks import check_colors, check_order
+from modeq.algebra.checks import check_colors, check_order, shortened
 from modeq.algebra.coproduct import forest_products
 from modeq.algebra.counts import check_memory, tree_counts
 from modeq.algebra.rationals import exact, plain, plain_array
@@ -453,12 +453,22 @@ def _trees(order: Any, colors: Any) -> Catalog:
     return catalog(vertices, colors)
 
 
+def check_series(series: Any, name: str = "a series") -> None:
+    """Raise InvalidValue unless it is a B-series."""
+    if not isinstance(series, BSeries):
+        raise InvalidValue(
+            f"{name} is {shortened(series)}; it must be a BSeries, such as exact_flow(3)"
+        )
+
+
 def aligned(*series: BSeries) -> list[BSeries]:
     """Return the series, all cut at the lowest of their orders.
 
     Raises:
         InvalidValue: If they have different numbers of fields.
     """
+    for one in series:
+        check_series(one)
     if len({one.colors for one in series}) > 1:
         counts = " and ".join(str(one.colors) for one in series)
         raise InvalidValue(f"the series have {counts} fields; they must have equally many")

@@ -15,10 +15,14 @@ from typing import Any
 
 import sympy
 
+from modeq.algebra.checks import shortened
 from modeq.derivation.expressions import constant
 from modeq.derivation.loss import as_field
 from modeq.errors import InvalidMethod
 from modeq.optimizers import Adam
+
+LAST_STEP = 10**6
+"""Formulas hold the powers β₁ⁿ and β₂ⁿ; after so many steps nobody wants their digits."""
 
 
 def adam_counter_term(
@@ -67,6 +71,10 @@ def adam_counter_term(
     Adam(beta1, beta2, epsilon=epsilon)
     if n.is_number and not (n.is_Integer and n >= 1):
         raise InvalidMethod(f"step is {step!r}; it must be 1, 2, ..., or a symbol")
+    if n.is_Integer and n > LAST_STEP:
+        raise InvalidMethod(
+            f"step is {shortened(step)}; it must be at most {LAST_STEP:,}, or a symbol"
+        )
     x = sympy.Matrix(field.variables)
     g = -sympy.Matrix(field.components)
     v = sympy.Dummy("v")

@@ -7,7 +7,7 @@ from fractions import Fraction
 
 import sympy
 
-from modeq.algebra.checks import check_order
+from modeq.algebra.checks import check_limit, check_order
 from modeq.algebra.logarithm import logarithm
 from modeq.algebra.power_series import Coefficient, Vector
 from modeq.derivation.evaluate import STEP, SeriesField
@@ -56,7 +56,8 @@ def derive_field(
     Matrix([[-h**3*x/4 - h**2*x/3 - h*x/2 - x]])
     """
     order = check_order(order)
-    ring = field_ring(loss, order, method, max(limit or 0, MAX_WORDS))
+    words = MAX_WORDS if limit is None else max(check_limit(limit), MAX_WORDS)
+    ring = field_ring(loss, order, method, words)
     symbols = len(getattr(method, "symbols", ()))
     check_terms(ring, leading_field(loss, method, ring), order, symbols, limit)
     by = by_lie_recursion if _recursion_is_faster(method, ring) else by_series

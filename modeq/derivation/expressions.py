@@ -277,7 +277,7 @@ def listed(things: Any, name: str) -> list:
     return list(things)
 
 
-def exact_values(values: Mapping, parameters: Sequence[sympy.Symbol]) -> dict:
+def exact_values(values: Mapping | None, parameters: Sequence[sympy.Symbol]) -> dict:
     """Return {parameter: exact value} from a mapping whose keys are symbols or names.
 
     Raises:
@@ -286,6 +286,8 @@ def exact_values(values: Mapping, parameters: Sequence[sympy.Symbol]) -> dict:
     >>> exact_values({"lam": 0.1}, sympy.symbols("lam,"))
     {lam: 1/10}
     """
+    if values is None:
+        return {}
     if not isinstance(values, Mapping):
         raise InvalidLoss(f"the values are {values!r}; they must be a mapping, such as {{'a': 1}}")
     known = {x.name: x for x in parameters}

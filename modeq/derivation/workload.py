@@ -13,6 +13,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import comb
 
+from modeq.algebra.checks import check_limit
 from modeq.derivation.lie import VectorElement, lie_recursion
 from modeq.derivation.ring import DifferentialRing
 from modeq.errors import ExceedsLimit
@@ -39,7 +40,7 @@ def check_terms(
     Raises:
         ExceedsLimit: There are more, or more vectors A_i(j) than that, which deriving holds.
     """
-    limit = MAX_TERMS if limit is None else limit
+    limit = MAX_TERMS if limit is None else check_limit(limit)
     held = (order + 1) * (order + 2) // 2
     if held > limit:
         raise ExceedsLimit(f"order={order} means at least", held, "terms", limit)

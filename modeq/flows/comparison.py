@@ -9,7 +9,7 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from modeq.algebra.checks import check_order
+from modeq.algebra.checks import check_orders
 from modeq.derivation.derive import ModifiedField, derive_field
 from modeq.derivation.loss import Field, as_field
 from modeq.errors import FlowError, InvalidPoint, InvalidStep, ModeqError
@@ -123,7 +123,7 @@ def compare(
     method = method_for(loss, method)
     theta0, h = start_and_step(loss, theta0, h)
     h, steps = check_step(h), check_steps(steps)
-    orders = tuple(map(check_order, orders))
+    orders = check_orders(orders)
     modified = derive_field(loss, max(orders, default=0), method)
     flows, failures = followed(
         {n: partial(_solved, modified.truncated(n), theta0, h, steps, parameters) for n in orders}

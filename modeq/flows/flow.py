@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+from modeq.algebra.checks import shortened
 from modeq.derivation.derive import ModifiedField
 from modeq.derivation.loss import Field
 from modeq.derivation.start_shift import slow_start
@@ -25,6 +26,9 @@ ABSOLUTE_TOLERANCE = 1e-14
 MAX_EVALUATIONS, MAX_PER_STEP = 200_000, 2_000
 """No more evaluations of a field are spent on a trajectory: so many, and so many for each step."""
 
+MAX_STEPS = 10**8
+"""No more steps are taken in a run: every point of it is kept."""
+
 
 @dataclass(frozen=True)
 class Trajectory(Shown):
@@ -40,12 +44,15 @@ class Trajectory(Shown):
 
 
 def check_steps(steps: Any) -> int:
-    """Return a number of steps, if it is an integer at least one.
+    """Return a number of steps, if it is an integer at least one whose points can be held.
 
     >>> check_steps(10)
     10
     """
-    return whole(steps, "steps", 1, InvalidStep)
+    steps = whole(steps, "steps", 1, InvalidStep)
+    if steps > MAX_STEPS:
+        raise InvalidStep(f"steps is {shortened(steps)}; it must be at most {MAX_STEPS:,}")
+    return steps
 
 
 def check_start(theta0: Any, loss: Field, parameters: Mapping | None = None) -> np.ndarray:

@@ -55,7 +55,7 @@ def numeric_field(
     """
     if form not in (None, *FORMS):
         raise InvalidValue(f"form is {form!r}; it must be 'expanded', 'program' or None")
-    tape = Tape((*modified.variables, H), exact_values(parameters or {}, modified.parameters))
+    tape = Tape((*modified.variables, H), exact_values(parameters, modified.parameters))
     if form == "expanded":
         return NumericField(tape, _record_expanded(modified, tape), form)
     return NumericField(tape, _record_program(modified, tape), "program")

@@ -224,7 +224,7 @@ def recorded(loss: Field, expressions: Iterable, parameters: Mapping | None) -> 
 
 
 def _recorded(loss: Field, expressions: Iterable, parameters: Mapping | None) -> NumericField:
-    tape = Tape((*loss.variables, H), exact_values(parameters or {}, loss.parameters))
+    tape = Tape((*loss.variables, H), exact_values(parameters, loss.parameters))
     return NumericField(tape, [tape.convert(e) for e in expressions], "program")
 
 
@@ -244,7 +244,7 @@ def optimizer_field(
     """
     step = optimizer_map(method, recorded_series(loss, Tape(loss.variables)))
     variables = (*step.variables, *step.memory, H)
-    tape = Tape(variables, exact_values(parameters or {}, loss.parameters))
+    tape = Tape(variables, exact_values(parameters, loss.parameters))
     return NumericField(tape, [tape.convert(e) for e in (*step.theta, *step.following)], "program")
 
 
@@ -262,7 +262,7 @@ def memory_field(
     >>> memory_field(Loss("x**2/2"), momentum(), 1)([1.0], 0.1)  # 2 x + 8 h x
     array([2.8])
     """
-    tape = Tape((*loss.variables, H), exact_values(parameters or {}, loss.parameters))
+    tape = Tape((*loss.variables, H), exact_values(parameters, loss.parameters))
     memory = slow_manifold(method, recorded_series(loss, tape)).memory(order)
     outputs = [tape.polynomial(H, entry.first(order + 1)) for entry in memory]
     return NumericField(tape, outputs, "program")

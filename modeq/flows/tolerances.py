@@ -62,7 +62,7 @@ def steps_until(time: Any, h: float) -> int:
         raise InvalidStep(
             f"time is {time:.6g}; it must be a whole multiple of h = {h:.6g}, such as {near}"
         )
-    return steps
+    return check_steps(steps)
 
 
 def check_duration(steps: Any, time: Any, h: float) -> int:

@@ -28,7 +28,7 @@ def with_values(
     >>> own, method == HeavyBall(0.5)
     ({lam: 2}, True)
     """
-    values = exact_values(parameters or {}, all_parameters(loss, method))
+    values = exact_values(parameters, all_parameters(loss, method))
     own = {symbol: value for symbol, value in values.items() if symbol in loss.parameters}
     return own, numeric_method(method, values)
 

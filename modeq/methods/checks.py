@@ -9,15 +9,25 @@ from typing import Any
 from modeq.algebra.checks import as_integer, shortened
 from modeq.errors import InvalidMethod, InvalidValue
 
+MAX_PARTS = 200
+"""A method has at most so many parts or repetitions: its tables hold the cube of that."""
 
-def whole(value: Any, name: str, least: int = 1, error: type[InvalidValue] = InvalidMethod) -> int:
-    """Return a number as an int, if it is an integer that is not too small.
+
+def whole(
+    value: Any,
+    name: str,
+    least: int = 1,
+    error: type[InvalidValue] = InvalidMethod,
+    most: int | None = None,
+) -> int:
+    """Return a number as an int, if it is an integer that is neither too small nor too large.
 
     Args:
         value: The number; those of NumPy and sympy are integers too, True and 2.0 are not.
         name: What to call it in the error.
         least: The smallest value.
         error: What is raised.
+        most: The largest value, if there is one.
 
     >>> whole(3, "steps")
     3
@@ -28,7 +38,20 @@ def whole(value: Any, name: str, least: int = 1, error: type[InvalidValue] = Inv
     number = as_integer(value)
     if number is None or number < least:
         raise error(f"{name} is {shortened(value)}; it must be an integer >= {least}")
+    if most is not None and number > most:
+        raise error(f"{name} is {shortened(value)}; it must be at most {most:,}")
     return number
+
+
+def flag(value: Any, name: str) -> bool:
+    """Return True or False, or raise InvalidMethod for anything else.
+
+    >>> flag(True, "nesterov")
+    True
+    """
+    if not isinstance(value, bool):
+        raise InvalidMethod(f"{name} is {shortened(value)}; it must be True or False")
+    return value
 
 
 def one_of(value: Any, known: Iterable[str], name: str) -> str:

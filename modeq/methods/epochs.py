@@ -15,7 +15,7 @@ from typing import Any
 
 from modeq.algebra.checks import as_integer
 from modeq.errors import InvalidMethod
-from modeq.methods.checks import whole
+from modeq.methods.checks import MAX_PARTS, whole
 from modeq.methods.partitioned import AdditiveRungeKutta
 
 Steps = tuple[tuple[int, Fraction], ...]
@@ -185,7 +185,7 @@ def _integers(values: Any, name: str) -> list[int | None]:
 
 
 def _batches(batches: Any, most: int | None = None) -> int:
-    batches = whole(batches, "batches", 2)
+    batches = whole(batches, "batches", 2, most=MAX_PARTS)
     if most is not None and batches > most:
         raise InvalidMethod(
             f"batches is {batches}; the mean over all orders is taken for at most {most}, and for "

@@ -23,6 +23,7 @@ from functools import wraps
 from types import SimpleNamespace
 from typing import Any
 
+from modeq.algebra.checks import several
 from modeq.algebra.entries import (
     Entry,
     exact,
@@ -32,7 +33,7 @@ from modeq.algebra.entries import (
     with_values,
 )
 from modeq.errors import InvalidMethod, visible
-from modeq.methods.checks import refuse_unknown
+from modeq.methods.checks import flag, refuse_unknown
 from modeq.shown import Shown
 
 UpdateRule = Callable[["State", Callable, Any, SimpleNamespace], "State"]
@@ -208,7 +209,7 @@ def optimizer(
     Raises (the function that is returned):
         InvalidMethod: A parameter is unknown, missing, no number, or out of range.
     """
-    slots = (memory,) if isinstance(memory, str) else tuple(memory)
+    slots = (memory,) if isinstance(memory, str) else several(memory, "memory", InvalidMethod)
 
     def decorate(rule: UpdateRule) -> Callable[..., Optimizer]:
         shown = name or getattr(rule, "__name__", "optimizer").replace("_", " ")
@@ -278,8 +279,7 @@ def with_parameters(
     modeq.errors.InvalidMethod: rate of descent is -1; it must be > 0
     """
     for key, value in (options or {}).items():
-        if not isinstance(value, bool):
-            raise InvalidMethod(f"{key} of {name} is {value!r}; it must be True or False")
+        flag(value, f"{key} of {name}")
     return Optimizer(
         rule,
         tuple(memory),

@@ -9,7 +9,7 @@ from itertools import accumulate
 from modeq.algebra.checks import as_integer
 from modeq.algebra.surds import square_root
 from modeq.errors import InvalidMethod
-from modeq.methods.checks import whole
+from modeq.methods.checks import MAX_PARTS, whole
 from modeq.methods.partitioned import AdditiveRungeKutta
 
 _HALF = Fraction(1, 2)
@@ -70,7 +70,7 @@ def SimultaneousUpdates(players: int = 2) -> AdditiveRungeKutta:
     >>> SimultaneousUpdates(3).colors
     3
     """
-    players = whole(players, "players", 2)
+    players = whole(players, "players", 2, most=MAX_PARTS)
     return AdditiveRungeKutta([[[0]]] * players, [[1]] * players, "simultaneous updates")
 
 
@@ -87,7 +87,8 @@ def AlternatingUpdates(players: int = 2, inner: int = 1) -> AdditiveRungeKutta:
     >>> AlternatingUpdates(inner=2).b
     ((Fraction(1, 2), Fraction(1, 2), Fraction(0, 1)), (Fraction(0, 1), Fraction(0, 1), ...
     """
-    players, inner = whole(players, "players", 2), whole(inner, "inner")
+    players = whole(players, "players", 2, most=MAX_PARTS)
+    inner = whole(inner, "inner", most=MAX_PARTS)
     moves = [inner] + [1] * (players - 1)
     ends = list(accumulate(moves))
     stages = range(ends[-1])

@@ -21,7 +21,7 @@ from modeq.algebra.entries import (
     with_values,
 )
 from modeq.errors import InvalidMethod, visible
-from modeq.methods.checks import whole
+from modeq.methods.checks import MAX_PARTS, whole
 from modeq.methods.rules import Rule, is_explicit, runge_kutta
 from modeq.shown import Shown
 
@@ -195,7 +195,7 @@ def repeated(method: RungeKutta, times: int) -> RungeKutta:
     Raises:
         InvalidMethod: ``times`` is not an integer >= 1, or the method has no tableau.
     """
-    times = whole(times, "times")
+    times = whole(times, "times", most=MAX_PARTS)
     chain_of = composed(*[method] * times)
     return RungeKutta(chain_of.A, chain_of.b, name=f"{method}, {times} times")
 

@@ -12,6 +12,7 @@ from typing import Any
 
 from modeq.algebra.entries import exact
 from modeq.errors import InvalidMethod
+from modeq.methods.checks import flag
 from modeq.methods.optimizer import (
     FRACTION_OF_ONE,
     NOT_NEGATIVE,
@@ -66,7 +67,7 @@ def SGD(
     """
     has_momentum = exact(momentum, "momentum of SGD") != 0
     has_dampening = exact(dampening, "dampening of SGD") != 0
-    if nesterov and (has_dampening or not has_momentum):
+    if flag(nesterov, "nesterov of SGD") and (has_dampening or not has_momentum):
         raise InvalidMethod(
             f"nesterov of SGD needs momentum and no dampening; they are {momentum} and {dampening}"
         )

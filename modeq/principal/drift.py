@@ -131,7 +131,8 @@ def adjusted_rate(gradient: Any, hessian_gradient: Any, p: float = 1, cap: float
         raise InvalidValue("the gradient or the Hessian times it is not finite")
     if size == 0 or curved == 0:
         return float(cap)
-    return float(min(2 / (curved / size) ** p, cap))
+    with np.errstate(over="ignore", under="ignore", divide="ignore"):
+        return float(min(2 / (curved / size) ** p, cap))
 
 
 @dataclass(frozen=True)

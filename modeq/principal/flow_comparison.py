@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from modeq.algebra.checks import check_order
+from modeq.algebra.checks import check_orders, several
 from modeq.derivation.derive import derive_field
 from modeq.derivation.loss import Field, as_field, as_loss
 from modeq.errors import FlowError, InvalidMethod, InvalidValue
@@ -134,7 +134,7 @@ def compare_flows(
     h, steps = check_step(h), check_steps(steps)
     check_start(theta0, loss, with_values(loss, method, parameters)[0])
     solved = {"theta0": theta0, "h": h, "steps": steps, "parameters": parameters}
-    orders = tuple(map(check_order, orders))
+    orders = check_orders(orders)
     ways = {
         **_truncated(loss, method, orders, solved),
         **_resummed(loss, method, corrections, composed, solved),
@@ -173,8 +173,8 @@ def _resummed(
     solved: Mapping,
 ) -> dict[str, Way]:
     ways = {}
-    for s in (1, *composed):
-        for k in corrections:
+    for s in (1, *several(composed, "composed")):
+        for k in several(corrections, "corrections"):
             flow = principal_flow(loss, k, method, composed=s)
             ways[_name(s, k)] = lambda flow=flow: flow.solve(**solved).theta
     return ways

@@ -13,7 +13,8 @@ from typing import Any
 
 import numpy as np
 
-from modeq.errors import DidNotConverge, InvalidPoint, InvalidValue
+from modeq.algebra.counts import physical_memory
+from modeq.errors import DidNotConverge, ExceedsLimit, InvalidPoint, InvalidValue
 from modeq.flows.numeric import as_numbers
 from modeq.flows.tolerances import check_count, check_tolerance
 
@@ -78,8 +79,10 @@ def top_eigenpairs(
             f"{count} eigenpairs were asked for; a matrix of {dimension} rows has {dimension}"
         )
     tolerance, restarts = check_tolerance(tolerance), check_count("restarts", restarts)
-    if which not in ORDERS:
+    if not isinstance(which, str) or which not in ORDERS:
         raise InvalidValue(f"which is {which!r}; it must be one of {', '.join(map(repr, ORDERS))}")
+    if 8 * dimension > physical_memory():
+        raise ExceedsLimit("one vector takes", 8 * dimension, "bytes", physical_memory())
     multiply = _checked_product(product, dimension)
     if dimension <= SMALL or count >= dimension - 1:
         values, vectors = _dense(multiply, dimension)
@@ -90,8 +93,15 @@ def top_eigenpairs(
     return values[chosen], vectors[:, chosen]
 
 
+def check_callable(product: Any) -> None:
+    """Raise InvalidValue unless a product is a function of a vector."""
+    if not callable(product):
+        raise InvalidValue(f"product is {product!r}; it must be a function of a vector")
+
+
 def _checked_product(product: Product, dimension: int) -> Product:
     """Return the product with a check of every result."""
+    check_callable(product)
 
     def multiply(vector: np.ndarray) -> np.ndarray:
         result = np.asarray(product(vector))

@@ -23,7 +23,7 @@ from modeq.errors import DidNotConverge, InvalidPoint, InvalidStep
 from modeq.flows.numeric import as_numbers, check_step
 from modeq.flows.tolerances import check_count, check_tolerance
 from modeq.principal.branches import NEGLIGIBLE, chain_factor, composed_phases, logarithm
-from modeq.principal.krylov import Product, top_eigenpairs
+from modeq.principal.krylov import Product, check_callable, top_eigenpairs
 from modeq.shown import Shown
 
 MAX_PRODUCTS = 400
@@ -107,6 +107,7 @@ class _Counted:
     """A product that counts how often it is asked for."""
 
     def __init__(self, product: Product):
+        check_callable(product)
         self.product = product
         self.calls = 0
 

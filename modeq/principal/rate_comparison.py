@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from modeq.algebra.checks import several
 from modeq.derivation.loss import as_loss
 from modeq.errors import FlowError
 from modeq.flows.comparison import followed
@@ -15,7 +16,7 @@ from modeq.flows.flow import check_start, check_steps
 from modeq.flows.iterates import iterate
 from modeq.flows.numeric import check_step, recorded
 from modeq.methods.named import GradientDescent
-from modeq.principal.drift import run_dal
+from modeq.principal.drift import checked_powers, run_dal
 from modeq.shown import Shown
 
 
@@ -95,11 +96,12 @@ def compare_rates(
     start = check_start(theta0, loss, parameters)
     ways: dict[str, Callable[[], np.ndarray]] = {}
     descent = GradientDescent()
-    for p in powers:
+    for p in several(powers, "powers"):
+        p, _ = checked_powers(p, cap)
         ways[f"DAL-{p:g}"] = lambda p=p: (
             run_dal(loss, start, steps=steps, p=p, cap=cap, parameters=parameters).theta
         )
-    for h in map(check_step, rates):
+    for h in map(check_step, several(rates, "rates")):
         ways[f"h = {h:g}"] = lambda h=h: iterate(
             loss, start, h=h, steps=steps, method=descent, parameters=parameters
         )

@@ -228,7 +228,8 @@ def stability_report(
 
 def _slopes(z: np.ndarray) -> dict[Any, np.ndarray]:
     """Return the factor α with θ' = Σ α(zᵢ) (g·uᵢ) uᵢ, real part, from chains only, by flow."""
-    truncated = {n: -sum(z**j / (j + 1) for j in range(n + 1)) for n in ORDERS}
+    with np.errstate(over="ignore", invalid="ignore"):
+        truncated = {n: -sum(z**j / (j + 1) for j in range(n + 1)) for n in ORDERS}
     with np.errstate(divide="ignore"):
         principal = logarithm(-z).real / np.where(z == 0, 1, z)
     return {**truncated, "principal": np.where(z == 0, -1.0, principal)}

@@ -16,6 +16,7 @@ from modeq.algebra.checks import check_order
 from modeq.algebra.trees import rooted_trees
 from modeq.derivation.derive import ModifiedField
 from modeq.derivation.universal import modified_equation
+from modeq.errors import InvalidValue
 from modeq.methods.named import GradientDescent, Method, as_method
 from modeq.shown import Shown
 
@@ -42,6 +43,8 @@ def principal_part(equation: ModifiedField) -> PrincipalPart:
     >>> parts.principal[1], parts.rest[1]  # -H²g/3 and -T[g,g]/12
     (Matrix([[-4*x**4/3]]), Matrix([[-x**4/6]]))
     """
+    if not isinstance(equation, ModifiedField):
+        raise InvalidValue(f"{equation!r} is no equation; give what modeq.derive returns")
     f = sympy.Matrix(equation.loss.components)
     jacobian = f.jacobian(equation.variables)
     principal, rest, chain = [], [], f

@@ -33,6 +33,8 @@ def multipliers_of(method: Any) -> Callable[[float, float], np.ndarray]:
     def multipliers(h: float, lam: float) -> np.ndarray:
         step = _step(method, h, lam)
         columns = np.array([step(list(unit)) for unit in np.eye(size)]).T
+        if columns.dtype.kind not in "fc" or not np.all(np.isfinite(columns)):
+            raise InvalidMethod(f"a step of {method} with h = {h:.6g} gives no finite numbers")
         probe = np.array([0.7 + 0.1 * j for j in range(size)])
         if not np.allclose(columns @ probe, step(list(probe)), rtol=1e-9, atol=1e-9):
             raise InvalidMethod(

@@ -176,7 +176,7 @@ def _largest(multipliers: Callable, eigenvalues: Sequence[float]) -> float:
 
 def _bands(multipliers: Callable, lam: float, largest: float) -> list[Band]:
     """Return the regimes of one direction."""
-    grid = [_first(lam, largest), *(largest * (np.arange(GRID) + 0.5) / GRID)]
+    grid = [_first(lam, largest), *(largest * ((np.arange(GRID) + 0.5) / GRID))]
     names = [_name(multipliers, h, lam) for h in grid]
     bands, low, name = [], 0.0, names[0]
     for (left, right), last in zip(pairwise(grid), names[1:], strict=True):

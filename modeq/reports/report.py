@@ -213,7 +213,7 @@ def _check_numbers(
         raise InvalidPoint(f"the start is {theta0!r}; it must be one point")
     if h is not None:
         check_step(h)
-    exact_values(parameters or {}, equation.parameters)
+    exact_values(parameters, equation.parameters)
 
 
 _SECTIONS = (

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import sympy
 
-from modeq.algebra.levels import as_integer
+from modeq.algebra.checks import as_integer, several
 from modeq.derivation.expressions import read_expression
 from modeq.errors import InvalidPoint, InvalidValue
 from modeq.flows.numeric import as_numbers, as_points
@@ -181,7 +181,7 @@ def _checked_widths(widths: Any) -> tuple[int, ...]:
 
 
 def _checked_kind(loss: Any, outputs: int, targets: Sequence) -> str:
-    if loss not in LOSSES:
+    if not isinstance(loss, str) or loss not in LOSSES:
         raise InvalidValue(f"loss is {loss!r}; it must be 'square' or 'logistic'")
     if loss == "logistic" and outputs != 1:
         raise InvalidValue(f"the logistic loss is for one output, not for {outputs}")
@@ -193,7 +193,7 @@ def _checked_kind(loss: Any, outputs: int, targets: Sequence) -> str:
 
 def _points(name: str, rows: Sequence, length: int) -> tuple[tuple[sympy.Expr, ...], ...]:
     points = []
-    for row in rows:
+    for row in several(rows, name):
         is_row = isinstance(row, Sequence | np.ndarray) and not isinstance(row, str)
         entries = tuple(row) if is_row else (row,)
         if len(entries) != length:
