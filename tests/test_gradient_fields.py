@@ -1,6 +1,7 @@
 """Gradients as fields: what is stopped, replaced or counted in a loss, and numbers that change."""
 
 import gc
+import math
 
 import numpy as np
 import pytest
@@ -183,3 +184,15 @@ def test_a_dictionary_may_come_back_in_another_order():
     step = jax.jit(lambda p: {"b": p["b"] * 0.9, "a": p["a"] * 0.9})
     found = blackbox_field(step, 0, h=0.1)({"b": jnp.ones(2), "a": jnp.ones((3, 1))})
     np.testing.assert_allclose(found["a"], -np.ones((3, 1)), rtol=1e-5)
+
+
+def test_rules_of_jax_are_kept_where_what_is_written_out_has_no_value():
+    def maclaurin(x):
+        return sum((-1) ** k * (np.pi * x) ** (2 * k) / math.factorial(2 * k + 1) for k in range(5))
+
+    with networks.double_precision():
+        found, expected = (
+            networks.counter_terms(lambda x, f=f: f(x) + (x - 0.7) ** 2, jnp.array(0.0), 3)
+            for f in (jnp.sinc, maclaurin)
+        )
+    np.testing.assert_allclose(found, expected, rtol=1e-12)

@@ -156,6 +156,8 @@ class Operation:
             return [x if is_float(x) else jnp.zeros(jnp.shape(x)) for x in self(*given)]
 
         try:
+            if self.primitive.name == "custom_jvp_call":  # jet would not keep the rule.
+                return forward_coefficient(function, starts, terms, self.primitive.name)
             return taylor_coefficient(function, starts, terms)
         except (KeyError, NotImplementedError, TypeError):
             return forward_coefficient(function, starts, terms, self.primitive.name)
@@ -258,8 +260,12 @@ def _write_out(program: Any, inputs: list, found: list[Operation], constants: di
 
 
 def _inner_program(equation: Any) -> Any:
-    """Return the program that an operation only calls, if that is what it does."""
-    if equation.primitive.name in ("scan", "while", "cond"):
+    """Return the program that an operation only calls, if that is what it does.
+
+    Rules of JAX itself for derivatives are kept: what is written out instead, such as sin(x)/x,
+    may have none at some points.
+    """
+    if equation.primitive.name in ("scan", "while", "cond", "custom_jvp_call"):
         return None
     for key in ("jaxpr", "call_jaxpr", "fun_jaxpr"):
         inner = equation.params.get(key)
