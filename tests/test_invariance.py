@@ -46,6 +46,12 @@ def test_a_loss_that_is_not_invariant_is_refuted_by_a_point_where_it_changes():
     assert "refuted" in str(result)
 
 
+def test_what_breaks_an_invariance_by_less_than_a_witness_shows_is_refuted_and_said_to_be_small():
+    result = translation_invariance("exp(x - y) + x/10**80")
+    assert not result
+    assert "refuted, though by less than 1e-15 at the points that were tried" in str(result)
+
+
 def test_the_witness_of_a_loss_with_parameters_gives_them_values():
     result = translation_invariance(modeq.Loss("(x - y)**2 + c*x**2", "x y"))
     slope = 2 * sympy.Symbol("c") * sympy.Symbol("x")

@@ -31,6 +31,8 @@ from modeq.shown import Shown
 WITNESS_POINTS = 200
 SIZES = (1, 10, 100, 1_000, sympy.Rational(1, 10), 10_000)
 """How large the entries of points are that are tried as witnesses."""
+SEEN = 1e-15
+"""How far from zero a slope must be for its point to be a witness."""
 
 
 @dataclass(frozen=True)
@@ -80,7 +82,8 @@ class Invariance(Shown):
     def __str__(self) -> str:
         name = f"{self.kind} invariance in {names_of(self.block)}"
         if not self.holds:
-            return f"{name}: refuted, {self.witness or 'though no point of its domain was found'}"
+            unseen = f"though by less than {SEEN:.0e} at the points that were tried"
+            return f"{name}: refuted, {self.witness or unseen}"
         how = "proved" if self.is_proved else "checked at random points, not proved"
         return f"{name}: {how}\n{self.laws}"
 
@@ -166,7 +169,7 @@ def _witness(slope: sympy.Expr, loss: Loss) -> Witness | None:
         point = {x: size * _entry(i, shift) for i, x in enumerate(symbols)}
         value, inside = slope.subs(point), loss.expression.subs(point)
         real = all(e.is_finite and e.is_real for e in (value, inside))
-        if real and abs(to_digits(value, 30)) > sympy.Rational(1, 10**15):
+        if real and abs(to_digits(value, 30)) > SEEN:
             return Witness(point, value)
     return None
 
