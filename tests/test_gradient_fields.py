@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from modeq import blackbox_field, networks
-from modeq.errors import InvalidLoss, InvalidMethod
+from modeq.errors import InvalidLoss, InvalidMethod, InvalidPoint
 
 jax = pytest.importorskip("jax", reason="jax is optional: pip install modeq[jax]")
 jnp = jax.numpy
@@ -196,3 +196,42 @@ def test_rules_of_jax_are_kept_where_what_is_written_out_has_no_value():
             for f in (jnp.sinc, maclaurin)
         )
     np.testing.assert_allclose(found, expected, rtol=1e-12)
+
+
+HELD = jnp.ones(3, "float32")
+
+
+@pytest.mark.parametrize(
+    "loss",
+    [
+        lambda p: jax.lax.mul(p, HELD).sum(),
+        lambda p: jax.lax.scan(lambda c, x: (c * x, c), HELD[0], p)[0],
+        jax.jit(lambda p, held={"a": HELD}: jax.lax.mul(p, HELD).sum()),
+    ],
+)
+@pytest.mark.parametrize(
+    "follow",
+    [
+        lambda loss, p: networks.modified_field(loss, 1, precision="float64")(p, 0.1),
+        lambda loss, p: networks.counter_terms(loss, p, 1, precision="float64"),
+        lambda loss, p: networks.hessian_eigenpairs(loss, p, precision="float64"),
+        lambda loss, p: networks.solve_flow(loss, p, 1, h=0.1, steps=1, precision="float64"),
+    ],
+)
+def test_arrays_of_a_loss_that_cannot_be_followed_in_another_precision_are_named(loss, follow):
+    with pytest.raises(InvalidLoss, match=r"holds HELD of shape \(3,\) and type float32"):
+        follow(loss, np.ones(3, "float32"))
+
+
+@pytest.mark.parametrize("transform", [jax.jit, lambda f: lambda p: jax.vmap(f)(p[None])])
+def test_what_runs_outside_of_jax_says_so_where_numbers_are_not_known(transform):
+    loss = lambda p: jnp.sum(jnp.cos(p))  # noqa: E731
+    for function in (
+        lambda p: networks.hessian_eigenpairs(loss, p)[0],
+        lambda p: networks.dal(loss, p),
+        lambda p: networks.network_stability(loss, p, h=0.1).coefficients,
+        lambda p: networks.solve_flow(loss, p, 1, h=0.1, steps=1).theta,
+        lambda p: networks.modified_field(loss, 1).round_off(p, 0.1).round_off,
+    ):
+        with pytest.raises(InvalidPoint, match="outside of them"):
+            transform(function)(jnp.ones(3))

@@ -38,6 +38,7 @@ from modeq.networks.pytrees import (
     is_traced,
     of_weights,
     partitioned,
+    refuse_traced,
     sampled,
 )
 
@@ -161,6 +162,7 @@ class NetworkField:
         if (found := partitioned(params)) is not None:
             weights, module = found
             return self._of_modules.round_off(weights, h, module, *args, max_order=max_order)
+        refuse_traced((params, h, args), "round_off")
         order, h = check_order(max_order) + 1, check_step(h)
         longer = self._longer.setdefault(order, NetworkField(self.loss_fn, order))
         check_params(params)

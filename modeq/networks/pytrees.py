@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any
 
 from modeq.errors import InvalidLoss, InvalidPoint
@@ -44,7 +44,11 @@ def scalar(loss_fn: Callable[..., Any]) -> Callable[..., Any]:
         raise InvalidLoss(f"the loss is {loss_fn!r}; it must be a function of a pytree of weights")
 
     def checked(params: Params, *args: Any) -> Any:
-        value = loss_fn(params, *args)
+        try:
+            value = loss_fn(params, *args)
+        except TypeError as error:
+            refuse_other_types(loss_fn, params, error)
+            raise
         shape = getattr(value, "shape", () if isinstance(value, float) else None)
         kind = getattr(value, "dtype", type(value).__name__)
         if shape != () or not (isinstance(value, float) or jnp.issubdtype(kind, jnp.floating)):
@@ -56,6 +60,54 @@ def scalar(loss_fn: Callable[..., Any]) -> Callable[..., Any]:
         return value
 
     return checked
+
+
+def refuse_other_types(loss_fn: Callable[..., Any], params: Params, error: TypeError) -> None:
+    """Refuse a loss that failed and holds arrays of another precision than the weights, by name.
+
+    >>> held = jnp.ones(3, "float16")
+    >>> refuse_other_types(lambda w: jax.lax.mul(w, held), jnp.ones(3), TypeError("types differ"))
+    Traceback (most recent call last):
+    modeq.errors.InvalidLoss: the loss holds held of shape (3,) and type float16, but the ...
+    """
+    types = {str(jnp.result_type(leaf)) for leaf in jax.tree.leaves(params)}
+    others = [
+        f"{name} of shape {held.shape} and type {held.dtype}"
+        for name, held in _held(loss_fn, set())
+        if str(held.dtype) not in types and jnp.issubdtype(held.dtype, jnp.floating)
+    ]
+    if others:
+        raise InvalidLoss(
+            f"the loss holds {', '.join(others)}, but the weights have the type "
+            f"{', '.join(sorted(types))}, and one of its operations takes one type only ({error}); "
+            f"give arrays as more arguments of the loss, or convert them to the type of the weights"
+        ) from None
+
+
+def _held(function: Any, seen: set[int]) -> Iterator[tuple[str, Any]]:
+    """Return the names and values of the arrays that a function closes over or reads."""
+    function = getattr(function, "func", getattr(function, "__wrapped__", function))
+    if id(function) in seen or not hasattr(function, "__code__"):
+        return
+    seen.add(id(function))
+    cells = zip(function.__code__.co_freevars, function.__closure__ or (), strict=True)
+    found = {name: _content(cell) for name, cell in cells}
+    names = function.__code__.co_names
+    found |= {name: function.__globals__[name] for name in names if name in function.__globals__}
+    for name, value in found.items():
+        if callable(value):
+            yield from _held(value, seen)
+            continue
+        for path, leaf in jax.tree_util.tree_leaves_with_path(value):
+            if _is_array(leaf):
+                yield name + jax.tree_util.keystr(path), leaf
+
+
+def _content(cell: Any) -> Any:
+    try:
+        return cell.cell_contents
+    except ValueError:  # It is not filled yet.
+        return None
 
 
 def refuse_mixed(program: Any) -> None:
@@ -193,6 +245,19 @@ def is_traced(tree: Any) -> bool:
     False
     """
     return any(isinstance(leaf, jax.core.Tracer) for leaf in jax.tree.leaves(tree))
+
+
+def refuse_traced(tree: Any, what: str) -> None:
+    """Refuse values that JAX does not know yet, where they must be known.
+
+    Raises:
+        InvalidPoint: There are such leaves.
+    """
+    if is_traced(tree):
+        raise InvalidPoint(
+            f"{what} needs the numbers of its arguments, and inside of jax.jit, jax.vmap and "
+            f"jax.grad there are none yet; call it outside of them, once for each point"
+        )
 
 
 def sampled(tree: Params, size: int = SAMPLE) -> jax.Array:

@@ -20,7 +20,14 @@ import numpy as np
 from modeq.errors import InvalidLoss, InvalidPoint
 from modeq.networks.gradients import Program, gradient, is_ruled
 from modeq.networks.precision import cast, check_precision, in_precision
-from modeq.networks.pytrees import check_params, of_weights, partitioned, refuse_mixed, scalar
+from modeq.networks.pytrees import (
+    check_params,
+    of_weights,
+    partitioned,
+    refuse_mixed,
+    refuse_traced,
+    scalar,
+)
 
 try:
     import jax
@@ -61,6 +68,7 @@ class FlatLoss:
     ):
         self.precision = check_precision(precision)
         scalar(loss_fn)  # refuses what is no function
+        refuse_traced((params, args), "a loss of vectors of NumPy")
         self._module = None
         if (found := partitioned(params)) is not None:
             params, self._module = found
@@ -278,14 +286,16 @@ class FlatLoss:
         """Return the loss or its gradient as a program of a vector and the data."""
         if (kind, is_complex) not in self._programs:
             start = self._complex(self.start) if is_complex else self._real(self.start)
-            function = self._of_vector_and_data if is_complex else scalar(self._of_vector_and_data)
+            loss = self._loss
+
+            def of_vector_and_data(vector: Any, *args: Any) -> Any:
+                return loss(self.traced(vector), *args)
+
+            function = of_vector_and_data if is_complex else scalar(of_vector_and_data)
             if kind == "gradient":
                 function = gradient(function, holomorphic=is_complex)
             self._programs[kind, is_complex] = jax.make_jaxpr(function)(start, *self._args)
         return self._programs[kind, is_complex]
-
-    def _of_vector_and_data(self, vector: Any, *args: Any) -> Any:
-        return self._loss(self.traced(vector), *args)
 
     def _either(self, vector: np.ndarray, other: Any = 0.0) -> jax.Array:
         is_complex = np.iscomplexobj(vector) or np.iscomplexobj(other)
