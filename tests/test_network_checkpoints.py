@@ -87,7 +87,8 @@ def test_optimizers_with_random_numbers_go_on_with_them(tmp_path):
     noisy = optax.chain(optax.add_noise(0.1, 0.5, key=7), optax.adam(0.01))
 
     def run(steps, path=None):
-        options = {"optimizer": noisy, "flows": (), "precision": DOUBLE, "checkpoint": path}
+        options = {"optimizer": noisy, "rate": 0.01, "flows": (), "precision": DOUBLE}
+        options["checkpoint"] = path
         return train(loss, params, steps=steps, **options)
 
     path = tmp_path / "run.npz"

@@ -4,13 +4,21 @@ import json
 
 import numpy as np
 import pytest
+import scipy.linalg
 
 pytest.importorskip("jax", reason="jax is optional: pip install modeq[jax]")
 
 import jax.numpy as jnp
 from network_cases import DOUBLE, descent, quadratic, tanh_network
 
-from modeq.errors import FlowError, InvalidCheckpoint, InvalidPoint, InvalidStep, InvalidValue
+from modeq.errors import (
+    FlowError,
+    InvalidCheckpoint,
+    InvalidPoint,
+    InvalidStep,
+    InvalidValue,
+    ModeqWarning,
+)
 from modeq.networks.adjusted_rates import DriftAdjusted, dal
 from modeq.networks.flows import FieldFlow, SeriesFlow
 from modeq.networks.precision import double_precision
@@ -305,3 +313,33 @@ def test_options_that_cannot_be_right_are_named(name, value):
 def test_records_show_themselves_in_notebooks(record):
     assert "largest distance" in record._repr_html_()
     assert "lambda" in network_stability(LOSS, PARAMS, h=H, count=1, precision=DOUBLE)._repr_html_()
+
+
+def test_the_rate_is_read_from_an_optimizer_that_is_gradient_descent():
+    optax = pytest.importorskip("optax", reason="optax is optional: pip install modeq[optax]")
+    for precision in ("float32", DOUBLE):
+        loss, params, matrix = quadratic([1.0, 0.4])
+        record = train(
+            loss, params, steps=5, optimizer=optax.sgd(0.01), flows=(0, 1), precision=precision
+        )
+        assert record.columns["rate"][0] == 0.01
+    start = np.concatenate([params["a"], params["b"]])
+    error = np.linalg.norm(scipy.linalg.expm(-0.05 * matrix) @ start - record.theta)
+    assert record.columns["order 0/weights"][-1] == pytest.approx(error, rel=1e-6)
+    assert record.columns["order 1/weights"][-1] < error / 50
+
+
+@pytest.mark.parametrize("drift", [False, True])
+def test_flows_of_gradient_descent_are_said_to_be_that_beside_other_optimizers(drift):
+    optax = pytest.importorskip("optax", reason="optax is optional: pip install modeq[optax]")
+    loss, params, _ = quadratic([1.0, 0.4])
+    halved = optax.sgd(optax.piecewise_constant_schedule(0.1, {2: 0.5}))
+    decayed = optax.chain(optax.add_decayed_weights(1e-4), optax.sgd(0.1))
+    momentum = optax.sgd(0.1, momentum=0.5)
+    flows = () if drift else (0, 1)
+    for optimizer in (optax.adam(0.1), momentum, optax.sgd(0.01), decayed, halved):
+        options = {"rate": 0.1, "optimizer": optimizer, "flows": flows, "drift": drift}
+        with pytest.warns(ModeqWarning, match=r"belong to gradient descent with the rate 0\.1"):
+            train(loss, params, steps=5, precision=DOUBLE, **options)
+    with pytest.raises(InvalidValue, match=r"rate is missing.*give rate="):
+        train(loss, params, steps=2, optimizer=optax.adam(0.1), precision=DOUBLE)

@@ -315,14 +315,14 @@ def test_a_full_disk_leaves_the_old_report_and_its_old_pictures(small, tmp_path,
     small.save(tmp_path / name)
     before = {path.name: path.read_bytes() for path in tmp_path.iterdir()}
 
-    def full(temporary, mode, content):
+    def full(temporary, content):
         if not room:
             raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         room.pop()
         Path(temporary).write_bytes(content)
 
     room = [None] * (len(before) - 1)
-    monkeypatch.setattr(files, "_write", full)
+    monkeypatch.setattr(files, "_store", full)
     changed = Report(replace(small.document, title="new"), None)
     with pytest.raises(CannotWrite, match="the disk is full"):
         changed.save(tmp_path / name)

@@ -43,7 +43,8 @@ MAX_ORDER_OVER_TREES = 8
 def numeric_field(
     modified: ModifiedField, parameters: Mapping | None = None, form: str | None = None
 ) -> NumericField:
-    """Return a modified field as a numeric function, as a program unless "expanded" is asked for.
+    """Return a modified field as a numeric function: as a program unless "expanded" is asked for,
+    or nothing can cancel in it, because each counter term is one power of the variables.
 
     >>> from modeq.derivation.derive import derive_field
     >>> from modeq.derivation.loss import Loss
@@ -56,9 +57,15 @@ def numeric_field(
     if form not in (None, *FORMS):
         raise InvalidValue(f"form is {form!r}; it must be 'expanded', 'program' or None")
     tape = Tape((*modified.variables, H), exact_values(parameters, modified.parameters))
-    if form == "expanded":
-        return NumericField(tape, _record_expanded(modified, tape), form)
+    if form == "expanded" or (form is None and _has_single_powers(modified)):
+        return NumericField(tape, _record_expanded(modified, tape), "expanded")
     return NumericField(tape, _record_program(modified, tape), "program")
+
+
+def _has_single_powers(modified: ModifiedField) -> bool:
+    """Tell whether no component of a counter term is a sum, and none has functions."""
+    entries = [entry for vector in modified.elements for entry in vector]
+    return not modified.ring.functions and all(len(entry) <= 1 for entry in entries)
 
 
 def is_short(modified: ModifiedField) -> bool:

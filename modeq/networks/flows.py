@@ -62,6 +62,7 @@ class SeriesFlow:
 
     order: int
     period = 1
+    of_descent = True
 
     def __post_init__(self):
         object.__setattr__(self, "order", check_order(self.order))

@@ -56,6 +56,25 @@ class OptaxStep:
             vector, after = self._update(jnp.asarray(theta), self._unpacked(memory), 1.0)
             return np.asarray(vector), self._packed(after)
 
+    def descent_rate(self, theta: np.ndarray) -> float | None:
+        """Return h if the first step is -h times the gradient, as far as can be told, or None."""
+        self.first(theta)
+        with in_precision(self._loss.precision):
+            params = self._loss.traced(jnp.asarray(theta))
+            gradient = jax.grad(self._loss.of_vector)(jnp.asarray(theta))
+            updates, _ = self._optax.update(
+                self._loss.traced(gradient), self._optax.init(params), params
+            )
+            move = jnp.concatenate([jnp.ravel(leaf) for leaf in jax.tree.leaves(updates)])
+            slope, move = (np.asarray(vector, float) for vector in (gradient, move))
+        size, rounding = slope @ slope, np.finfo(self._loss.dtype).eps
+        rate = -(move @ slope) / size if size else 0.0
+        if not rate > 0 or np.linalg.norm(move + rate * slope) > 10 * rounding * np.sqrt(
+            move @ move
+        ):
+            return None
+        return float(f"{rate:.{6 if rounding > 1e-10 else 14}g}")
+
     def mark(self, theta: np.ndarray) -> float:
         """Return a number that other optimizers, or other numbers in this one, would not give."""
         self.first(theta)

@@ -76,6 +76,7 @@ class TopPrincipalFlow:
     trees: str = "tall"
     composed: int = 1
     frozen: bool = False
+    of_descent = True
 
     def __post_init__(self):
         object.__setattr__(self, "order", check_order(self.order))

@@ -25,12 +25,15 @@ Progress = Callable[[int, int], Any]
 """A function of the steps that are done, and of all."""
 
 
+DEFAULT_RATE = 0.1
+
+
 def train(
     loss_fn: Callable[[Any], Any],
     params: Any,
     *,
     steps: int,
-    rate: float | DriftAdjusted = 0.1,
+    rate: float | DriftAdjusted | None = None,
     optimizer: Any = None,
     flows: Sequence[Any] = (0, 1),
     predict: Callable[[Any], Any] | None = None,
@@ -50,9 +53,13 @@ def train(
             must stay as it is: programs are compiled once for equal functions.
         params: The weights at the start.
         steps: How many steps.
-        rate: The learning rate h, or ``DriftAdjusted()``. With an optimizer: the time of a step.
+        rate: The learning rate h, or ``DriftAdjusted()``; 0.1 unless given. With an optimizer: the
+            time of a step, which is read from the optimizer where its first step is a multiple of
+            the gradient.
         optimizer: A gradient transformation of optax, with its own learning rate in it.
-        flows: Orders n, ``TopPrincipalFlow`` and ``FieldFlow``.
+        flows: Orders n and ``TopPrincipalFlow``, which are flows of gradient descent, and
+            ``FieldFlow``. A warning says so beside an optimizer whose steps are not h times the
+            gradient: its own flow is ``FieldFlow("name", OptimizerStep(...))``.
         predict: A function of params, for distances between functions.
         directions: For how many of the sharpest directions eigenvalues and stability coefficients
             are recorded.
@@ -101,7 +108,9 @@ def train(
     return run.record(state)
 
 
-def _checked_rate(rate: Any, optimizer: Any) -> float | DriftAdjusted:
+def _checked_rate(rate: Any, optimizer: Any) -> float | DriftAdjusted | None:
+    if rate is None:
+        return None if optimizer is not None else DEFAULT_RATE
     if not isinstance(rate, DriftAdjusted):
         return check_step(rate)
     if optimizer is not None:

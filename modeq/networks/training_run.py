@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import warnings
 from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import asdict
@@ -12,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from modeq.errors import FlowError, InvalidCheckpoint, InvalidValue, ModeqError
+from modeq.errors import FlowError, InvalidCheckpoint, InvalidValue, ModeqError, ModeqWarning
 from modeq.networks.adjusted_rates import DriftAdjusted
 from modeq.networks.checkpoints import load_checkpoint, save_checkpoint
 from modeq.networks.flows import FieldFlow, Flow, SeriesFlow
@@ -51,7 +52,7 @@ class TrainingRun:
         loss: FlatLoss,
         start: np.ndarray,
         *,
-        rate: float | DriftAdjusted,
+        rate: float | DriftAdjusted | None,
         optimizer: Any,
         flows: Mapping[str, Flow],
         predict: Callable[[Any], Any] | None,
@@ -63,12 +64,29 @@ class TrainingRun:
         if directions > loss.dimension:
             raise InvalidValue(f"directions is {directions}; the loss has {loss.dimension} weights")
         self.loss, self.start = loss, start
-        self.rate, self.flows = rate, flows
+        self.flows, self._warned = flows, False
         self.directions, self.drift, self.every = directions, drift, every
         self.tolerance = check_tolerance(tolerance, loss)
         self.optimizer = None if optimizer is None else optax_step(check_optimizer(optimizer), loss)
+        self.rate = self._own_rate() if rate is None else rate
         self.function_distance = None if predict is None else _function_distance(predict, loss)
         self.fields = {name: flow.bind(loss) for name, flow in flows.items()}
+
+    def _own_rate(self) -> float:
+        """Return the learning rate that is in the optimizer."""
+        rate = self.optimizer.descent_rate(self.start)
+        if rate is None:
+            raise InvalidValue(
+                "rate is missing: the first step of the optimizer is no multiple of the gradient, "
+                "so its learning rate cannot be read from it; give rate=, the time of a step"
+            )
+        return rate
+
+    @cached_property
+    def of_descent(self) -> tuple[str, ...]:
+        """What is looked at that belongs to gradient descent alone."""
+        names = [name for name, flow in self.flows.items() if getattr(flow, "of_descent", False)]
+        return (*names, *(["the drift"] if self.drift else []))
 
     @cached_property
     def settings(self) -> dict[str, Any]:
@@ -140,11 +158,30 @@ class TrainingRun:
         for name in [name for name in self.flows if name not in state.failures]:
             self._advance_flow(state, name, h)
         if self.optimizer:
+            before, step = state.theta, h * state.gradient
             state.theta, state.memory = self.optimizer(state.theta, state.memory)
+            self._warn_of_other_steps(before - step - state.theta, step, state)
         else:
             state.theta = state.theta - self.loss.dtype.type(h) * state.gradient
         state.step, state.time = state.step + 1, state.time + h
         self._observe(state, self._slope(state))
+
+    def _warn_of_other_steps(
+        self, miss: np.ndarray, step: np.ndarray, state: TrainingState
+    ) -> None:
+        """Warn of flows of gradient descent beside steps that are not h times the gradient."""
+        rounding = np.finfo(self.loss.dtype).eps
+        allowed = 100 * rounding * _size(step) + 4 * rounding * _size(state.theta)
+        if self.of_descent and not self._warned and not _size(miss) <= allowed:
+            self._warned = True
+            warnings.warn(
+                f"{', '.join(self.of_descent)} belong to gradient descent with the rate "
+                f"{self.rate:.6g}, but step {state.step + 1} of the optimizer is another one; give "
+                f"rate= as it is in the optimizer, or for its own flow "
+                f"flows=[FieldFlow('its own', OptimizerStep(optimizer, loss, order))]",
+                ModeqWarning,
+                stacklevel=4,
+            )
 
     def _advance_flow(self, state: TrainingState, name: str, h: float) -> None:
         step = state.step + 1
