@@ -230,4 +230,4 @@ def test_a_logistic_loss_takes_one_exponential_at_every_order():
 def test_in_one_variable_equal_derivatives_are_computed_once():
     for text, order in (("exp(x)", 4), ("x**3/3", 2)):
         equation = modeq.derive(text, order)
-        assert equation.lambdify().cost < equation.lambdify(form="expanded").cost
+        assert equation.lambdify(form="program").cost < equation.lambdify(form="expanded").cost
