@@ -32,9 +32,10 @@ import numpy as np
 
 from modeq.algebra.checks import check_order
 from modeq.algebra.logarithm import increment_weights
-from modeq.errors import DidNotConverge, FlowError, InvalidValue
+from modeq.errors import DidNotConverge, FlowError, InvalidStep, InvalidValue
 from modeq.flows.flow import check_steps
 from modeq.flows.numeric import check_step
+from modeq.methods.checks import whole
 from modeq.networks.contraction import Contraction, settled_point
 from modeq.networks.memory import Memory, check_optimizer
 from modeq.networks.precision import cast, check_precision, in_precision
@@ -114,7 +115,7 @@ class OptimizerStep:
         self.order = check_order(order)
         self.h = check_step(h)
         self.precision = check_precision(precision)
-        self.count = check_steps(count)
+        self.count = whole(count, "count", 1, InvalidStep)
         self._optimizer = check_optimizer(optimizer)
         self._batches = _checked_batches(batches, precision)
         gradient = jax.grad(scalar(loss_fn))
