@@ -60,7 +60,7 @@ def _is_zero_times_zero(coefficient: Any) -> bool:
     that is infinite, undefined, or no member of a ring.
     """
     try:
-        return bool(coefficient * 0 == 0)
+        return not coefficient * 0
     except Exception:
         return False
 
