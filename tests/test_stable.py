@@ -2,7 +2,9 @@
 
 import copy
 import importlib.util
+import json
 import pickle
+import subprocess
 import sys
 from pathlib import Path
 
@@ -99,13 +101,26 @@ def test_a_field_has_its_digits_where_the_formula_of_its_loss_loses_them(text, o
         np.testing.assert_allclose(found, expected, rtol=1e3 * EPSILON, atol=0)
 
 
-def test_the_source_keeps_the_same_digits():
-    for text, order, point in CANCELLING[::4]:
-        equation = modeq.derive(text, order)
-        scope = {}
-        exec(equation.to_python(), scope)
-        found = scope["modified_field"](point, 0.01)
-        np.testing.assert_allclose(found, equation.lambdify()(point, 0.01), rtol=1e-14)
+ALONE = """
+import json, sys
+blocked = ("modeq", "sympy", "mpmath")
+sys.modules.update(dict.fromkeys(blocked))
+for source, point in json.load(sys.stdin):
+    scope = {}
+    exec(source, scope)
+    print(json.dumps([float(v) for v in scope["modified_field"](point, 0.01)]))
+"""
+
+
+def test_the_source_has_the_same_digits_in_a_process_without_modeq():
+    equations = [(modeq.derive(text, order), point) for text, order, point in CANCELLING]
+    sources = json.dumps([(equation.to_python(), point) for equation, point in equations])
+    command = [sys.executable, "-I", "-c", ALONE]
+    run = subprocess.run(command, input=sources, capture_output=True, text=True, check=True)
+    found = list(map(json.loads, run.stdout.splitlines()))
+    assert len(found) == len(equations)
+    for values, (equation, point) in zip(found, equations, strict=True):
+        np.testing.assert_allclose(values, equation.lambdify()(point, 0.01), rtol=1e-14)
 
 
 @settings(max_examples=25)
