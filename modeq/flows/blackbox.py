@@ -5,9 +5,10 @@ Along the iterates θ₀, θ₁, … of ``step``
     h f̃(θ₀) = Σ_{s=0}^{n} v_s (θ_{s+1} - θ_s),        v = ``increment_weights(n)``,
 
 is right up to and including hⁿ⁺¹: the order n takes n + 1 steps. Points may be numbers, NumPy
-arrays, JAX arrays, PyTorch tensors, or lists, tuples and dicts of these: they are only added,
-subtracted and multiplied by floats. Differences of successive iterates are taken first, which
-rounds less than a weighted sum of iterates does.
+arrays, JAX arrays, PyTorch tensors, or lists, tuples and dicts of these, which are only added,
+subtracted and multiplied by floats; or modules of Equinox and Flax, of which only weights move.
+Differences of successive iterates are taken first, which rounds less than a weighted sum of
+iterates does.
 """
 
 from __future__ import annotations
