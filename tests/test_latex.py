@@ -62,7 +62,6 @@ ODD_NAMES = [
         "ü1",
         "\x00",
         "🙂",
-        "\ud800",
         "%",
         "1",
         "<b>",
@@ -128,7 +127,7 @@ def test_aligned_bodies_and_odd_names_and_titles_compile(tmp_path):
     assert "Missing character" not in log
 
 
-@pytest.mark.parametrize("name", ODD_NAMES)
+@pytest.mark.parametrize("name", [*ODD_NAMES, "\ud800"])
 def test_no_name_brings_a_command_of_its_own_or_unbalanced_braces(name):
     printed = symbol_latex(name)
     assert printed.isascii()
