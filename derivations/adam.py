@@ -18,7 +18,7 @@ import numpy as np
 import sympy
 
 import modeq
-from modeq.optimizers import Adam
+from modeq import Adam
 
 x, y = sympy.symbols("x y")
 h = sympy.Symbol("h", positive=True)

@@ -17,7 +17,7 @@ import numpy as np
 import sympy
 
 import modeq
-from modeq.small_networks.linear_networks import LinearNetwork
+from modeq import LinearNetwork
 
 x, y, u = sympy.symbols("x y u")
 h = sympy.Symbol("h", positive=True)

@@ -15,8 +15,7 @@ import sys
 from pathlib import Path
 
 import modeq
-from modeq.principal.drift import run_drift
-from modeq.principal.rate_comparison import RateComparison, compare_rates
+from modeq import RateComparison, compare_rates, run_drift
 
 BOWL, START = "x**2 + y**2/100", (-0.35, -0.2)
 

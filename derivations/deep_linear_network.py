@@ -18,11 +18,7 @@ from pathlib import Path
 import numpy as np
 
 import modeq
-from modeq.small_networks.convergence import convergence_times
-from modeq.small_networks.deep_networks import deep_network
-from modeq.small_networks.end_to_end import end_to_end_flow
-from modeq.small_networks.linear_networks import LinearNetwork
-from modeq.small_networks.piecewise_flows import piecewise_flow
+from modeq import LinearNetwork, convergence_times, deep_network, end_to_end_flow, piecewise_flow
 
 GOAL = np.array([0.6, 0.8])
 PRODUCT = np.array([[0.3, -0.1]])

@@ -24,7 +24,7 @@ import numpy as np
 import sympy
 
 import modeq
-from modeq.principal.central import central_flow
+from modeq import central_flow
 
 TOY = modeq.Loss("(x*y - 1)**2/2")
 POINT = (2.0, 0.6)

@@ -89,7 +89,7 @@ def show_start() -> list[np.ndarray]:
         rate = 0.0008 / 2**k
         iterates = modeq.iterate(LOSS, START, h=rate, steps=40, method=method)
         shifted = equation.solve(START, h=rate, steps=40).theta
-        plain = modeq.flows.flow.solve(equation, START, rate, 40).theta
+        plain = equation.solve(START, h=rate, steps=40, shift=False).theta
         rows.append((rate, *(np.linalg.norm(p[-1] - iterates[-1]) for p in (plain, shifted))))
     slopes = [
         [log2(a / b) for a, b in pairwise(column)] for column in list(zip(*rows, strict=True))[1:]
@@ -104,7 +104,7 @@ def show_start() -> list[np.ndarray]:
     return [
         modeq.iterate(LOSS, START, h=rate, steps=25, method=method),
         equation.solve(START, h=rate, steps=25).theta,
-        modeq.flows.flow.solve(equation, START, rate, 25).theta,
+        equation.solve(START, h=rate, steps=25, shift=False).theta,
     ]
 
 

@@ -15,7 +15,7 @@ from fractions import Fraction
 import sympy
 
 import modeq
-from modeq.optimizers import SAM, UnnormalizedSAM
+from modeq import SAM, UnnormalizedSAM
 
 x, y = sympy.symbols("x y")
 h = sympy.Symbol("h", positive=True)

@@ -240,6 +240,9 @@ command line can answer, or be interrupted, at once, and nobody waits for what t
 _MODULES = ("errors", "problems")
 """The modules that are public as a whole."""
 
+_ROOMS = ("networks", "testing", *dict.fromkeys(module.partition(".")[0] for module in _LATER))
+"""What is reached by its name without an import of its own; asking for one imports one."""
+
 __all__ = [*_MODULES, *(name for names in _LATER.values() for name in names)]
 
 
@@ -248,11 +251,7 @@ def __getattr__(name: str) -> Any:
     for module, names in _LATER.items():
         if name in names:
             return getattr(importlib.import_module(f"{__name__}.{module}"), name)
-    if name in _MODULES:
-        return importlib.import_module(f"{__name__}.{name}")
-    if name in {module.partition(".")[0] for module in _LATER}:
-        for module in _LATER:
-            importlib.import_module(f"{__name__}.{module}")
+    if name in _MODULES or name in _ROOMS:
         return importlib.import_module(f"{__name__}.{name}")
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
 

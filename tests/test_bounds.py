@@ -13,10 +13,9 @@ from hypothesis import strategies as st
 from scipy.integrate import solve_ivp
 
 import modeq
-from modeq import problems
+from modeq import gradient_flow_bound, problems
 from modeq.accuracy.ball_fields import BallField
 from modeq.accuracy.balls import eigenvalue_bounds, matrix_norm_bound, pieces
-from modeq.accuracy.bounds import gradient_flow_bound
 from modeq.accuracy.closed_fields import closed_field
 from modeq.accuracy.corollaries import (
     convex_bound,

@@ -8,12 +8,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import modeq
+from modeq import GradientDescent, Loss, VectorField
 from modeq.derivation.canonical import primitive
 from modeq.derivation.derive import field_ring
-from modeq.derivation.loss import Loss, VectorField
 from modeq.derivation.ring import DifferentialRing
 from modeq.errors import ModeqError
-from modeq.methods.named import GradientDescent
 
 x, y, a = sympy.symbols("x y a")
 

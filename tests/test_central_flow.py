@@ -5,8 +5,9 @@ import pytest
 import sympy
 
 import modeq
+from modeq import central_flow
 from modeq.errors import FlowError, InvalidLoss, InvalidMethod, InvalidPoint, InvalidStep
-from modeq.principal.central import averaged, central_flow
+from modeq.principal.central import averaged
 
 RIVER = "y*log(cosh(x)) + (y - 4)**2/{}"
 FACTORED = "(x**2*y**2 - 1)**2/2"

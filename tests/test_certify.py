@@ -9,11 +9,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import modeq
+from modeq import GradientDescent, Loss, VectorField
 from modeq.derivation.certify import certify
 from modeq.derivation.derive import derive_field
-from modeq.derivation.loss import Loss, VectorField
 from modeq.derivation.vanishing import Vanishing
-from modeq.methods.named import GradientDescent, as_method
+from modeq.methods.named import as_method
 from modeq.testing import losses, tableaux, vector_fields
 
 ORDER = 3

@@ -7,11 +7,9 @@ from math import prod
 
 import pytest
 
-from modeq.algebra.conditions import OrderCondition, order_conditions
-from modeq.algebra.trees import RootedTree, rooted_trees
+from modeq import OrderCondition, RootedTree, RungeKutta, order_conditions, rooted_trees
 from modeq.errors import InvalidOrder
 from modeq.methods.named import NAMED
-from modeq.methods.tableaux import RungeKutta
 
 RUNGE_KUTTA = {
     "gradient-descent": 1,

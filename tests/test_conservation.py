@@ -9,8 +9,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import modeq
+from modeq import conserved
 from modeq.derivation.loss import H
-from modeq.invariants.conservation import conserved
 
 PRODUCTS = ["(x*y - 1)**2", "exp(x*y)", "tanh(x*y)", "x*y + x**3*y**3", "log(1 + exp(-x*y))"]
 x, y = sympy.symbols("x y")

@@ -12,6 +12,7 @@ import tree_oracle as oracle
 from hypothesis import given
 from hypothesis import strategies as st
 
+from modeq import RootedTree
 from modeq.algebra import counts
 from modeq.algebra.coproduct import (
     BYTES,
@@ -26,7 +27,6 @@ from modeq.algebra.coproduct import (
 )
 from modeq.algebra.counts import tree_counts
 from modeq.algebra.table import catalog
-from modeq.algebra.trees import RootedTree
 from modeq.errors import InvalidOrder
 
 CATALOGS = [(7, 1), (4, 2), (3, 3)]

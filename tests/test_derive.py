@@ -11,10 +11,11 @@ import sympy
 from hypothesis import given, settings
 
 import modeq
+from modeq import GradientDescent, Loss, VectorField
 from modeq.derivation.derive import by_lie_recursion, by_series, derive_field, field_ring
-from modeq.derivation.loss import H, Loss, VectorField
+from modeq.derivation.loss import H
 from modeq.errors import InvalidLoss, InvalidMethod, InvalidOrder, ModeqWarning
-from modeq.methods.named import GradientDescent, as_method
+from modeq.methods.named import as_method
 from modeq.testing import assert_follows, losses, tableaux, vector_fields
 
 EXPLICIT = ["gradient-descent", "explicit-midpoint", "heun", "extragradient", "rk4"]

@@ -9,10 +9,7 @@ import numpy as np
 import pytest
 
 import modeq
-from modeq import problems
-from modeq.accuracy.discretization import discretization_error
-from modeq.accuracy.learning_rates import max_learning_rate
-from modeq.accuracy.truncation import optimal_truncation
+from modeq import discretization_error, max_learning_rate, optimal_truncation, problems
 from modeq.errors import (
     FlowError,
     InvalidMethod,
@@ -22,6 +19,7 @@ from modeq.errors import (
     InvalidValue,
 )
 from modeq.flows.next_terms import field_and_next_term, propagated
+from modeq.methods.named import as_method
 
 SQUARE = modeq.VectorField(["y**2"], "y")
 
@@ -74,7 +72,7 @@ def test_the_prediction_holds_for_other_methods_on_their_slow_manifold(name, ord
 def test_a_method_of_order_p_has_its_first_error_at_h_to_the_p(name, power):
     error = discretization_error("x**3/3 + x", [0.5], h=0.1, steps=3, order=0, method=name)
     assert error.power == power
-    assert error.method == str(modeq.methods.named.as_method(name))
+    assert error.method == str(as_method(name))
     assert abs(error.ratio - 1) < 0.05
 
 
@@ -112,7 +110,7 @@ def test_at_the_largest_learning_rate_of_a_method_the_measured_error_is_the_tole
     size = np.linalg.norm(discretization_error("cos(x)", [1.0], h=0.002, **options).measured[-1])
     h = max_learning_rate("cos(x)", [1.0], tolerance=size, **options)
     assert h == pytest.approx(0.002, rel=0.05)
-    assert str(modeq.methods.named.as_method(method)) in str(h)
+    assert str(as_method(method)) in str(h)
 
 
 def test_the_best_order_of_a_method_stands_before_its_smallest_term():

@@ -10,6 +10,7 @@ import pytest
 import sympy
 
 import modeq
+from modeq.methods.named import as_method
 from modeq.reports.displays import DISPLAYS, blocks_of, html
 from modeq.shown import Shown
 
@@ -48,7 +49,7 @@ EXAMPLES = {
     "OrderCondition": lambda: modeq.order_conditions(2)[0],
     "Verdict": lambda: modeq.modified_equation("euler", 2).is_gradient(),
     "TreeTable": lambda: modeq.tree_table("euler", 4),
-    "RungeKutta": lambda: modeq.methods.named.as_method("rk4"),
+    "RungeKutta": lambda: as_method("rk4"),
     "CustomMethod": lambda: modeq.CustomMethod(lambda theta, f, h: theta + h * f(theta)),
     "AverageVectorField": lambda: modeq.AverageVectorField(),
     "LinearMultistep": lambda: modeq.HeavyBall(BETA),
@@ -120,7 +121,7 @@ def test_a_trajectory_is_drawn_and_its_ends_are_listed():
 
 
 def test_the_tableau_of_heun_and_the_recurrence_of_heavy_ball_are_formulas():
-    assert r"1 & 1 & 0" in blocks_of(modeq.methods.named.as_method("heun"))[1].latex
+    assert r"1 & 1 & 0" in blocks_of(as_method("heun"))[1].latex
     formula = blocks_of(modeq.HeavyBall(BETA))[1].latex
     assert r"\theta_{m+2} - \left(\beta + 1\right) \theta_{m+1} + \beta \theta_{m}" in formula
 

@@ -10,9 +10,9 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from modeq.algebra.drawing import layout, mark, tree_latex, tree_svg, tree_text
+from modeq import RootedTree, rooted_trees, tree_latex, tree_svg, tree_text
+from modeq.algebra.drawing import layout, mark
 from modeq.algebra.notation import field_names, signed_formula
-from modeq.algebra.trees import RootedTree, rooted_trees
 from modeq.errors import InvalidValue
 
 LEAF = RootedTree()

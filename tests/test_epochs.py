@@ -9,14 +9,14 @@ import sympy
 
 import modeq
 import modeq.testing
-from modeq.errors import InvalidMethod
-from modeq.methods.epochs import (
+from modeq import (
     CyclicEpoch,
     EpochWithReplacement,
     PairedReversal,
     SequentialUpdates,
     ShuffledEpoch,
 )
+from modeq.errors import InvalidMethod
 
 
 class Powers:

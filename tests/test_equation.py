@@ -6,9 +6,9 @@ import pytest
 import sympy
 
 import modeq
-from modeq.derivation.loss import H, Loss
+from modeq import GradientDescent, Loss
+from modeq.derivation.loss import H
 from modeq.errors import InvalidLoss, InvalidMethod, InvalidOrder
-from modeq.methods.named import GradientDescent
 
 x, y = sympy.symbols("x y")
 

@@ -9,8 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import modeq
-from modeq import problems
-from modeq.derivation.loss import Loss, VectorField
+from modeq import Loss, VectorField, problems
 from modeq.errors import DidNotConverge, FlowError, InvalidPoint, InvalidStep, MissingParameter
 from modeq.flows.flow import check_steps
 from modeq.testing import losses, starts, tableaux

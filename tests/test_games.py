@@ -9,8 +9,8 @@ import pytest
 import sympy
 
 import modeq
+from modeq import Game
 from modeq.errors import InvalidLoss, InvalidMethod
-from modeq.sampling.games import Game
 
 x, y, alpha, lam = sympy.symbols("x y alpha lam")
 h = sympy.Symbol("h", positive=True)

@@ -8,7 +8,7 @@ import pytest
 import sympy
 
 import modeq
-from modeq.derivation.loss import VectorField
+from modeq import VectorField
 from modeq.errors import InvalidLoss, NotHamiltonian
 
 p, q, k = sympy.symbols("p q k")

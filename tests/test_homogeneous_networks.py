@@ -9,13 +9,16 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import modeq
+from modeq import (
+    HomogeneousNetwork,
+    LinearNetwork,
+    conserved,
+    convergence_times,
+    deep_network,
+    piecewise_flow,
+)
 from modeq.errors import FlowError, InvalidLoss, InvalidPoint, InvalidValue, NotSmooth
-from modeq.invariants.conservation import conserved
-from modeq.small_networks.convergence import convergence_times
-from modeq.small_networks.deep_networks import deep_network
-from modeq.small_networks.homogeneous_networks import HomogeneousNetwork
-from modeq.small_networks.linear_networks import LinearNetwork
-from modeq.small_networks.piecewise_flows import arrival, piecewise_flow
+from modeq.small_networks.piecewise_flows import arrival
 
 INPUTS, TARGETS = [(1, 0), (0, 1), (1, -1)], [1, -1, 2]
 NETWORKS = [

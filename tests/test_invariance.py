@@ -9,12 +9,12 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import modeq
+from modeq import scale_invariance, translation_invariance
 from modeq.derivation.loss import H
 from modeq.derivation.multiples import multiple
 from modeq.derivation.ring import DifferentialRing
 from modeq.errors import InvalidLoss, InvalidValue
 from modeq.invariants.flow_laws import FORCE, NORM, SUM
-from modeq.invariants.invariance import scale_invariance, translation_invariance
 from modeq.invariants.invariance_laws import Laws
 from modeq.invariants.invariant_losses import (
     batch_normalized,

@@ -10,9 +10,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import modeq
-from modeq.derivation.loss import Loss, VectorField
+from modeq import HeavyBall, LinearMultistep, Loss, Nesterov, RungeKutta, VectorField
 from modeq.errors import FlowError, InvalidMethod, InvalidPoint, InvalidStep, MissingParameter
-from modeq.methods.named import HeavyBall, LinearMultistep, Nesterov, RungeKutta, as_method
+from modeq.methods.named import as_method
 from modeq.methods.named_multistep import NAMED
 
 F = Fraction

@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from modeq import top_eigenpairs
 from modeq.errors import DidNotConverge, InvalidPoint, InvalidValue
-from modeq.principal.krylov import top_eigenpairs
 
 
 def symmetric(dimension, seed=0):

@@ -10,12 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import modeq
-from modeq import problems
+from modeq import GradientDescent, Loss, VectorField, problems
 from modeq.derivation.derive import derive_field
 from modeq.derivation.formula_latex import symbol_latex
-from modeq.derivation.loss import Loss, VectorField
 from modeq.errors import InvalidValue
-from modeq.methods.named import GradientDescent, as_method
+from modeq.methods.named import as_method
 from modeq.presentation.latex import (
     document,
     escaped,

@@ -9,27 +9,32 @@ import tree_oracle as oracle
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from modeq import (
+    BSeries,
+    RootedTree,
+    compose,
+    exact_flow,
+    inverse,
+    power,
+    rooted_trees,
+    scaled,
+    substitute,
+)
 from modeq.algebra.laws import (
     adjoint,
-    compose,
     derivative,
     field_with,
     flow,
-    inverse,
     modified_equation_of,
     modifying_integrator_of,
     modifying_integrator_of_rule,
     order_of_accuracy,
-    power,
-    scaled,
-    substitute,
 )
 from modeq.algebra.rows import RungeKuttaTable
 from modeq.algebra.rule_series import AbstractField, modified_equation, run
-from modeq.algebra.series import BSeries, exact_flow, identity
+from modeq.algebra.series import identity
 from modeq.algebra.surds import square_root
 from modeq.algebra.tree_table import tree_table_of
-from modeq.algebra.trees import RootedTree, rooted_trees
 from modeq.errors import InvalidMethod, InvalidOrder, InvalidValue
 from modeq.methods.rules import runge_kutta
 

@@ -8,11 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import modeq
+from modeq import LinearNetwork, conserved, convergence_times, end_to_end_flow
 from modeq.errors import FlowError, InvalidPoint, InvalidValue
-from modeq.invariants.conservation import conserved
-from modeq.small_networks.convergence import convergence_times
-from modeq.small_networks.end_to_end import end_to_end_flow
-from modeq.small_networks.linear_networks import LinearNetwork
 
 INPUTS, TARGETS = [(1, 0), (0, 1), (1, -1)], [1, -1, 2]
 NETWORKS = [

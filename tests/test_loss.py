@@ -10,7 +10,8 @@ import sympy
 from hypothesis import given, settings
 
 import modeq
-from modeq.derivation.loss import H, Loss, SplitField, VectorField, as_field, as_losses
+from modeq import Loss, SplitField, VectorField
+from modeq.derivation.loss import H, as_field, as_losses
 from modeq.errors import (
     InvalidLoss,
     InvalidOrder,

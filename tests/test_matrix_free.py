@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
+from modeq import principal_value
 from modeq.errors import DidNotConverge, InvalidPoint, InvalidStep, InvalidValue
-from modeq.principal.matrix_free import principal_value
 from modeq.principal.resummed import resummed_field
 
 D = 150

@@ -7,17 +7,9 @@ import pytest
 import sympy
 
 import modeq
+from modeq import AverageVectorField, HeavyBall, LinearMultistep, Nesterov, RungeKutta, composed
 from modeq.errors import InvalidData, ModeqError
-from modeq.methods.named import (
-    NAMED,
-    AverageVectorField,
-    HeavyBall,
-    LinearMultistep,
-    Nesterov,
-    RungeKutta,
-    as_method,
-    composed,
-)
+from modeq.methods.named import NAMED, as_method
 
 F = Fraction
 ALPHA, BETA = sympy.symbols("alpha beta")

@@ -8,20 +8,18 @@ import pytest
 import sympy
 from hypothesis import given
 
-from modeq.algebra.entries import exact
-from modeq.errors import InvalidMethod, ModeqWarning
-from modeq.methods.named import (
-    NAMED,
-    NAMED_FOR_PARTS,
+from modeq import (
+    AdditiveRungeKutta,
     AverageVectorField,
     CustomMethod,
     GradientDescent,
     LinearMultistep,
     RungeKutta,
-    as_method,
+    Splitting,
 )
-from modeq.methods.partitioned import AdditiveRungeKutta
-from modeq.methods.splitting import Splitting
+from modeq.algebra.entries import exact
+from modeq.errors import InvalidMethod, ModeqWarning
+from modeq.methods.named import NAMED, NAMED_FOR_PARTS, as_method
 from modeq.testing import tableaux
 
 

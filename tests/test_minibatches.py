@@ -11,10 +11,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import modeq
+from modeq import Minibatches, State, shuffled_field
 from modeq.errors import InvalidLoss, InvalidMethod, InvalidOrder
-from modeq.methods.optimizer import State
-from modeq.sampling.minibatches import SAMPLINGS, Minibatches
-from modeq.sampling.shuffling import shuffled_field
+from modeq.sampling.minibatches import SAMPLINGS
 
 x, y = sympy.symbols("x y")
 h = sympy.Symbol("h", positive=True)

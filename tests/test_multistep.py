@@ -5,9 +5,10 @@ from fractions import Fraction
 import pytest
 import sympy
 
+from modeq import HeavyBall, LinearMultistep, Nesterov
 from modeq.algebra.surds import square_root
 from modeq.errors import InvalidMethod
-from modeq.methods.named import HeavyBall, LinearMultistep, Nesterov, as_method
+from modeq.methods.named import as_method
 from modeq.methods.named_multistep import NAMED
 
 F = Fraction

@@ -12,10 +12,9 @@ import jax.numpy as jnp
 from network_cases import DOUBLE, descent, quadratic, tanh_network
 
 from modeq.errors import FlowError, InvalidLoss, InvalidPoint, InvalidValue
-from modeq.networks.flows import FieldFlow, SeriesFlow, as_flow
-from modeq.networks.principal import TopPrincipalFlow, complex_eigenpairs
-from modeq.networks.spectrum import hessian_eigenpairs
-from modeq.networks.trajectories import solve_flow
+from modeq.networks import FieldFlow, SeriesFlow, TopPrincipalFlow, hessian_eigenpairs, solve_flow
+from modeq.networks.flows import as_flow
+from modeq.networks.principal import complex_eigenpairs
 from modeq.networks.vectors import FlatLoss, flattened
 from modeq.principal.resummed import resummed_field
 

@@ -10,7 +10,7 @@ from sweep_cases import square
 
 pytest.importorskip("jax", reason="jax is optional: pip install modeq[jax]")
 
-from modeq.networks.watched import sweep, train
+from modeq.networks import sweep, train
 
 
 class Terminal(io.StringIO):

@@ -12,13 +12,8 @@ import pytest
 jax = pytest.importorskip("jax", reason="jax is optional: pip install modeq[jax]")
 
 from modeq.errors import InvalidLoss, InvalidPoint, InvalidStep, InvalidValue  # noqa: E402
-from modeq.networks.sharding import (  # noqa: E402
-    _check_lengths,
-    device_mesh,
-    shard_batch,
-    sharded_field,
-    sharded_gradient,
-)
+from modeq.networks import device_mesh, shard_batch, sharded_field, sharded_gradient  # noqa: E402
+from modeq.networks.sharding import _check_lengths  # noqa: E402
 
 PROGRAM = """
 import json

@@ -19,14 +19,19 @@ from modeq.errors import (
     InvalidValue,
     ModeqWarning,
 )
-from modeq.networks.adjusted_rates import DriftAdjusted, dal
-from modeq.networks.flows import FieldFlow, SeriesFlow
-from modeq.networks.precision import double_precision
-from modeq.networks.principal import TopPrincipalFlow
-from modeq.networks.records import TrainingRecord
-from modeq.networks.spectrum import network_stability
+from modeq.networks import (
+    DriftAdjusted,
+    FieldFlow,
+    SeriesFlow,
+    TopPrincipalFlow,
+    TrainingRecord,
+    dal,
+    double_precision,
+    network_stability,
+    solve_flow,
+    step_drift,
+)
 from modeq.networks.training import train
-from modeq.networks.trajectories import solve_flow, step_drift
 from modeq.networks.vectors import FlatLoss
 
 STEPS, H = 5, 0.1

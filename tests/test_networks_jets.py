@@ -13,7 +13,7 @@ jax = pytest.importorskip("jax", reason="jax is optional: pip install modeq[jax]
 jnp = jax.numpy
 lax = jax.lax
 
-from modeq.networks.fields import NetworkField  # noqa: E402
+from modeq.networks import NetworkField  # noqa: E402
 from modeq.networks.taylor import (  # noqa: E402
     OrbitSeries,
     continuation,

@@ -12,14 +12,8 @@ from network_cases import DOUBLE, quadratic, tanh_network
 
 import modeq
 from modeq.errors import InvalidLoss, InvalidPoint, InvalidStep, InvalidValue
-from modeq.networks.adjusted_rates import dal
-from modeq.networks.precision import double_precision
-from modeq.networks.spectrum import (
-    hessian_eigenpairs,
-    network_stability,
-    stability_coefficients,
-)
-from modeq.networks.trajectories import step_drift
+from modeq.networks import dal, double_precision, hessian_eigenpairs, network_stability, step_drift
+from modeq.networks.spectrum import stability_coefficients
 from modeq.networks.vectors import FlatLoss
 
 

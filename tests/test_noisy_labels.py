@@ -7,8 +7,8 @@ import pytest
 import sympy
 
 import modeq
+from modeq import label_noise
 from modeq.errors import InvalidLoss, InvalidValue, ParseError
-from modeq.sampling.noisy_labels import label_noise
 
 X, Y, SIGMA = sympy.symbols("x y sigma")
 OUTPUTS = [X * Y, X**2 + Y, X - 2 * Y]

@@ -7,6 +7,7 @@ from fractions import Fraction
 import pytest
 import sympy
 
+from modeq import RootedTree, rooted_trees
 from modeq.algebra.notation import (
     differential,
     field_names,
@@ -16,7 +17,6 @@ from modeq.algebra.notation import (
     signed_formula,
 )
 from modeq.algebra.series_text import linear_combination
-from modeq.algebra.trees import RootedTree, rooted_trees
 from modeq.errors import InvalidValue
 
 TREES = [tree for order in range(1, 8) for tree in rooted_trees(order)]

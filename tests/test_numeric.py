@@ -11,8 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import modeq
-from modeq import problems
-from modeq.derivation.loss import H, Loss, VectorField
+from modeq import Loss, VectorField, problems
+from modeq.derivation.loss import H
 from modeq.errors import InvalidLoss, InvalidPoint, InvalidStep, InvalidValue, MissingParameter
 from modeq.flows.forms import FORMS
 from modeq.flows.numeric import as_points, check_step, gradient_field

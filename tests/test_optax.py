@@ -5,8 +5,7 @@ import warnings
 import numpy as np
 import pytest
 
-from modeq.methods.optimizer import State
-from modeq.optimizers import SGD, Adam, AdamW, Lion, Lookahead, OptimisticGradient, RMSProp
+from modeq import SGD, Adam, AdamW, Lion, Lookahead, OptimisticGradient, RMSProp, State
 
 REASON = "optax and jax are optional: pip install modeq[optax]"
 pytest.importorskip("jax", reason=REASON)

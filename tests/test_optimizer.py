@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 import sympy
 
+from modeq import State, optimizer
 from modeq.errors import InvalidMethod
 from modeq.methods.functions import absolute, norm, power, sign, sqrt
-from modeq.methods.optimizer import FRACTION_OF_ONE, POSITIVE, Interval, State, optimizer
+from modeq.methods.optimizer import FRACTION_OF_ONE, POSITIVE, Interval
 
 BETA = sympy.Symbol("beta")
 

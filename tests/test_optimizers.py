@@ -10,28 +10,31 @@ import pytest
 import sympy
 
 import modeq
-from modeq.derivation.bias_correction import adam_counter_term
-from modeq.errors import InvalidLoss, InvalidMethod, InvalidPoint, NotSmooth
-from modeq.methods.named import HeavyBall, LinearMultistep, Nesterov, repeated
-from modeq.methods.optimizer import State, optimizer
-from modeq.optimizers import (
-    NAMED_OPTIMIZERS,
-    REFUSED,
+from modeq import (
     SAM,
     SGD,
     Adam,
     AdamW,
     EMAMomentum,
     Extragradient,
+    HeavyBall,
+    LinearMultistep,
     Lion,
     Lookahead,
+    Nesterov,
     NormalizedGradientDescent,
     OptimisticGradient,
     QHMomentum,
     RMSProp,
+    State,
     StochasticCoordinateDescent,
     UnnormalizedSAM,
+    adam_counter_term,
+    optimizer,
+    repeated,
 )
+from modeq.errors import InvalidLoss, InvalidMethod, InvalidPoint, NotSmooth
+from modeq.optimizers import NAMED_OPTIMIZERS, REFUSED
 from modeq.optimizers.named import name_of
 
 HALF = Fraction(1, 2)

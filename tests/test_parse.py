@@ -10,7 +10,7 @@ from hypothesis import event, given, reject
 from hypothesis import strategies as st
 from sympy import Rational, Symbol, pi
 
-from modeq.derivation.loss import Loss
+from modeq import Loss
 from modeq.derivation.parse import Limits, parse_expression, parse_names, symbol
 from modeq.errors import InvalidLoss, InvalidValue, NotSmooth, ParseError
 

@@ -10,19 +10,20 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import modeq
-from modeq.derivation.loss import SplitField, VectorField
-from modeq.errors import InvalidMethod
-from modeq.methods.named import NAMED_FOR_PARTS, as_method
-from modeq.methods.partitioned import AdditiveRungeKutta
-from modeq.methods.partitioned_tables import (
+from modeq import (
+    AdditiveRungeKutta,
     AlternatingUpdates,
     ImexArs222,
     ImexEuler,
     ImexMidpoint,
     SimultaneousUpdates,
+    SplitField,
     StoermerVerlet,
     SymplecticEuler,
+    VectorField,
 )
+from modeq.errors import InvalidMethod
+from modeq.methods.named import NAMED_FOR_PARTS, as_method
 from modeq.testing import tableaux
 
 x, y, alpha, lam = sympy.symbols("x y alpha lam")

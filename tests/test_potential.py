@@ -8,8 +8,8 @@ import sympy
 from hypothesis import given, settings
 
 import modeq
-from modeq import problems
-from modeq.derivation.loss import H, VectorField
+from modeq import VectorField, problems
+from modeq.derivation.loss import H
 from modeq.errors import NotAGradient
 from modeq.testing import losses
 

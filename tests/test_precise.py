@@ -7,8 +7,8 @@ import pytest
 import sympy
 
 import modeq
+from modeq import VectorField
 from modeq.algebra.power_series import Vector
-from modeq.derivation.loss import VectorField
 from modeq.errors import FlowError, ModeqWarning
 from modeq.flows.numeric import gradient_field
 from modeq.flows.precise import Precision, flow, is_finite, norm

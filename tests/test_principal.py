@@ -11,11 +11,10 @@ from hypothesis import strategies as st
 from scipy.linalg import logm
 
 import modeq
-from modeq import problems
+from modeq import principal_flow, problems
 from modeq.errors import FlowError, InvalidPoint, InvalidValue
 from modeq.principal.branches import logarithm
 from modeq.principal.coefficients import on_circles
-from modeq.principal.principal import principal_flow
 from modeq.principal.resummation import reduced_trees
 from modeq.principal.resummed import resummed_field
 

@@ -9,7 +9,13 @@ from types import ModuleType
 import pytest
 
 import modeq
-from modeq import errors, problems
+from modeq import errors, networks, problems
+from modeq.derivation.certify import certify
+from modeq.flows.flow import solve
+from modeq.flows.forms import numeric_field
+from modeq.flows.slopes import check
+
+ROOT = Path(__file__).parents[1]
 
 OBJECTS = [name for name in modeq.__all__ if not isinstance(getattr(modeq, name), ModuleType)]
 
@@ -45,15 +51,15 @@ def examples_of(name):
 
 
 PRODUCERS = {
-    "Certificate": [modeq.derivation.certify.certify],
-    "OrderReport": [modeq.flows.slopes.check],
-    "NumericField": [modeq.flows.forms.numeric_field],
-    "Trajectory": [modeq.flows.flow.solve],
+    "Certificate": [certify],
+    "OrderReport": [check],
+    "NumericField": [numeric_field],
+    "Trajectory": [solve],
     "Optimizer": [modeq.optimizer],
-    "Comparison": [modeq.flows.comparison.compare],
-    "PrincipalFlow": [modeq.principal.principal.principal_flow],
-    "FlowComparison": [modeq.principal.flow_comparison.compare_flows],
-    "StabilityReport": [modeq.principal.stability.stability_report],
+    "Comparison": [modeq.compare],
+    "PrincipalFlow": [modeq.principal_flow],
+    "FlowComparison": [modeq.compare_flows],
+    "StabilityReport": [modeq.stability_report],
     "DiscretizationError": [modeq.discretization_error],
     "Truncation": [modeq.optimal_truncation],
     "Invariance": [modeq.scale_invariance],
@@ -119,6 +125,28 @@ def test_type_checkers_find_each_name_where_it_is():
     }
     places = {(name, f"modeq.{m}") for m, names in modeq._LATER.items() for name in names}
     assert found == places | {("errors", "modeq"), ("problems", "modeq")}
+
+
+def test_scripts_and_tests_import_public_names_from_where_people_do():
+    inside = [
+        (path.name, node.module, name.name)
+        for path in [*ROOT.glob("tests/**/*.py"), *ROOT.glob("derivations/**/*.py")]
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
+        if isinstance(node, ast.ImportFrom)
+        if (node.module or "").startswith("modeq.") and node.module != "modeq.networks"
+        for name in node.names
+        if is_public(name.name, node.module)
+    ]
+    assert not inside
+
+
+def is_public(name, module):
+    """Tell whether a name of a module is what modeq, or modeq.networks, has under the same name."""
+    found = getattr(importlib.import_module(module), name)
+    return any(
+        name in namespace.__all__ and getattr(namespace, name) is found
+        for namespace in (modeq, networks)
+    )
 
 
 def test_a_name_that_is_none_is_an_error():

@@ -4,8 +4,7 @@ import numpy as np
 import pytest
 
 import modeq
-from modeq import problems
-from modeq.accuracy.refinement import step_refinement
+from modeq import problems, step_refinement
 from modeq.errors import FlowError, InvalidPoint, InvalidStep, InvalidValue
 from modeq.networks import data
 from modeq.small_networks.fully_connected import FullyConnected

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 from matplotlib.figure import Figure
 
 import modeq
-from modeq import files
+from modeq import Report, files
 from modeq.errors import CannotWrite, InvalidOrder, InvalidPoint, InvalidStep, InvalidValue
 from modeq.reports.document import (
     Document,
@@ -33,7 +33,6 @@ from modeq.reports.document import (
 from modeq.reports.document_latex import latex_of
 from modeq.reports.document_markdown import markdown_of
 from modeq.reports.page import html_of, page
-from modeq.reports.report import Report
 
 SECTIONS = [
     *("loss", "coordinates", "universal", "modified-loss", "certificate", "order-check"),

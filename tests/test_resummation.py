@@ -8,8 +8,9 @@ import pytest
 import sympy
 
 import modeq
-from modeq.algebra.trees import RootedTree
+from modeq import RootedTree
 from modeq.errors import InvalidMethod
+from modeq.methods.named import as_method
 from modeq.principal.coefficients import coefficients, on_circles
 from modeq.principal.fork_sum import fork_by_steps, fork_sum
 from modeq.principal.recurrence import recurrence_of
@@ -48,7 +49,7 @@ def exact_power_series(tree, weights, method):
 
 def measured_power_series(tree, weights, method, count, radius=0.02, nodes=64):
     """Return the same from the closed form, by Cauchy's integrals with many digits."""
-    recurrence = recurrence_of(modeq.methods.named.as_method(method))
+    recurrence = recurrence_of(as_method(method))
     with mpmath.workdps(60):
         turn = [mpmath.expjpi(mpmath.mpf(2 * k + 1) / nodes) for k in range(nodes)]
         values = []

@@ -9,7 +9,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import modeq
-from modeq.derivation.loss import Loss
+from modeq import Loss
 from modeq.derivation.ring import DifferentialRing
 from modeq.derivation.vanishing import Vanishing, vanishing_expression
 from modeq.errors import InvalidLoss, ModeqWarning, Undecided

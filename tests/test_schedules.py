@@ -5,12 +5,7 @@ import pytest
 import sympy
 
 import modeq
-from modeq.derivation.schedules import scheduled
-from modeq.errors import InvalidLoss, InvalidMethod
-from modeq.flows.numeric import gradient_field
-from modeq.methods.optimizer import State
-from modeq.methods.two_steps import as_optimizer
-from modeq.optimizers import (
+from modeq import (
     SAM,
     SGD,
     Adam,
@@ -22,9 +17,14 @@ from modeq.optimizers import (
     OptimisticGradient,
     QHMomentum,
     RMSProp,
+    State,
     StochasticCoordinateDescent,
     UnnormalizedSAM,
+    scheduled,
 )
+from modeq.errors import InvalidLoss, InvalidMethod
+from modeq.flows.numeric import gradient_field
+from modeq.methods.two_steps import as_optimizer
 
 LOSS = modeq.Loss("x**4/4 + x**2*y/2 + lam*y**2", variables="x y")
 T = sympy.Symbol("t")

@@ -10,12 +10,11 @@ import sympy
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from modeq import problems
+from modeq import CustomMethod, GradientDescent, Loss, RungeKutta, VectorField, problems
 from modeq.derivation.derive import ModifiedField, derive_field
-from modeq.derivation.loss import Loss, VectorField
 from modeq.derivation.parse import parse_expression
 from modeq.errors import InvalidData
-from modeq.methods.named import CustomMethod, GradientDescent, RungeKutta, as_method
+from modeq.methods.named import as_method
 from modeq.presentation.formula import fault, formula, monomial_bound, written_names
 from modeq.presentation.serialize import from_json, to_json
 

@@ -14,12 +14,12 @@ import tree_oracle as oracle
 from hypothesis import given
 from hypothesis import strategies as st
 
+from modeq import BSeries, RootedTree, exact_flow, rooted_trees
 from modeq.algebra.laws import modifying_integrator_of_rule
 from modeq.algebra.notation import differential
 from modeq.algebra.rule_series import AbstractField, modified_equation, step_series
-from modeq.algebra.series import BSeries, exact_flow, identity
+from modeq.algebra.series import identity
 from modeq.algebra.surds import square_root
-from modeq.algebra.trees import RootedTree, rooted_trees
 from modeq.errors import (
     ExceedsLimit,
     InvalidLoss,

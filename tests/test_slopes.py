@@ -12,9 +12,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import modeq
-from modeq import problems
+from modeq import Loss, VectorField, problems
 from modeq.derivation.derive import derive_field
-from modeq.derivation.loss import Loss, VectorField
 from modeq.errors import FlowError, InvalidPoint, InvalidStep, InvalidValue, MissingParameter
 from modeq.flows.slopes import check
 from modeq.methods.named import as_method

@@ -9,9 +9,9 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 import modeq
+from modeq import optimizer
 from modeq.errors import InvalidMethod, InvalidPoint, NotSmooth
 from modeq.methods.functions import norm, power, sqrt
-from modeq.methods.optimizer import optimizer
 
 BETA, RHO, EPS = sympy.symbols("beta rho epsilon")
 x, y = sympy.symbols("x y")

@@ -4,11 +4,11 @@ import numpy as np
 import pytest
 import sympy
 
+from modeq import CustomMethod, GradientDescent, Loss, VectorField
 from modeq.derivation.derive import derive_field
-from modeq.derivation.loss import Loss, VectorField
 from modeq.errors import InvalidValue, MissingParameter
 from modeq.flows.forms import numeric_field
-from modeq.methods.named import CustomMethod, GradientDescent, as_method
+from modeq.methods.named import as_method
 from modeq.presentation.source import to_python
 
 LOSSES = [

@@ -6,7 +6,7 @@ import pytest
 import sympy
 
 import modeq
-from modeq.derivation.loss import Loss, SplitField, VectorField
+from modeq import Loss, SplitField, VectorField
 from modeq.errors import InvalidData, InvalidLoss, NotSmooth, ParseError
 
 x, y, a = sympy.symbols("x y a")

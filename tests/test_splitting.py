@@ -8,9 +8,8 @@ import pytest
 import sympy
 
 import modeq
-from modeq.derivation.loss import SplitField, VectorField
+from modeq import LieTrotter, SplitField, Splitting, Strang, VectorField
 from modeq.errors import InvalidMethod
-from modeq.methods.splitting import LieTrotter, Splitting, Strang
 
 x, y, z = sympy.symbols("x y z")
 HALF, THIRD = Fraction(1, 2), Fraction(1, 3)

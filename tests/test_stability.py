@@ -7,6 +7,7 @@ import pytest
 import sympy
 
 import modeq
+from modeq import compare_rates, run_drift
 from modeq.errors import FlowError, InvalidLoss, InvalidPoint, InvalidStep, InvalidValue
 from modeq.presentation.stability_plots import (
     flows_figure,
@@ -14,8 +15,7 @@ from modeq.presentation.stability_plots import (
     rates_figure,
     stability_figure,
 )
-from modeq.principal.drift import adjusted_rate, run_drift
-from modeq.principal.rate_comparison import compare_rates
+from modeq.principal.drift import adjusted_rate
 from modeq.principal.stability import multiplier_of_flow, regime
 
 TOY = "(x*y - 1)**2/2"

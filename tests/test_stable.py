@@ -16,7 +16,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import modeq
-from modeq.derivation.loss import H, Loss, VectorField
+from modeq import Loss, VectorField
+from modeq.derivation.loss import H
 from modeq.flows.numeric import gradient_field
 from modeq.flows.stable import stable
 

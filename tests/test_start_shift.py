@@ -13,14 +13,14 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 import modeq
-from modeq.derivation.loss import Loss, as_field
+from modeq import SGD, Loss, optimizer
+from modeq.derivation.loss import as_field
 from modeq.derivation.start_shift import start_series
 from modeq.errors import InvalidMethod
 from modeq.flows.flow import integrate
 from modeq.methods.functions import sqrt
-from modeq.methods.optimizer import optimizer
+from modeq.methods.named import as_method
 from modeq.methods.two_steps import as_optimizer
-from modeq.optimizers import SGD
 
 BETA = sympy.Symbol("beta")
 HALF = Fraction(1, 2)
@@ -157,7 +157,7 @@ def test_the_start_of_any_cascade_of_averages_makes_the_slopes_right(decays, fee
 
 @pytest.mark.parametrize(
     "method",
-    [modeq.methods.named.as_method("bdf-2"), modeq.methods.named.as_method("adams-bashforth-3")],
+    [as_method("bdf-2"), as_method("adams-bashforth-3")],
     ids=["bdf-2", "adams-bashforth-3"],
 )
 def test_only_explicit_two_step_methods_become_optimizers(method):

@@ -12,10 +12,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import modeq
+from modeq import sgd_generator, stochastic_equation
 from modeq.derivation.ring import DifferentialRing
 from modeq.errors import InvalidLoss, InvalidOrder, InvalidValue
 from modeq.sampling.operators import OperatorAlgebra, exponents
-from modeq.sampling.stochastic import sgd_generator, stochastic_equation
 
 x, y, s = sympy.symbols("x y s")
 h = sympy.Symbol("h", positive=True)

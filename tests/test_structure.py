@@ -8,14 +8,23 @@ import sympy
 import tree_oracle as oracle
 from hypothesis import given
 
-from modeq.algebra.laws import adjoint, compose, flow, modified_equation_of
-from modeq.algebra.series import BSeries, exact_flow, identity
-from modeq.algebra.structure import Verdict, first_nonzero
+from modeq import (
+    BSeries,
+    HeavyBall,
+    RootedTree,
+    RungeKutta,
+    Verdict,
+    compose,
+    exact_flow,
+    method_series,
+    modified_equation,
+    rooted_trees,
+)
+from modeq.algebra.laws import adjoint, flow, modified_equation_of
+from modeq.algebra.series import identity
+from modeq.algebra.structure import first_nonzero
 from modeq.algebra.table import catalog
-from modeq.algebra.trees import RootedTree, rooted_trees
-from modeq.derivation.universal import method_series, modified_equation
 from modeq.errors import InvalidValue
-from modeq.methods.named import HeavyBall, RungeKutta
 
 LEAF = RootedTree()
 TALL2 = RootedTree([LEAF])

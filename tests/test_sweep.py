@@ -10,6 +10,7 @@ import tree_oracle as oracle
 from hypothesis import given
 from hypothesis import strategies as st
 
+from modeq import BSeries
 from modeq.algebra import numerators, sweep
 from modeq.algebra.numerators import (
     MAX_PRIMES,
@@ -20,7 +21,7 @@ from modeq.algebra.numerators import (
 )
 from modeq.algebra.rows import EXACT, WRAPPED, RungeKuttaRows, RungeKuttaTable, map_form, modulo
 from modeq.algebra.rule_series import AbstractField, modified_equation, run
-from modeq.algebra.series import BSeries, identity
+from modeq.algebra.series import identity
 from modeq.algebra.table import Catalog, catalog
 from modeq.methods.named import as_method
 from modeq.methods.partitioned import additive_runge_kutta

@@ -10,15 +10,23 @@ import sympy
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from modeq import (
+    AdditiveRungeKutta,
+    AverageVectorField,
+    BSeries,
+    HeavyBall,
+    LinearMultistep,
+    Nesterov,
+    RungeKutta,
+    Splitting,
+    method_series,
+    modified_equation,
+    modifying_integrator,
+)
 from modeq.algebra.notation import differential
-from modeq.algebra.series import BSeries
 from modeq.algebra.surds import square_root
 from modeq.derivation.coefficients import _over_number_field, _rational
 from modeq.derivation.symbolic import _degree, _newton_to_monomial, interpolated, number_field
-from modeq.derivation.universal import method_series, modified_equation, modifying_integrator
-from modeq.methods.named import AverageVectorField, HeavyBall, LinearMultistep, Nesterov, RungeKutta
-from modeq.methods.partitioned import AdditiveRungeKutta
-from modeq.methods.splitting import Splitting
 
 beta, s, t = sympy.symbols("beta s t")
 

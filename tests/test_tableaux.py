@@ -9,10 +9,11 @@ import sympy
 from hypothesis import given
 from hypothesis import strategies as st
 
+from modeq import AverageVectorField, GradientDescent, RungeKutta, composed, repeated
 from modeq.algebra.entries import vanishes
 from modeq.errors import InvalidMethod
-from modeq.methods.collocation import AverageVectorField, collocation, partner
-from modeq.methods.named import GradientDescent, RungeKutta, adjoint, as_method, composed, repeated
+from modeq.methods.collocation import collocation, partner
+from modeq.methods.named import adjoint, as_method
 from modeq.testing import tableaux
 
 F = Fraction

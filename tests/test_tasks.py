@@ -6,8 +6,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import modeq
+from modeq import TaskSteps, joint_step, sequential_steps
 from modeq.errors import InvalidLoss
-from modeq.sampling.tasks import TaskSteps, joint_step, sequential_steps
 
 x, y = sympy.symbols("x y")
 h = sympy.Symbol("h", positive=True)

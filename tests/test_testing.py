@@ -7,9 +7,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 import modeq
-from modeq.derivation.loss import H, Loss, VectorField
+from modeq import Loss, RungeKutta, VectorField
+from modeq.derivation.loss import H
 from modeq.errors import FlowError, InvalidLoss, InvalidOrder, InvalidPoint, InvalidStep
-from modeq.methods.named import RungeKutta
 from modeq.testing import (
     SMOOTH_FUNCTIONS,
     assert_follows,

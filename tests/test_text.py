@@ -5,11 +5,11 @@ import re
 import pytest
 import sympy
 
+from modeq import CustomMethod, GradientDescent, Loss, RungeKutta, VectorField
 from modeq.derivation.derive import derive_field
-from modeq.derivation.loss import Loss, VectorField
 from modeq.derivation.parse import parse_expression
 from modeq.errors import InvalidValue
-from modeq.methods.named import CustomMethod, GradientDescent, RungeKutta, as_method
+from modeq.methods.named import as_method
 from modeq.presentation.markdown import escaped, markdown, snippet
 from modeq.presentation.text import WIDTH, text
 

@@ -10,13 +10,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import modeq
-from modeq.algebra.series import BSeries
-from modeq.algebra.trees import RootedTree, rooted_trees
+from modeq import (
+    BSeries,
+    LinearMultistep,
+    RootedTree,
+    RungeKutta,
+    Splitting,
+    method_series,
+    modified_equation,
+    order_of_accuracy,
+    rooted_trees,
+)
 from modeq.algebra.zeros import is_zero
-from modeq.derivation.universal import method_series, modified_equation, order_of_accuracy
 from modeq.errors import InvalidValue, ModeqWarning
-from modeq.methods.named import LinearMultistep, RungeKutta, as_method
-from modeq.methods.splitting import Splitting
+from modeq.methods.named import as_method
 
 LEAF = RootedTree()
 x, y = sympy.symbols("x y")

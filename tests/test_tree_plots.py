@@ -13,13 +13,11 @@ import pytest
 import sympy
 from matplotlib.collections import LineCollection
 
-from modeq.algebra.drawing import mark, tree_svg
+from modeq import BSeries, RootedTree, exact_flow, plot_trees, rooted_trees, series_table, tree_svg
+from modeq.algebra.drawing import mark
 from modeq.algebra.rule_series import modified_equation
-from modeq.algebra.series import BSeries, exact_flow
-from modeq.algebra.trees import RootedTree, rooted_trees
 from modeq.errors import InvalidTree, InvalidValue
 from modeq.presentation.plots import save
-from modeq.presentation.tree_plots import plot_trees, series_table
 
 LEAF = RootedTree()
 EULER = modified_equation(lambda y, f, h: y + h * f(y), order=4)

@@ -9,6 +9,7 @@ import tree_oracle as oracle
 from hypothesis import given
 from hypothesis import strategies as st
 
+from modeq import RootedTree, rooted_trees
 from modeq.algebra import counts, sweep
 from modeq.algebra.counts import physical_memory, tree_counts
 from modeq.algebra.notation import differential
@@ -17,7 +18,6 @@ from modeq.algebra.rows import WRAPPED, RungeKuttaRows, RungeKuttaTable
 from modeq.algebra.rule_series import modified_equation
 from modeq.algebra.table import catalog
 from modeq.algebra.tree_table import sweep_bytes, tree_blocks, tree_table_of
-from modeq.algebra.trees import RootedTree, rooted_trees
 from modeq.errors import InvalidOrder, InvalidTree, InvalidValue
 from modeq.methods.named import as_method
 

@@ -11,8 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from modeq import RootedTree, rooted_trees
 from modeq.algebra.checks import check_order
-from modeq.algebra.trees import RootedTree, rooted_trees
 from modeq.errors import ExceedsLimit, InvalidOrder, InvalidTree, InvalidValue
 
 LEAF = RootedTree()

@@ -6,29 +6,26 @@ import pytest
 import sympy
 import tree_oracle as oracle
 
-from modeq.algebra import counts, laws, rule_series, series
-from modeq.algebra.series import BSeries, exact_flow, identity
-from modeq.algebra.trees import rooted_trees
-from modeq.derivation.universal import (
+from modeq import (
+    AdditiveRungeKutta,
+    BSeries,
+    CustomMethod,
+    HeavyBall,
+    RungeKutta,
+    Splitting,
     adjoint,
-    blocks_of_trees,
+    exact_flow,
     method_series,
     modified_equation,
     modifying_integrator,
     order_of_accuracy,
-    tree_table,
+    rooted_trees,
 )
+from modeq.algebra import counts, laws, rule_series, series
+from modeq.algebra.series import identity
+from modeq.derivation.universal import blocks_of_trees, tree_table
 from modeq.errors import InvalidMethod, InvalidOrder
-from modeq.methods.named import (
-    NAMED,
-    NAMED_FOR_PARTS,
-    CustomMethod,
-    HeavyBall,
-    RungeKutta,
-    as_method,
-)
-from modeq.methods.partitioned import AdditiveRungeKutta
-from modeq.methods.splitting import Splitting
+from modeq.methods.named import NAMED, NAMED_FOR_PARTS, as_method
 
 ORDERS = {
     **dict.fromkeys(["gradient-descent", "euler", "implicit-euler", "proximal-point"], 1),

@@ -6,9 +6,9 @@ import pytest
 import sympy
 
 import modeq
+from modeq import Loss
 from modeq.derivation.derive import derive_field, leading_field
 from modeq.derivation.lie import lie_recursion
-from modeq.derivation.loss import Loss
 from modeq.derivation.workload import MAX_TERMS, check_terms, estimated_terms, most_terms
 from modeq.errors import ExceedsLimit, InvalidOrder
 from modeq.methods.named import as_method

@@ -14,7 +14,7 @@ with warnings.catch_warnings():
 from network_cases import DOUBLE, tanh_network
 
 from modeq.errors import ModeqWarning
-from modeq.networks.principal import TopPrincipalFlow
+from modeq.networks import TopPrincipalFlow
 from modeq.networks.training import train
 
 STEPS, LAST = 20, 10

@@ -6,8 +6,8 @@ from functools import partial
 import sympy
 
 import modeq
+from modeq import scheduled
 from modeq.derivation.formula_latex import expression_latex
-from modeq.derivation.schedules import scheduled
 from modeq.reports.report_formulas import series_formula, sum_formula
 
 BETA = sympy.Symbol("beta")

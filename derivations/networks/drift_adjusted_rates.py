@@ -17,10 +17,7 @@ from typing import Any
 import numpy as np
 
 from modeq.errors import FlowError
-from modeq.networks import data, models
-from modeq.networks.adjusted_rates import DriftAdjusted
-from modeq.networks.precision import double_precision
-from modeq.networks.records import TrainingRecord
+from modeq.networks import DriftAdjusted, TrainingRecord, data, double_precision, models
 from modeq.networks.training import train
 
 GRID = (0.0625, 0.125, 0.25, 0.5, 1.0, 2.0)

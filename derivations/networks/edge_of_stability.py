@@ -19,11 +19,15 @@ from pathlib import Path
 import jax
 import numpy as np
 
-from modeq.networks import data, models
-from modeq.networks.flows import SeriesFlow
-from modeq.networks.precision import double_precision
-from modeq.networks.principal import TopPrincipalFlow
-from modeq.networks.spectrum import NetworkStability, sharpest, stability_from
+from modeq.networks import (
+    NetworkStability,
+    SeriesFlow,
+    TopPrincipalFlow,
+    data,
+    double_precision,
+    models,
+)
+from modeq.networks.spectrum import sharpest, stability_from
 from modeq.networks.trajectories import advance
 from modeq.networks.vectors import FlatLoss
 from modeq.principal.stability import multiplier_of_flow

@@ -16,10 +16,7 @@ from pathlib import Path
 
 import numpy as np
 
-from modeq.networks import data, models
-from modeq.networks.flows import SeriesFlow
-from modeq.networks.precision import double_precision
-from modeq.networks.principal import TopPrincipalFlow
+from modeq.networks import SeriesFlow, TopPrincipalFlow, data, double_precision, models
 from modeq.networks.trajectories import advance
 from modeq.networks.vectors import FlatLoss
 

@@ -25,10 +25,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
-from modeq.networks import data, models
-from modeq.networks.jets import counter_terms
-from modeq.networks.precision import double_precision
-from modeq.networks.trajectories import solve_flow
+from modeq.networks import counter_terms, data, double_precision, models, solve_flow
 
 RATE, DECAY = 0.2, 0.1
 ORDERS = (0, 1, 2, 3)

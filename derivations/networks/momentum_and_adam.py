@@ -18,9 +18,7 @@ import jax.numpy as jnp
 import numpy as np
 import optax
 
-from modeq.networks import data, models
-from modeq.networks.precision import double_precision
-from modeq.networks.steps import OptimizerStep
+from modeq.networks import OptimizerStep, data, double_precision, models
 from modeq.networks.trajectories import advance
 from modeq.networks.vectors import FlatLoss
 

@@ -17,9 +17,7 @@ import jax
 import numpy as np
 
 import modeq
-from modeq.networks import data, models
-from modeq.networks.flows import SeriesFlow
-from modeq.networks.precision import double_precision
+from modeq.networks import SeriesFlow, data, double_precision, models
 from modeq.networks.trajectories import advance
 from modeq.networks.vectors import FlatLoss
 

@@ -32,7 +32,7 @@ def network(widths, points):
 
 
 def by_scipy(loss, theta, h, tolerance):
-    from modeq.networks.flows import SeriesFlow
+    from modeq.networks import SeriesFlow
     from modeq.networks.trajectories import advance
 
     field = SeriesFlow(0).bind(loss)
@@ -74,7 +74,7 @@ def by_diffrax(loss, h, tolerance):
 
 def solvers(loss, theta, h) -> Iterator[Row]:
     """Yield the time of both for the same steps, and what compiling costs the second."""
-    from modeq.networks.precision import double_precision
+    from modeq.networks import double_precision
 
     name = f"{len(theta)} weights"
     mine = best(lambda: by_scipy(loss, theta, h, 1e-9), 2)
@@ -93,7 +93,7 @@ def solvers(loss, theta, h) -> Iterator[Row]:
 
 def costs(loss, theta, h) -> Iterator[Row]:
     """Yield what a field of the principal flow costs, in gradients."""
-    from modeq.networks.principal import TopPrincipalFlow
+    from modeq.networks import TopPrincipalFlow
 
     loss.gradient(theta)
     gradient = best(lambda: loss.gradient(theta), 5)

@@ -6,12 +6,9 @@ from collections.abc import Iterator
 import numpy as np
 from measure import Row, best
 
-from modeq import problems
+from modeq import principal_flow, principal_value, problems, top_eigenpairs
 from modeq.errors import ModeqError
 from modeq.flows.tensors import DerivativeTensors
-from modeq.principal.krylov import top_eigenpairs
-from modeq.principal.matrix_free import principal_value
-from modeq.principal.principal import principal_flow
 from modeq.principal.resummed import resummed_field
 
 STARTS, TRIALS = 40, 400

@@ -21,9 +21,9 @@ import peers
 from measure import Row
 from run import show
 
-from modeq import RootedTree, rooted_trees
+from modeq import RootedTree, modified_equation, rooted_trees
 from modeq.algebra.counts import physical_memory, tree_counts
-from modeq.derivation.universal import modified_equation, tree_table
+from modeq.derivation.universal import tree_table
 
 GIGABYTE = 1e9
 

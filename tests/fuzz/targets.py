@@ -9,8 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from pathlib import Path
 
-from modeq import from_json
-from modeq.derivation.loss import Loss
+from modeq import Loss, from_json
 from modeq.derivation.parse import parse_expression
 from modeq.errors import ModeqError
 
