@@ -48,6 +48,7 @@ ALLOWED_FROM = {
     "rich": "presentation",
     "click": "presentation",
     "hypothesis": "presentation",
+    "lazy_loader": "errors",
 }
 """The first row that may import a library from elsewhere."""
 
