@@ -23,7 +23,7 @@ import numpy as np
 import sympy
 
 import modeq
-from modeq.invariants.invariant_losses import batch_normalized, weight_normalized
+from modeq.losses.problems import batch_normalized, weight_normalized
 
 h, lam = sympy.Symbol("h", positive=True), sympy.Symbol("lam")
 N, G, Ghat = sympy.symbols("N G Ghat")

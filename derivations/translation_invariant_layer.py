@@ -18,7 +18,7 @@ import numpy as np
 import sympy
 
 import modeq
-from modeq.invariants.invariant_losses import softmax_layer
+from modeq.losses.problems import softmax_layer
 
 h, lam = sympy.Symbol("h", positive=True), sympy.Symbol("lam")
 S = sympy.Symbol("s")

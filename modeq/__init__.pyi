@@ -12,7 +12,6 @@ from . import networks as networks
 from . import optimizers as optimizers
 from . import presentation as presentation
 from . import principal as principal
-from . import problems as problems
 from . import reports as reports
 from . import sampling as sampling
 from . import small_networks as small_networks
@@ -43,9 +42,6 @@ from .algebra.trees import RootedTree as RootedTree
 from .algebra.trees import rooted_trees as rooted_trees
 from .derivation.bias_correction import adam_counter_term as adam_counter_term
 from .derivation.certify import Certificate as Certificate
-from .derivation.loss import Loss as Loss
-from .derivation.loss import SplitField as SplitField
-from .derivation.loss import VectorField as VectorField
 from .derivation.schedules import scheduled as scheduled
 from .derivation.universal import adjoint as adjoint
 from .derivation.universal import method_series as method_series
@@ -70,6 +66,10 @@ from .invariants.conservation import conserved as conserved
 from .invariants.invariance import Invariance as Invariance
 from .invariants.invariance import scale_invariance as scale_invariance
 from .invariants.invariance import translation_invariance as translation_invariance
+from .losses import problems as problems
+from .losses.loss import Loss as Loss
+from .losses.loss import SplitField as SplitField
+from .losses.loss import VectorField as VectorField
 from .methods.epochs import CyclicEpoch as CyclicEpoch
 from .methods.epochs import EpochWithReplacement as EpochWithReplacement
 from .methods.epochs import PairedReversal as PairedReversal

@@ -15,13 +15,13 @@ import sympy
 from modeq.algebra.series import BSeries
 from modeq.derivation import certify, hamiltonian, potential, start_shift, universal
 from modeq.derivation.derive import ModifiedField, derive_field
-from modeq.derivation.expressions import exact_values
 from modeq.derivation.lie import Progress, no_progress
-from modeq.derivation.loss import Field, Loss, as_field
 from modeq.flows import comparison, flow, slopes
 from modeq.flows.forms import numeric_field
 from modeq.flows.numeric import NumericField
 from modeq.flows.order_report import OrderReport
+from modeq.losses.expressions import exact_values
+from modeq.losses.loss import Field, Loss, as_field
 from modeq.methods.named import method_for
 from modeq.presentation import latex, markdown, serialize, source, text
 from modeq.presentation.text import MAX_TERMS

@@ -5,7 +5,7 @@
     >>> @settings(max_examples=5, deadline=None, database=None)
     ... @given(losses(variables="x y"))
     ... def test_my_first_counter_term_is_right(loss):
-    ...     h = modeq.derivation.loss.H
+    ...     h = modeq.losses.loss.H
     ...     mine = -loss.gradient - h / 2 * loss.hessian * loss.gradient
     ...     x, y = loss.variables
     ...     step = [x - h * loss.gradient[0], y - h * loss.gradient[1]]
@@ -24,9 +24,9 @@ from typing import Any
 import sympy
 
 from modeq.algebra import trees
-from modeq.derivation.loss import Field, Loss, VectorField
-from modeq.derivation.parse import parse_names
 from modeq.flows.following import assert_follows
+from modeq.losses.loss import Field, Loss, VectorField
+from modeq.losses.parse import parse_names
 from modeq.methods.named import RungeKutta
 
 try:

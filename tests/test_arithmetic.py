@@ -4,8 +4,8 @@ import pytest
 import sympy
 from hypothesis import given
 
-from modeq.derivation.arithmetic import derivative
-from modeq.derivation.parse import parse_expression
+from modeq.losses.arithmetic import derivative
+from modeq.losses.parse import parse_expression
 from modeq.testing import losses
 
 x, y = sympy.symbols("x y")

@@ -12,7 +12,7 @@ import modeq
 from modeq import GradientDescent, Loss, VectorField
 from modeq.derivation.certify import certify
 from modeq.derivation.derive import derive_field
-from modeq.derivation.vanishing import Vanishing
+from modeq.losses.vanishing import Vanishing
 from modeq.methods.named import as_method
 from modeq.testing import losses, tableaux, vector_fields
 

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 import modeq
 from modeq import conserved
-from modeq.derivation.loss import H
+from modeq.losses.loss import H
 
 PRODUCTS = ["(x*y - 1)**2", "exp(x*y)", "tanh(x*y)", "x*y + x**3*y**3", "log(1 + exp(-x*y))"]
 x, y = sympy.symbols("x y")

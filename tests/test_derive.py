@@ -13,8 +13,8 @@ from hypothesis import given, settings
 import modeq
 from modeq import GradientDescent, Loss, VectorField
 from modeq.derivation.derive import by_lie_recursion, by_series, derive_field, field_ring
-from modeq.derivation.loss import H
 from modeq.errors import InvalidLoss, InvalidMethod, InvalidOrder, ModeqWarning
+from modeq.losses.loss import H
 from modeq.methods.named import as_method
 from modeq.testing import assert_follows, losses, tableaux, vector_fields
 

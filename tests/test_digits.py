@@ -4,7 +4,7 @@ import mpmath
 import pytest
 import sympy
 
-from modeq.derivation.digits import to_digits
+from modeq.losses.digits import to_digits
 
 x = sympy.Symbol("x")
 HALF = sympy.Rational(1, 2)

@@ -7,8 +7,8 @@ import sympy
 
 import modeq
 from modeq import GradientDescent, Loss
-from modeq.derivation.loss import H
 from modeq.errors import InvalidLoss, InvalidMethod, InvalidOrder
+from modeq.losses.loss import H
 
 x, y = sympy.symbols("x y")
 

@@ -9,8 +9,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import modeq
-from modeq.derivation.expansion import MAX_DEPTH, check_expansion, depth
 from modeq.errors import ExceedsLimit, InvalidData, InvalidLoss
+from modeq.losses.expansion import MAX_DEPTH, check_expansion, depth
 
 x, y, z = sympy.symbols("x y z")
 

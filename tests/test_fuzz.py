@@ -75,7 +75,7 @@ def test_changed_json_is_json_or_left_to_the_mutator_of_bytes():
 
 
 def test_the_dictionaries_hold_what_the_grammar_has():
-    from modeq.derivation.scan import ARITIES
+    from modeq.losses.grammar import ARITIES
 
     words = (FUZZ / "formula.dict").read_text(encoding="utf-8").splitlines()
     assert {f'"{name}("' for name in ARITIES} <= set(words)

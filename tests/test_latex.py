@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 import modeq
 from modeq import GradientDescent, Loss, VectorField, problems
 from modeq.derivation.derive import derive_field
-from modeq.derivation.formula_latex import symbol_latex
 from modeq.errors import InvalidValue
+from modeq.losses.formula_latex import symbol_latex
 from modeq.methods.named import as_method
 from modeq.presentation.latex import (
     document,

@@ -10,12 +10,13 @@ import modeq
 PACKAGE = Path(modeq.__file__).parent
 
 ROWS = {
-    "errors": [("errors", "shown", "waiting", "files")],
+    "errors": [("errors", "checks", "shown", "progress", "files")],
     "algebra": [("algebra",)],
+    "losses": [("losses",)],
     "methods": [("methods", "optimizers")],
     "derivation": [("derivation",), ("sampling",)],
     "flows": [
-        ("problems", "flows"),
+        ("flows",),
         ("principal",),
         ("accuracy",),
         ("invariants",),
@@ -33,9 +34,9 @@ that know each other stand together; apart from them each knows only what stands
 """
 
 ALLOWED_FROM = {
-    "sympy": "derivation",
-    "mpmath": "derivation",
-    "flint": "derivation",
+    "sympy": "losses",
+    "mpmath": "losses",
+    "flint": "losses",
     "numpy": "algebra",
     "scipy": "flows",
     "sklearn": "flows",
@@ -52,7 +53,7 @@ ALLOWED_FROM = {
 }
 """The first row that may import a library from elsewhere."""
 
-EARLY = {"waiting": {"rich"}}
+EARLY = {"progress": {"rich"}}
 """Libraries that a function imports before their row, because people may do without them."""
 
 ROW_OF = {name: row for row, groups in ROWS.items() for group in groups for name in group}

@@ -11,7 +11,6 @@ from hypothesis import given, settings
 
 import modeq
 from modeq import Loss, SplitField, VectorField
-from modeq.derivation.loss import H, as_field, as_losses
 from modeq.errors import (
     InvalidLoss,
     InvalidOrder,
@@ -20,6 +19,7 @@ from modeq.errors import (
     NotSmooth,
     ParseError,
 )
+from modeq.losses.loss import H, as_field, as_losses
 from modeq.testing import losses
 
 x, y, a = sympy.symbols("x y a")

@@ -7,8 +7,8 @@ import pytest
 import sympy
 
 import modeq
-from modeq.derivation.formula_latex import symbol_latex
 from modeq.errors import InvalidValue
+from modeq.losses.formula_latex import symbol_latex
 from modeq.reports.mathml import mathml
 
 HOSTILE = [

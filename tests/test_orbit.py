@@ -14,8 +14,8 @@ import modeq.methods.named
 from modeq import HeavyBall, LinearMultistep, Loss, Nesterov, RungeKutta, VectorField
 from modeq.derivation.certify import certify
 from modeq.derivation.derive import derive_field
-from modeq.derivation.loss import H
 from modeq.errors import InvalidMethod
+from modeq.losses.loss import H
 from modeq.methods.named import as_method
 from modeq.methods.named_multistep import NAMED, adams_bashforth, bdf
 from modeq.testing import vector_fields

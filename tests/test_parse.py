@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 from sympy import Rational, Symbol, pi
 
 from modeq import Loss
-from modeq.derivation.parse import Limits, parse_expression, parse_names, symbol
 from modeq.errors import InvalidLoss, InvalidValue, NotSmooth, ParseError
+from modeq.losses.parse import Limits, parse_expression, parse_names, symbol
 
 SECONDS = 0.2
 

@@ -9,8 +9,8 @@ from hypothesis import given, settings
 
 import modeq
 from modeq import VectorField, problems
-from modeq.derivation.loss import H
 from modeq.errors import NotAGradient
+from modeq.losses.loss import H
 from modeq.testing import losses
 
 POTENTIALS = [

@@ -12,7 +12,7 @@ import pytest
 import sympy
 
 import modeq
-from modeq.derivation.digits import to_digits
+from modeq.losses.digits import to_digits
 from modeq.presentation.plots import rendered
 
 LOSSES = [

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 import modeq
 from modeq import Loss
 from modeq.derivation.ring import DifferentialRing
-from modeq.derivation.vanishing import Vanishing, vanishing_expression
 from modeq.errors import InvalidLoss, ModeqWarning, Undecided
+from modeq.losses.vanishing import Vanishing, vanishing_expression
 from modeq.testing import losses
 
 x, y, a = sympy.symbols("x y a", real=True)

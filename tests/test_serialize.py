@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from modeq import CustomMethod, GradientDescent, Loss, RungeKutta, VectorField, problems
 from modeq.derivation.derive import ModifiedField, derive_field
-from modeq.derivation.parse import parse_expression
 from modeq.errors import InvalidData
+from modeq.losses.parse import parse_expression
 from modeq.methods.named import as_method
 from modeq.presentation.formula import fault, formula, monomial_bound, written_names
 from modeq.presentation.serialize import from_json, to_json

@@ -17,9 +17,9 @@ from hypothesis import strategies as st
 
 import modeq
 from modeq import Loss, VectorField
-from modeq.derivation.loss import H
 from modeq.flows.numeric import gradient_field
 from modeq.flows.stable import stable
+from modeq.losses.loss import H
 
 EPSILON = np.finfo(float).eps
 x, y = sympy.symbols("x y")

@@ -14,10 +14,10 @@ from hypothesis import strategies as st
 
 import modeq
 from modeq import SGD, Loss, optimizer
-from modeq.derivation.loss import as_field
 from modeq.derivation.start_shift import start_series
 from modeq.errors import InvalidMethod
 from modeq.flows.flow import integrate
+from modeq.losses.loss import as_field
 from modeq.methods.functions import sqrt
 from modeq.methods.named import as_method
 from modeq.methods.two_steps import as_optimizer

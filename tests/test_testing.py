@@ -8,8 +8,8 @@ from hypothesis import strategies as st
 
 import modeq
 from modeq import Loss, RungeKutta, VectorField
-from modeq.derivation.loss import H
 from modeq.errors import FlowError, InvalidLoss, InvalidOrder, InvalidPoint, InvalidStep
+from modeq.losses.loss import H
 from modeq.testing import (
     SMOOTH_FUNCTIONS,
     assert_follows,

@@ -7,8 +7,8 @@ import sympy
 
 from modeq import CustomMethod, GradientDescent, Loss, RungeKutta, VectorField
 from modeq.derivation.derive import derive_field
-from modeq.derivation.parse import parse_expression
 from modeq.errors import InvalidValue
+from modeq.losses.parse import parse_expression
 from modeq.methods.named import as_method
 from modeq.presentation.markdown import escaped, markdown, snippet
 from modeq.presentation.text import WIDTH, text

@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modeq import RootedTree, rooted_trees
-from modeq.algebra.checks import check_order
+from modeq.checks import check_order
 from modeq.errors import ExceedsLimit, InvalidOrder, InvalidTree, InvalidValue
 
 LEAF = RootedTree()

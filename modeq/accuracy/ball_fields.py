@@ -28,8 +28,8 @@ from modeq.accuracy.balls import Box, compiled
 from modeq.accuracy.closed_fields import closed_field
 from modeq.accuracy.path_differentials import coefficient, counter_terms_along
 from modeq.algebra.power_series import Coefficient, PowerSeries, added, scaled, times
-from modeq.derivation.loss import Field, H
 from modeq.flows.tape import Node, Tape
+from modeq.losses.loss import Field, H
 
 TAYLOR_ORDER = 3
 """The last Taylor coefficient of a trajectory that is not part of its remainder."""
@@ -45,7 +45,7 @@ class BallField:
         order: The order n.
         values: Values of the parameters.
 
-    >>> from modeq.derivation.loss import Loss
+    >>> from modeq.losses.loss import Loss
     >>> field = BallField(Loss("x**2/2"), order=1).at(arb(0.5))
     >>> [x] = field([arb(2)])
     >>> float(x), float(field.jacobian([arb(2)])[0, 0])
@@ -84,7 +84,7 @@ class BallField:
         """Return a box that contains the defect of one step over h^{n+2}, wherever the flow stays
         in the box during the step.
 
-        >>> from modeq.derivation.loss import Loss
+        >>> from modeq.losses.loss import Loss
         >>> field = BallField(Loss("x**2/2"), order=0).at(arb(0.25, 0.25))
         >>> [x] = field.defect([arb(0.95, 0.05)])
         >>> bool(x.contains((arb(-0.1).exp() - 0.9) / arb(0.01)))

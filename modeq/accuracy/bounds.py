@@ -26,13 +26,13 @@ from modeq.accuracy.balls import NotEnclosed
 from modeq.accuracy.certified_bounds import CertifiedBound
 from modeq.accuracy.flow_bounds import Demand, FlowBound
 from modeq.accuracy.sampled_bounds import SampledBound
-from modeq.algebra.checks import check_order
-from modeq.derivation.expressions import exact_values
-from modeq.derivation.loss import as_field
+from modeq.checks import check_order
 from modeq.errors import FlowError
 from modeq.flows.comparison import start_of
 from modeq.flows.flow import check_start
 from modeq.flows.tolerances import check_positive, check_tolerance
+from modeq.losses.expressions import exact_values
+from modeq.losses.loss import as_field
 
 
 def gradient_flow_bound(

@@ -12,8 +12,8 @@ from modeq.accuracy.ball_fields import BallField
 from modeq.accuracy.balls import NotEnclosed, lower, matrix_norm_bound, norm_bound, pieces, upper
 from modeq.accuracy.enclosure import Segment, contraction, trajectory
 from modeq.accuracy.flow_bounds import LARGEST_RATE, Demand, FlowBound
-from modeq.derivation.loss import Loss
 from modeq.errors import FlowError
+from modeq.losses.loss import Loss
 
 MAX_ATTEMPTS = 40
 SAFETY = 0.98

@@ -17,9 +17,9 @@ import sympy
 from modeq.algebra.power_series import Coefficient, PowerSeries, added, integral_coefficient
 from modeq.derivation.derive import field_ring
 from modeq.derivation.evaluate import SeriesEvaluator
-from modeq.derivation.loss import Field
 from modeq.derivation.ring import Element
 from modeq.errors import ModeqWarning, NotSmooth
+from modeq.losses.loss import Field
 from modeq.methods.named import GradientDescent
 
 Path = Mapping[sympy.Symbol, PowerSeries]
@@ -33,7 +33,7 @@ class ClosedField:
         components: The polynomials.
         functions: {symbol: the function that it stands for}.
 
-    >>> from modeq.derivation.loss import Loss
+    >>> from modeq.losses.loss import Loss
     >>> field = ClosedField(Loss("log(1 + exp(x))"))
     >>> [field.expanded(component) for component in field.components]
     [-1 + 1/(exp(x) + 1)]
@@ -103,7 +103,7 @@ class ClosedField:
             path: The power series of each variable.
             constant: Gives the value of a symbol or number at the start, as a coefficient.
 
-        >>> from modeq.derivation.loss import Loss
+        >>> from modeq.losses.loss import Loss
         >>> field = ClosedField(Loss("exp(x)"))
         >>> evaluate = field.along(
         ...     {x: PowerSeries([0, sympy.Integer(1)]) for x in field.variables},
@@ -127,7 +127,7 @@ class ClosedField:
 def closed_field(loss: Field) -> ClosedField | None:
     """Return the closed form of a field, or None for functions that have none, such as gamma.
 
-    >>> from modeq.derivation.loss import Loss
+    >>> from modeq.losses.loss import Loss
     >>> closed_field(Loss("tanh(x)")).components
     [_u0**2 - 1]
     """

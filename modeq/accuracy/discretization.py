@@ -27,9 +27,8 @@ from typing import Any
 import numpy as np
 import sympy
 
-from modeq.algebra.checks import check_order
 from modeq.algebra.power_series import Vector
-from modeq.derivation.loss import Field, as_field
+from modeq.checks import check_order
 from modeq.flows.comparison import start_and_step
 from modeq.flows.error_table import DiscretizationError, length
 from modeq.flows.flow import check_start
@@ -40,6 +39,7 @@ from modeq.flows.order_report import SLOPE_TOLERANCE, slopes_of
 from modeq.flows.precise import Precision, digits_to_see, flow
 from modeq.flows.tolerances import check_duration
 from modeq.flows.values import with_values
+from modeq.losses.loss import Field, as_field
 from modeq.methods.named import Method, method_for
 
 SETTLED = 0.05

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 import numpy as np
 import sympy
 
-from modeq.derivation.loss import Field
+from modeq.losses.loss import Field
 from modeq.shown import Shown
 
 LARGEST_RATE = 2.0**20

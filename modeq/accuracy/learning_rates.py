@@ -8,8 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from modeq.algebra.checks import check_order
-from modeq.derivation.loss import Field, as_field
+from modeq.checks import check_order
 from modeq.errors import FlowError
 from modeq.flows.comparison import start_of
 from modeq.flows.flow import check_start, check_steps, integrate
@@ -18,6 +17,7 @@ from modeq.flows.next_terms import field_and_next_term, next_term
 from modeq.flows.numeric import NumericField
 from modeq.flows.tolerances import check_tolerance
 from modeq.flows.values import with_values
+from modeq.losses.loss import Field, as_field
 from modeq.methods.named import LinearMultistep, Method, method_for
 from modeq.methods.optimizer import Optimizer
 

@@ -13,14 +13,14 @@ from typing import Any
 
 import numpy as np
 
-from modeq.algebra.checks import as_integer
-from modeq.derivation.expressions import exact_values
-from modeq.derivation.loss import Loss, as_field
+from modeq.checks import as_integer
 from modeq.errors import FlowError, InvalidPoint, InvalidValue
 from modeq.flows.comparison import start_and_step
 from modeq.flows.flow import check_start, check_steps
 from modeq.flows.numeric import check_step, gradient_field, recorded
 from modeq.flows.tolerances import check_duration
+from modeq.losses.expressions import exact_values
+from modeq.losses.loss import Loss, as_field
 from modeq.shown import Shown
 
 FACTORS = (2, 5, 10, 20)

@@ -7,13 +7,13 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import Any
 
-from modeq.algebra.checks import check_order
-from modeq.derivation.loss import as_field
+from modeq.checks import check_order
 from modeq.flows.comparison import start_and_step
 from modeq.flows.flow import check_start
 from modeq.flows.next_terms import term_sizes
 from modeq.flows.numeric import check_step
 from modeq.flows.values import with_values
+from modeq.losses.loss import as_field
 from modeq.methods.named import method_for
 from modeq.shown import Shown
 
@@ -67,7 +67,7 @@ def optimal_truncation(
             memory is on its slow manifold.
         parameters: Values of the parameters of the loss and of the method, by symbol or name.
 
-    >>> from modeq.derivation.loss import VectorField
+    >>> from modeq.losses.loss import VectorField
     >>> field = VectorField(["y**2"], "y")
     >>> print(optimal_truncation(field, [1.0], h=1))
     order 0 is best: one step is missed by about 1.500e+00

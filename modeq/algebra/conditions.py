@@ -13,8 +13,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 
-from modeq.algebra.checks import check_order
 from modeq.algebra.trees import RootedTree, rooted_trees
+from modeq.checks import check_order
 
 _LETTERS = "ijklmnpqrstuvw"
 

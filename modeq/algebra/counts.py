@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import sys
 
-from modeq.algebra.checks import check_limit
+from modeq.checks import check_limit
 from modeq.errors import ExceedsLimit, InvalidOrder
 
 MAX_COUNTED = 400

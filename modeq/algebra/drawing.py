@@ -14,9 +14,9 @@ from math import hypot
 from numbers import Real
 from typing import Any, NamedTuple
 
-from modeq.algebra.checks import shortened
 from modeq.algebra.notation import differential
 from modeq.algebra.trees import RootedTree, color_mark
+from modeq.checks import shortened
 from modeq.errors import InvalidTree, InvalidValue
 
 _FOREST = (

@@ -15,12 +15,12 @@ from fractions import Fraction
 from numbers import Rational
 from typing import Any
 
-from modeq.algebra.checks import shortened
 from modeq.algebra.floats import is_float, measure
 from modeq.algebra.number_text import MAX_RADICAND, read_number
 from modeq.algebra.rationals import as_fraction
 from modeq.algebra.surds import Surd, square_root
 from modeq.algebra.zeros import is_expression, is_zero
+from modeq.checks import shortened
 from modeq.errors import InvalidMethod, InvalidValue, ModeqWarning, can_be_written
 
 Entry = Any

@@ -20,7 +20,6 @@ from typing import Any
 import gmpy2
 import numpy as np
 
-from modeq.algebra.checks import check_order
 from modeq.algebra.contractions import substitution
 from modeq.algebra.coproduct import composition, counts_of, prunings
 from modeq.algebra.entries import warn
@@ -31,6 +30,7 @@ from modeq.algebra.rule_series import run, step_series
 from modeq.algebra.series import BSeries, aligned, check_series, exact_flow, identity
 from modeq.algebra.structure import first_nonzero
 from modeq.algebra.table import Catalog
+from modeq.checks import check_order
 from modeq.errors import InvalidMethod, InvalidValue
 
 

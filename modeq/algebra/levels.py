@@ -8,7 +8,7 @@ from math import prod
 from operator import index
 from typing import Any, TypeVar
 
-from modeq.algebra.checks import as_integer, shortened
+from modeq.checks import as_integer, shortened
 from modeq.errors import InvalidTree
 
 Value = TypeVar("Value")

@@ -13,8 +13,8 @@ from fractions import Fraction
 from functools import reduce
 from typing import Any
 
-from modeq.algebra.checks import as_integer
 from modeq.algebra.rationals import RealNumber, as_fraction
+from modeq.checks import as_integer
 from modeq.errors import InvalidMethod
 
 Coefficient = Any

@@ -5,10 +5,10 @@ from __future__ import annotations
 import math
 from typing import Any
 
-from modeq.algebra.checks import shortened
 from modeq.algebra.entries import symbols_of
 from modeq.algebra.trees import RootedTree
 from modeq.algebra.zeros import is_zero
+from modeq.checks import shortened
 from modeq.errors import InvalidValue
 
 NEARLY = 1e-10

@@ -27,7 +27,6 @@ import gmpy2
 import numpy as np
 
 from modeq.algebra import structure
-from modeq.algebra.checks import check_colors, check_order, shortened
 from modeq.algebra.coproduct import forest_products
 from modeq.algebra.counts import check_memory, tree_counts
 from modeq.algebra.rationals import exact, plain, plain_array
@@ -42,6 +41,7 @@ from modeq.algebra.structure import Verdict
 from modeq.algebra.symmetry import SymmetryAndDensity
 from modeq.algebra.table import Catalog, catalog
 from modeq.algebra.trees import RootedTree, rooted_trees
+from modeq.checks import check_colors, check_order, shortened
 from modeq.errors import InvalidLoss, InvalidMethod, InvalidTree, InvalidValue
 
 BYTES_PER_COEFFICIENT = 100

@@ -62,7 +62,7 @@ def _in_latex(coefficient: Any) -> str:
     """
     if not hasattr(coefficient, "_repr_latex_"):
         return str(coefficient)
-    return importlib.import_module("modeq.derivation.formula_latex").expression_latex(coefficient)
+    return importlib.import_module("modeq.losses.formula_latex").expression_latex(coefficient)
 
 
 def series_rows(series: Any, notation: str, powers: int) -> list[str]:

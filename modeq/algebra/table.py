@@ -20,9 +20,9 @@ from functools import cached_property, lru_cache
 
 import numpy as np
 
-from modeq.algebra.checks import check_colors, check_order
 from modeq.algebra.counts import tree_counts
 from modeq.algebra.trees import RootedTree
+from modeq.checks import check_colors, check_order
 
 
 @dataclass(frozen=True, eq=False)

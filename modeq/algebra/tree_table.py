@@ -11,7 +11,6 @@ from typing import Any
 import gmpy2
 import numpy as np
 
-from modeq.algebra.checks import as_integer
 from modeq.algebra.counts import check_memory, tree_counts
 from modeq.algebra.numerators import field_numerators, primes_needed
 from modeq.algebra.rows import RungeKuttaTable
@@ -19,6 +18,7 @@ from modeq.algebra.series import BSeries
 from modeq.algebra.symmetry import SymmetryAndDensity
 from modeq.algebra.table import Catalog, Range, catalog, frozen
 from modeq.algebra.trees import RootedTree
+from modeq.checks import as_integer
 from modeq.errors import InvalidTree, InvalidValue
 from modeq.shown import Shown
 

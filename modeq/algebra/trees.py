@@ -25,7 +25,6 @@ from math import factorial, prod
 from operator import attrgetter
 from typing import Any
 
-from modeq.algebra.checks import as_integer, check_colors, check_order, shortened
 from modeq.algebra.counts import physical_memory, tree_counts
 from modeq.algebra.levels import (
     Colors,
@@ -38,6 +37,7 @@ from modeq.algebra.levels import (
     level_sequences,
     size_and_density,
 )
+from modeq.checks import as_integer, check_colors, check_order, shortened
 from modeq.errors import ExceedsLimit, InvalidTree
 
 _MARKS = "•∘▪▫"

@@ -8,7 +8,7 @@ import modeq
 from modeq.commands.output import Command, print_text
 from modeq.commands.program import CHECK_FAILED, DONE
 from modeq.presentation import arguments, plots
-from modeq.waiting import waiting
+from modeq.progress import waiting
 
 CHECK_STEPS = 4
 PICTURE_STEPS = 20

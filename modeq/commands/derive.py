@@ -10,7 +10,7 @@ import modeq
 from modeq.commands.output import Command, deliver
 from modeq.presentation import arguments
 from modeq.presentation.text import MAX_TERMS
-from modeq.waiting import waiting
+from modeq.progress import waiting
 
 FORMATS: dict[str, Callable[[modeq.ModifiedEquation, int], str]] = {
     "text": lambda equation, max_terms: equation.text(max_terms),

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import click
 
-from modeq import problems
 from modeq.commands.output import Command, print_text
+from modeq.losses import problems
 
 
 @click.command("problems", cls=Command)

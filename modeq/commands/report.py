@@ -8,8 +8,8 @@ import click
 
 from modeq.commands.output import Command, print_text
 from modeq.presentation import arguments
+from modeq.progress import waiting
 from modeq.reports import report as reports
-from modeq.waiting import waiting
 
 
 @click.command("report", cls=Command)

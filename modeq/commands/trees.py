@@ -12,7 +12,7 @@ from modeq.algebra.table import tree_counts
 from modeq.commands.output import Command, print_text
 from modeq.errors import ExceedsLimit, InvalidValue
 from modeq.presentation import arguments, plots, tree_rows
-from modeq.waiting import waiting
+from modeq.progress import waiting
 
 MAX_TREES = 100_000
 

@@ -15,10 +15,10 @@ from typing import Any
 
 import sympy
 
-from modeq.algebra.checks import shortened
-from modeq.derivation.expressions import constant
-from modeq.derivation.loss import as_field
+from modeq.checks import shortened
 from modeq.errors import InvalidMethod
+from modeq.losses.expressions import constant
+from modeq.losses.loss import as_field
 from modeq.optimizers import Adam
 
 LAST_STEP = 10**6

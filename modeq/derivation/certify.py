@@ -30,7 +30,7 @@ from modeq.derivation.modified_field import ModifiedField
 from modeq.derivation.optimizer_map import optimizer_map
 from modeq.derivation.ring import DifferentialRing, Element
 from modeq.derivation.slow_manifold import slow_manifold
-from modeq.derivation.vanishing import Decisions
+from modeq.losses.vanishing import Decisions
 from modeq.methods.named import LinearMultistep
 from modeq.methods.optimizer import Optimizer
 from modeq.shown import Shown
@@ -93,7 +93,7 @@ def certify(modified: ModifiedField) -> Certificate:
     """Prove or refute that a field is the modified field of its method, up to its order.
 
     >>> from modeq.derivation.derive import derive_field
-    >>> from modeq.derivation.loss import Loss
+    >>> from modeq.losses.loss import Loss
     >>> from modeq.methods.named import GradientDescent, as_method
     >>> print(certify(derive_field(Loss("x**2*y + exp(y)"), 2, GradientDescent())))
     proved by exact algebra, through h^3:

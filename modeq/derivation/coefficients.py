@@ -17,7 +17,6 @@ import numpy as np
 import sympy
 
 from modeq.algebra import laws, rule_series, series
-from modeq.algebra.checks import check_order
 from modeq.algebra.counts import check_memory, tree_counts
 from modeq.algebra.entries import is_expression
 from modeq.algebra.multistep_rows import MultistepRows
@@ -34,6 +33,7 @@ from modeq.algebra.surds import Surd
 from modeq.algebra.sweep import sweep
 from modeq.algebra.table import catalog
 from modeq.algebra.tree_table import tree_table_of
+from modeq.checks import check_order
 from modeq.derivation.symbolic import interpolated, number_field
 from modeq.errors import InvalidMethod
 from modeq.methods.multistep import LinearMultistep

@@ -7,19 +7,19 @@ from fractions import Fraction
 
 import sympy
 
-from modeq.algebra.checks import check_limit, check_order
 from modeq.algebra.logarithm import logarithm
 from modeq.algebra.power_series import Coefficient, Vector
+from modeq.checks import check_limit, check_order
 from modeq.derivation.evaluate import STEP, SeriesField
-from modeq.derivation.expansion import MAX_WORDS
 from modeq.derivation.lie import Progress, VectorElement, lie_recursion, no_progress
-from modeq.derivation.loss import Field
 from modeq.derivation.modified_field import ModifiedField, all_parameters
 from modeq.derivation.optimizer_map import optimizer_map
 from modeq.derivation.ring import DifferentialRing, Element
 from modeq.derivation.slow_manifold import slow_manifold
 from modeq.derivation.workload import check_terms
 from modeq.errors import InvalidMethod
+from modeq.losses.expansion import MAX_WORDS
+from modeq.losses.loss import Field
 from modeq.methods.named import LinearMultistep, Method, RungeKutta
 from modeq.methods.optimizer import Optimizer
 from modeq.methods.orbit import SlowOrbit
@@ -50,7 +50,7 @@ def derive_field(
         InvalidOrder: ``order`` is not an integer at least zero.
         ExceedsLimit: There would be more terms than are allowed.
 
-    >>> from modeq.derivation.loss import Loss
+    >>> from modeq.losses.loss import Loss
     >>> from modeq.methods.named import GradientDescent
     >>> derive_field(Loss("x**2/2"), 3, GradientDescent()).field
     Matrix([[-h**3*x/4 - h**2*x/3 - h*x/2 - x]])

@@ -26,8 +26,8 @@ from modeq.algebra.power_series import (
     scaled,
     times,
 )
-from modeq.derivation.digits import to_digits
 from modeq.errors import InvalidPoint
+from modeq.losses.digits import to_digits
 
 
 class SeriesEvaluator:

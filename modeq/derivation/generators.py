@@ -16,10 +16,10 @@ from typing import Any
 
 import sympy
 
-from modeq.derivation.arithmetic import derivative
 from modeq.derivation.canonical import exponent_of_e, primitive
 from modeq.derivation.evaluate import needed_for_series
 from modeq.errors import InvalidLoss, ModeqWarning
+from modeq.losses.arithmetic import derivative
 
 Ring = Any
 """The ring that elements are made in: a ``DifferentialRing``, whose module imports this one."""

@@ -12,14 +12,14 @@ from typing import Any
 
 import sympy
 
-from modeq.derivation.expressions import listed, names_of
 from modeq.derivation.lie import VectorElement
-from modeq.derivation.loss import H
 from modeq.derivation.modified_field import ModifiedField
-from modeq.derivation.parse import parse_names
 from modeq.derivation.potential import curl_witness, potential
-from modeq.derivation.vanishing import Decisions
 from modeq.errors import InvalidLoss, NotHamiltonian
+from modeq.losses.expressions import listed, names_of
+from modeq.losses.loss import H
+from modeq.losses.parse import parse_names
+from modeq.losses.vanishing import Decisions
 
 Pair = tuple[int, int]
 """The indices of a momentum p and its coordinate q."""
@@ -38,7 +38,7 @@ def modified_hamiltonian(modified: ModifiedField, pairs: Iterable | None = None)
         InvalidLoss: The pairs do not take in every variable once.
 
     >>> from modeq.derivation.derive import derive_field
-    >>> from modeq.derivation.loss import VectorField
+    >>> from modeq.losses.loss import VectorField
     >>> from modeq.methods.partitioned_tables import SymplecticEuler
     >>> oscillator = VectorField(["-q", "p"], variables="p q").split("p", "q")
     >>> modified_hamiltonian(derive_field(oscillator, 1, SymplecticEuler()))

@@ -9,12 +9,12 @@ from typing import Any, Self
 
 import sympy
 
-from modeq.algebra.checks import check_order
-from modeq.derivation.expressions import natural_key
+from modeq.checks import check_order
 from modeq.derivation.lie import VectorElement
-from modeq.derivation.loss import Field, H
 from modeq.derivation.ring import DifferentialRing
 from modeq.errors import InvalidMethod
+from modeq.losses.expressions import natural_key
+from modeq.losses.loss import Field, H
 from modeq.methods.named import Method
 
 
@@ -107,7 +107,7 @@ def all_parameters(loss: Field, method: Method) -> tuple[sympy.Symbol, ...]:
             that of a parameter without being the same symbol.
 
     >>> from modeq.methods.named import HeavyBall
-    >>> from modeq.derivation.loss import Loss
+    >>> from modeq.losses.loss import Loss
     >>> all_parameters(Loss("lam*x**2", "x"), HeavyBall(sympy.Symbol("beta")))
     (lam, beta)
     """

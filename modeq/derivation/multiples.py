@@ -7,7 +7,7 @@ from fractions import Fraction
 import sympy
 
 from modeq.derivation.ring import DifferentialRing, Element
-from modeq.derivation.vanishing import random_points
+from modeq.losses.vanishing import random_points
 
 LARGEST_DENOMINATOR = 10**6
 DIGITS = 30

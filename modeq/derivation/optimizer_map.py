@@ -20,10 +20,10 @@ import numpy as np
 import sympy
 
 from modeq.derivation.evaluate import SeriesField, inverse_root
-from modeq.derivation.loss import Field, H
-from modeq.derivation.objects import without_floats
 from modeq.derivation.ring import DifferentialRing
 from modeq.errors import InvalidMethod, NotSmooth
+from modeq.losses.loss import Field, H
+from modeq.losses.objects import without_floats
 from modeq.methods.optimizer import Optimizer, State, memory_slots
 
 Components = tuple[sympy.Expr, ...]

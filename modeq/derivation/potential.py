@@ -15,13 +15,13 @@ import sympy
 
 from modeq.derivation.antiderivative import antiderivative
 from modeq.derivation.derive import step_series
-from modeq.derivation.digits import to_digits
 from modeq.derivation.lie import VectorElement, jacobian_rows
-from modeq.derivation.loss import H
 from modeq.derivation.modified_field import ModifiedField
 from modeq.derivation.ring import DifferentialRing, Element
-from modeq.derivation.vanishing import Decisions
 from modeq.errors import InvalidLoss, NotAGradient
+from modeq.losses.digits import to_digits
+from modeq.losses.loss import H
+from modeq.losses.vanishing import Decisions
 
 MAX_OPERATIONS = 40
 """Integrands with more operations stay integrals, if the ring has no potential for them."""
@@ -37,7 +37,7 @@ def modified_loss(modified: ModifiedField) -> sympy.Expr:
         NotAGradient: With the first power of h whose counter term is not a gradient, and a witness.
 
     >>> from modeq.derivation.derive import derive_field
-    >>> from modeq.derivation.loss import Loss
+    >>> from modeq.losses.loss import Loss
     >>> from modeq.methods.named import GradientDescent
     >>> modified_loss(derive_field(Loss("x**2*y/2"), 1, GradientDescent()))
     h*(x**4/16 + x**2*y**2/4) + x**2*y/2
@@ -55,7 +55,7 @@ def map_loss(modified: ModifiedField) -> sympy.Expr:
         NotAGradient: With the first power of h whose term is not a gradient, and a witness.
 
     >>> from modeq.derivation.derive import derive_field
-    >>> from modeq.derivation.loss import Loss
+    >>> from modeq.losses.loss import Loss
     >>> from modeq.methods.named import HeavyBall
     >>> map_loss(derive_field(Loss("x**2/2"), 2, HeavyBall(0.5)))
     12*h**2*x**2 + 2*h*x**2 + x**2

@@ -18,10 +18,10 @@ from math import lcm
 import sympy
 from flint import fmpq, fmpq_mpoly, fmpq_mpoly_ctx, fmpz_mpoly_ctx, fmpz_mpoly_vec
 
-from modeq.derivation.expansion import MAX_WORDS, check_expansion
 from modeq.derivation.generators import collect_families, family_key
-from modeq.derivation.vanishing import Ball, Values, Vanishing, refuse_zeros, vanishing_at_points
 from modeq.errors import InvalidLoss, NotSmooth, Undecided
+from modeq.losses.expansion import MAX_WORDS, check_expansion
+from modeq.losses.vanishing import Ball, Values, Vanishing, refuse_zeros, vanishing_at_points
 
 Element = fmpq_mpoly
 

@@ -7,10 +7,10 @@ from typing import Any
 
 import sympy
 
-from modeq.derivation.expressions import exact_values, names_of, read_expression
-from modeq.derivation.loss import Field, VectorField, as_field
-from modeq.derivation.parse import parse_names
 from modeq.errors import InvalidLoss
+from modeq.losses.expressions import exact_values, names_of, read_expression
+from modeq.losses.loss import Field, VectorField, as_field
+from modeq.losses.parse import parse_names
 from modeq.methods.schedules import under_schedule
 
 

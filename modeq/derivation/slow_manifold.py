@@ -35,8 +35,8 @@ from modeq.algebra.power_series import (
     times,
 )
 from modeq.derivation.evaluate import STEP, SeriesEvaluator, SeriesField
-from modeq.derivation.loss import H
 from modeq.derivation.optimizer_map import Components, OptimizerMap, optimizer_map
+from modeq.losses.loss import H
 from modeq.methods.optimizer import Optimizer
 from modeq.methods.orbit import combination
 

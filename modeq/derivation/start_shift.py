@@ -28,12 +28,12 @@ from modeq.algebra.power_series import PowerSeries
 from modeq.derivation.derive import EXTRA_DEPTH
 from modeq.derivation.evaluate import STEP, SeriesEvaluator
 from modeq.derivation.lie import VectorElement
-from modeq.derivation.loss import Field, H
 from modeq.derivation.modified_field import all_parameters
 from modeq.derivation.optimizer_map import OptimizerMap, optimizer_map
 from modeq.derivation.ring import DifferentialRing, Element
 from modeq.derivation.slow_manifold import differences, value_at
 from modeq.errors import InvalidLoss, InvalidMethod
+from modeq.losses.loss import Field, H
 from modeq.methods.multistep import LinearMultistep
 from modeq.methods.named import Method
 from modeq.methods.optimizer import Optimizer
@@ -51,7 +51,7 @@ def start_series(loss: Field, order: int, method: Optimizer) -> tuple[Differenti
     Raises:
         InvalidMethod: The memory does not enter the update polynomially.
 
-    >>> from modeq.derivation.loss import Loss
+    >>> from modeq.losses.loss import Loss
     >>> from modeq.methods.multistep import HeavyBall
     >>> beta = sympy.Symbol("beta")
     >>> ring, [shift] = start_series(Loss("x**2/2"), 1, as_optimizer(HeavyBall(beta)))
@@ -82,7 +82,7 @@ def slow_start(loss: Field, order: int, method: Method) -> sympy.ImmutableMatrix
     Raises:
         InvalidMethod: There is no exact series, as for Adam.
 
-    >>> from modeq.derivation.loss import Loss
+    >>> from modeq.losses.loss import Loss
     >>> from modeq.methods.named import HeavyBall
     >>> slow_start(Loss("x**2/2"), 2, HeavyBall(0.5))
     Matrix([[20*h**2*x + 2*h*x + x]])
@@ -98,7 +98,7 @@ def slow_start(loss: Field, order: int, method: Method) -> sympy.ImmutableMatrix
 def slowest_decay(loss: Field, method: Optimizer) -> float:
     """Return by what the memory that lasts longest is multiplied in each step, as h -> 0.
 
-    >>> from modeq.derivation.loss import Loss
+    >>> from modeq.losses.loss import Loss
     >>> from modeq.methods.multistep import HeavyBall
     >>> slowest_decay(Loss("x**2/2"), as_optimizer(HeavyBall(0.5)))
     0.5

@@ -7,7 +7,6 @@ from fractions import Fraction
 from typing import Any
 
 from modeq.algebra import laws
-from modeq.algebra.checks import check_order
 from modeq.algebra.entries import warn
 from modeq.algebra.residuals import check_atol
 from modeq.algebra.rows import (
@@ -15,6 +14,7 @@ from modeq.algebra.rows import (
 )
 from modeq.algebra.series import BSeries
 from modeq.algebra.tree_table import Progress, TreeBlock, TreeTable, tree_blocks, tree_table_of
+from modeq.checks import check_order
 from modeq.derivation.coefficients import (
     are_rational,
     coefficients,

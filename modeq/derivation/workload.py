@@ -13,7 +13,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import comb
 
-from modeq.algebra.checks import check_limit
+from modeq.checks import check_limit
 from modeq.derivation.lie import VectorElement, lie_recursion
 from modeq.derivation.ring import DifferentialRing
 from modeq.errors import ExceedsLimit

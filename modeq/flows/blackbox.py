@@ -20,8 +20,8 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from modeq.algebra.checks import check_order
 from modeq.algebra.logarithm import increment_weights
+from modeq.checks import check_order
 from modeq.errors import FlowError, InvalidMethod, InvalidPoint, RoundOffWarning
 from modeq.flows.numeric import check_step
 from modeq.flows.roundoff import (

@@ -9,15 +9,14 @@ from typing import Any
 
 import numpy as np
 
-from modeq.algebra.checks import shortened
+from modeq.checks import shortened, whole
 from modeq.derivation.derive import ModifiedField
-from modeq.derivation.loss import Field
 from modeq.derivation.start_shift import slow_start
 from modeq.errors import FlowError, InvalidPoint, InvalidStep
 from modeq.flows.forms import numeric_field
 from modeq.flows.numeric import as_points, check_step, domain_field, recorded
 from modeq.flows.values import with_values
-from modeq.methods.checks import whole
+from modeq.losses.loss import Field
 from modeq.shown import Shown
 
 RELATIVE_TOLERANCE = 1e-12
@@ -62,7 +61,7 @@ def check_start(theta0: Any, loss: Field, parameters: Mapping | None = None) -> 
         InvalidPoint: The shape is wrong, an entry is not a finite real number, or the point is
             outside the domain.
 
-    >>> from modeq.derivation.loss import Loss
+    >>> from modeq.losses.loss import Loss
     >>> check_start([1], Loss("log(x)"))
     array([1.])
     """
@@ -96,7 +95,7 @@ def solve(
         InvalidPoint, InvalidStep, MissingParameter: The arguments cannot be right.
 
     >>> from modeq.derivation.derive import derive_field
-    >>> from modeq.derivation.loss import Loss
+    >>> from modeq.losses.loss import Loss
     >>> from modeq.methods.named import GradientDescent
     >>> modified = derive_field(Loss("x**2/2"), 1, GradientDescent())
     >>> solve(modified, [1.0], h=0.1, steps=2).theta.round(6).tolist()
@@ -118,7 +117,7 @@ def start_from_rest(
         InvalidMethod: There is no exact series for it.
 
     >>> from modeq.derivation.derive import derive_field
-    >>> from modeq.derivation.loss import Loss
+    >>> from modeq.losses.loss import Loss
     >>> from modeq.methods.named import HeavyBall
     >>> start_from_rest(derive_field(Loss("x**2/2"), 1, HeavyBall(0.5)), [1.0], 0.1)
     array([1.2])

@@ -10,7 +10,6 @@ from math import factorial
 import numpy as np
 
 from modeq.algebra.power_series import Vector
-from modeq.derivation.loss import Field, H
 from modeq.derivation.start_shift import slow_start, starts_at_rest
 from modeq.errors import FlowError, InvalidMethod
 from modeq.flows.next_terms import field_and_next_term
@@ -18,6 +17,7 @@ from modeq.flows.numeric import NumericField, gradient_field, part_fields, recor
 from modeq.flows.precise import Precision, exact_point, flow, is_finite
 from modeq.flows.precise_iterates import PreciseField, precise_iterates
 from modeq.flows.started import AtRest, on_slow_manifold
+from modeq.losses.loss import Field, H
 from modeq.methods.named import LinearMultistep, Method
 from modeq.methods.optimizer import Optimizer
 
@@ -144,7 +144,7 @@ def followed(
 ) -> StepsFollowed | OptimizerFollowed | RestFollowed:
     """Return what the flow of order n follows.
 
-    >>> from modeq.derivation.loss import Loss
+    >>> from modeq.losses.loss import Loss
     >>> from modeq.methods.named import GradientDescent
     >>> source = followed(Loss("x**2/2"), GradientDescent(), np.array([1.0]), {}, 0, 1)
     >>> with Precision(30, *source.fields) as p:

@@ -13,14 +13,14 @@ from typing import Any
 import numpy as np
 import sympy
 
-from modeq.algebra.checks import check_order
+from modeq.checks import check_order
 from modeq.derivation.derive import ModifiedField
-from modeq.derivation.loss import H
-from modeq.derivation.parse import parse_names
-from modeq.derivation.vanishing import Vanishing, vanishing_expression
 from modeq.errors import FlowError, InvalidLoss, InvalidPoint, InvalidStep
 from modeq.flows.numeric import check_step
 from modeq.flows.order_report import SLOPE_TOLERANCE, slopes_of
+from modeq.losses.loss import H
+from modeq.losses.parse import parse_names
+from modeq.losses.vanishing import Vanishing, vanishing_expression
 
 Column = sympy.ImmutableMatrix
 Proof = tuple[Column, Column, tuple[sympy.Symbol, ...]]

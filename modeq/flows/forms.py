@@ -22,14 +22,14 @@ from modeq.algebra.power_series import PowerSeries, Vector
 from modeq.algebra.trees import RootedTree
 from modeq.derivation.derive import ModifiedField, series_field
 from modeq.derivation.evaluate import SeriesField
-from modeq.derivation.expressions import exact_values
-from modeq.derivation.loss import H
 from modeq.derivation.ring import DifferentialRing, Element
 from modeq.derivation.universal import modified_equation
 from modeq.errors import InvalidValue
 from modeq.flows.numeric import NumericField
 from modeq.flows.series_fields import recorded_series
 from modeq.flows.tape import Node, Tape
+from modeq.losses.expressions import exact_values
+from modeq.losses.loss import H
 from modeq.methods.named import LinearMultistep, RungeKutta
 
 FORMS = ("expanded", "program")
@@ -47,7 +47,7 @@ def numeric_field(
     or nothing can cancel in it, because each counter term is one power of the variables.
 
     >>> from modeq.derivation.derive import derive_field
-    >>> from modeq.derivation.loss import Loss
+    >>> from modeq.losses.loss import Loss
     >>> from modeq.methods.named import GradientDescent
     >>> rhs = numeric_field(derive_field(Loss("x**2/2"), 1, GradientDescent()))
     >>> rhs([[1.0], [2.0]], 0.1)

@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 
-from modeq.derivation.loss import Field, as_field
 from modeq.errors import DidNotConverge, FlowError, InvalidMethod, InvalidPoint
 from modeq.flows.flow import check_start, check_steps, integrate
 from modeq.flows.numeric import (
@@ -21,6 +20,7 @@ from modeq.flows.numeric import (
 )
 from modeq.flows.stable import stable_forces
 from modeq.flows.values import with_values
+from modeq.losses.loss import Field, as_field
 from modeq.methods.named import LinearMultistep, Method, method_for
 from modeq.methods.optimizer import Optimizer, State
 

@@ -13,13 +13,13 @@ import mpmath
 import numpy as np
 
 from modeq.derivation.derive import derive_field, series_field
-from modeq.derivation.loss import Field, H
 from modeq.flows.flow import integrate
 from modeq.flows.numeric import NumericField, gradient_field, recorded
 from modeq.flows.precise import exact_point
 from modeq.flows.series_fields import series_at, series_over
 from modeq.flows.tape import Tape
 from modeq.flows.values import with_values
+from modeq.losses.loss import Field, H
 from modeq.methods.named import GradientDescent, Method
 
 DIGITS = 60
@@ -46,7 +46,7 @@ def field_and_next_term(
         method: The method; gradient descent without it.
         power: The number j; n + 1 without it.
 
-    >>> from modeq.derivation.loss import Loss
+    >>> from modeq.losses.loss import Loss
     >>> field, following = field_and_next_term(Loss("x**2/2"), 1)
     >>> field([1.0], 0.1), following([1.0], 0.1).round(6)
     (array([-1.05]), array([-0.333333]))
@@ -65,7 +65,7 @@ def term_sizes(
 ) -> list[mpmath.mpf]:
     """Return |f|, |f₁|, …, |fₙ| at a point, from the method run in power series of numbers.
 
-    >>> from modeq.derivation.loss import Loss
+    >>> from modeq.losses.loss import Loss
     >>> [float(size) for size in term_sizes(Loss("x**2/2"), [1.0], 1, {}, GradientDescent())]
     [1.0, 0.5]
     """
@@ -81,7 +81,7 @@ def next_term(
     """Return the first j > n for which f_j does not vanish at a start and beside it, and the size
     of f_j there, or None.
 
-    >>> from modeq.derivation.loss import Loss
+    >>> from modeq.losses.loss import Loss
     >>> from modeq.methods.named import as_method
     >>> next_term(Loss("x**3/3"), np.array([1.0]), 1, {}, as_method("rk4"))[0]
     4
@@ -117,7 +117,7 @@ def first_term(
 
     What vanishes is smaller by as many digits as there are more of them, in whatever units.
 
-    >>> from modeq.derivation.loss import Loss
+    >>> from modeq.losses.loss import Loss
     >>> found = first_term(Loss("x**2/2"), [[1.0]], 0, {}, GradientDescent())
     >>> found.power, float(found.sizes[0])
     (1, 0.5)
@@ -154,7 +154,7 @@ def propagated(
     f₀ is the field that the method follows at h → 0, which θ follows too. The result is the
     solution of w' = f₀'(θ) w - term(θ) from w(0) = offset, which is followed together with θ.
 
-    >>> from modeq.derivation.loss import Loss
+    >>> from modeq.losses.loss import Loss
     >>> loss = Loss("x**2/2")  # f' = -1 and f₁ = -x/2, so w = t exp(-t)/2
     >>> w = propagated(loss, field_and_next_term(loss, 0)[1], np.array([1.0]), 0.5, 2)
     >>> bool(abs(w[-1, 0] - np.exp(-1) / 2) < 1e-10)

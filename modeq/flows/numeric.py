@@ -10,8 +10,6 @@ from typing import Any
 import numpy as np
 from sympy.printing.codeprinter import PrintMethodNotImplementedError
 
-from modeq.derivation.expressions import exact_values
-from modeq.derivation.loss import Field, H
 from modeq.derivation.optimizer_map import optimizer_map
 from modeq.derivation.slow_manifold import slow_manifold
 from modeq.errors import InvalidPoint, InvalidStep
@@ -19,6 +17,8 @@ from modeq.flows.program import compiled_program, program_source
 from modeq.flows.series_fields import recorded_series
 from modeq.flows.stable import stable, stable_components
 from modeq.flows.tape import Node, Tape
+from modeq.losses.expressions import exact_values
+from modeq.losses.loss import Field, H
 from modeq.methods.optimizer import Optimizer
 from modeq.shown import Shown
 
@@ -204,7 +204,7 @@ def gradient_field(loss: Field, parameters: Mapping | None = None) -> NumericFie
 def part_fields(loss: Field, parameters: Mapping | None = None) -> tuple[NumericField, ...]:
     """Return the parts of a split field as numeric functions.
 
-    >>> from modeq.derivation.loss import VectorField
+    >>> from modeq.losses.loss import VectorField
     >>> kick, drift = part_fields(VectorField(["-q", "p"], variables="p q").split("p", "q"))
     >>> kick([1.0, 2.0], 0), drift([1.0, 2.0], 0)
     (array([-2.,  0.]), array([0., 1.]))
@@ -215,7 +215,7 @@ def part_fields(loss: Field, parameters: Mapping | None = None) -> tuple[Numeric
 def recorded(loss: Field, expressions: Iterable, parameters: Mapping | None) -> NumericField:
     """Return expressions in the variables of a loss, its parameters and h as a numeric function.
 
-    >>> from modeq.derivation.loss import Loss
+    >>> from modeq.losses.loss import Loss
     >>> loss = Loss("x**2/2")
     >>> recorded(loss, [H * loss.variables[0]], None)([3.0], 0.5)
     array([1.5])
@@ -233,7 +233,7 @@ def optimizer_field(
 ) -> NumericField:
     """Return one step of an optimizer as a function of θ with its memory, and of h.
 
-    >>> from modeq.derivation.loss import Loss
+    >>> from modeq.losses.loss import Loss
     >>> from modeq.methods.optimizer import optimizer
     >>> @optimizer(memory=["v"])
     ... def momentum(state, grad, h, p):
@@ -253,7 +253,7 @@ def memory_field(
 ) -> NumericField:
     """Return the memory of an optimizer on its slow manifold through hⁿ, as a function of θ and h.
 
-    >>> from modeq.derivation.loss import Loss
+    >>> from modeq.losses.loss import Loss
     >>> from modeq.methods.optimizer import optimizer
     >>> @optimizer(memory=["v"])
     ... def momentum(state, grad, h, p):
@@ -271,7 +271,7 @@ def memory_field(
 def domain_field(loss: Field, parameters: Mapping | None = None) -> NumericField:
     """Return the numeric function whose outputs are all finite where a loss and its field exist.
 
-    >>> from modeq.derivation.loss import Loss
+    >>> from modeq.losses.loss import Loss
     >>> domain_field(Loss("log(x)"))([-1.0], 0)  # the gradient 1/x is a number, the loss is not
     array([nan,  1.])
     """

@@ -20,9 +20,9 @@ from sympy.printing.codeprinter import PrintMethodNotImplementedError
 
 from modeq.algebra.power_series import Vector
 from modeq.algebra.surds import Surd
-from modeq.derivation.digits import to_digits
 from modeq.errors import FlowError
 from modeq.flows.numeric import NumericField
+from modeq.losses.digits import to_digits
 
 Number = Any
 

@@ -32,7 +32,7 @@ def precise_iterates(
         h: The learning rate.
         steps: How many steps.
 
-    >>> from modeq.derivation.loss import Loss
+    >>> from modeq.losses.loss import Loss
     >>> from modeq.methods.named import GradientDescent
     >>> from modeq.flows.numeric import gradient_field
     >>> gradient = gradient_field(Loss("x**2/2"))

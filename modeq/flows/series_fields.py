@@ -9,17 +9,17 @@ import mpmath
 import sympy
 
 from modeq.algebra.power_series import Coefficient
-from modeq.derivation.digits import real_context
 from modeq.derivation.evaluate import SeriesField, constants_at
-from modeq.derivation.loss import Field
 from modeq.flows.stable import stable_components, stable_forces
 from modeq.flows.tape import Tape
+from modeq.losses.digits import real_context
+from modeq.losses.loss import Field
 
 
 def series_over(loss: Field, constant: Callable[[sympy.Expr], Coefficient]) -> SeriesField:
     """Return the field of a loss, and its parts, over power series with given constants.
 
-    >>> from modeq.derivation.loss import Loss
+    >>> from modeq.losses.loss import Loss
     >>> series_over(Loss("x**2/2"), lambda expression: expression.subs("x", 3)).start()[0].first(1)
     [3]
     """
@@ -32,7 +32,7 @@ def series_over(loss: Field, constant: Callable[[sympy.Expr], Coefficient]) -> S
 def recorded_series(loss: Field, tape: Tape) -> SeriesField:
     """Return the field of a loss, and its parts, over power series of what a tape records.
 
-    >>> from modeq.derivation.loss import H, Loss
+    >>> from modeq.losses.loss import H, Loss
     >>> loss = Loss("(exp(x) - 1)**2/2")
     >>> f = recorded_series(loss, Tape((*loss.variables, H)))
     >>> f.components[0].has(sympy.exp(loss.variables[0]) - 1)
@@ -58,7 +58,7 @@ def series_at(
         values: Values of the parameters.
         digits: Decimal digits of the numbers.
 
-    >>> from modeq.derivation.loss import Loss
+    >>> from modeq.losses.loss import Loss
     >>> f, context = series_at(Loss("x**2/2"), [Fraction(1, 4)], {}, 15)
     >>> f.start()[0].first(1), context.dps
     ([mpf('0.25')], 15)

@@ -83,7 +83,7 @@ def check(
         FlowError: The flow or the method leaves the domain, or blows up.
 
     >>> from modeq.derivation.derive import derive_field
-    >>> from modeq.derivation.loss import Loss
+    >>> from modeq.losses.loss import Loss
     >>> from modeq.methods.named import GradientDescent
     >>> report = check(derive_field(Loss("x**3/3"), 1, GradientDescent()), [0.5], h=0.125)
     >>> report.passed, round(report.local_slopes[-1]), round(report.global_slopes[-1])

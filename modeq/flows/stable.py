@@ -15,8 +15,6 @@ from functools import cache
 import sympy
 from sympy import Add, Expr, Mul, Pow, S, default_sort_key
 
-from modeq.derivation.arithmetic import derivative
-from modeq.derivation.loss import Field, Loss
 from modeq.flows.stable_functions import (
     ENTIRE,
     LOG1P,
@@ -36,6 +34,8 @@ from modeq.flows.stable_functions import (
     taylor,
     taylor_head,
 )
+from modeq.losses.arithmetic import derivative
+from modeq.losses.loss import Field, Loss
 
 LONGEST_HEAD = 4
 """So many terms of a Taylor series are looked for in a sum."""

@@ -8,12 +8,12 @@ from fractions import Fraction
 import sympy
 
 from modeq.algebra.power_series import Vector
-from modeq.derivation.loss import Field
 from modeq.derivation.slow_manifold import slow_manifold
 from modeq.derivation.start_shift import as_optimizer, slowest_decay, start_series
 from modeq.flows.numeric import NumericField, optimizer_field
 from modeq.flows.precise import Number, Precision
 from modeq.flows.series_fields import series_at
+from modeq.losses.loss import Field
 from modeq.methods.named import Method
 from modeq.methods.optimizer import Optimizer
 

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 import sympy
 
-from modeq.derivation.loss import Field, Loss
 from modeq.flows.numeric import recorded
+from modeq.losses.loss import Field, Loss
 
 Index = tuple[int, ...]
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 from fractions import Fraction
 from typing import Any
 
+from modeq.checks import whole
 from modeq.errors import InvalidStep, InvalidValue
 from modeq.flows.flow import check_steps
 from modeq.flows.numeric import check_step, positive
-from modeq.methods.checks import whole
 
 CLOSE = 1e-9
 """How far the number of steps may be from a whole one, as a part of it: times are rounded."""

@@ -7,9 +7,9 @@ from collections.abc import Mapping
 import sympy
 
 from modeq.derivation.derive import all_parameters
-from modeq.derivation.expressions import exact_values
-from modeq.derivation.loss import Field
 from modeq.errors import MissingParameter
+from modeq.losses.expressions import exact_values
+from modeq.losses.loss import Field
 from modeq.methods.named import Method
 
 
@@ -21,7 +21,7 @@ def with_values(
     Raises:
         MissingParameter: A symbol of the method has no value.
 
-    >>> from modeq.derivation.loss import Loss
+    >>> from modeq.losses.loss import Loss
     >>> from modeq.methods.named import HeavyBall
     >>> loss, method = Loss("lam*x**2", "x"), HeavyBall(sympy.Symbol("beta"))
     >>> own, method = with_values(loss, method, {"lam": 2, "beta": 0.5})

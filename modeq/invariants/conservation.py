@@ -18,11 +18,11 @@ from typing import Any
 import sympy
 from flint import fmpq, fmpq_mat
 
-from modeq.algebra.checks import check_order
+from modeq.checks import check_order
 from modeq.derivation.derive import ModifiedField, derive_field, field_ring
-from modeq.derivation.loss import Field, H, as_field
 from modeq.derivation.ring import DifferentialRing, Element
 from modeq.invariants.flow_laws import derivative_along, quantity_derivatives
+from modeq.losses.loss import Field, H, as_field
 from modeq.methods.named import GradientDescent
 from modeq.shown import Shown
 

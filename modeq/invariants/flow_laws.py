@@ -51,7 +51,7 @@ def quantity_derivatives(modified: ModifiedField, quantity: sympy.Expr) -> tuple
     Q must be a polynomial in the variables and parameters.
 
     >>> from modeq.derivation.derive import derive_field
-    >>> from modeq.derivation.loss import Loss
+    >>> from modeq.losses.loss import Loss
     >>> from modeq.methods.named import GradientDescent
     >>> field = derive_field(Loss("x**2/2"), 1, GradientDescent())
     >>> [field.ring.to_sympy(e) for e in quantity_derivatives(field, field.variables[0] ** 2)]

@@ -18,14 +18,14 @@ from typing import Any
 
 import sympy
 
-from modeq.derivation.digits import to_digits
-from modeq.derivation.expressions import names_of
-from modeq.derivation.loss import Field, Loss, as_loss
-from modeq.derivation.parse import parse_names
 from modeq.derivation.ring import DifferentialRing
-from modeq.derivation.vanishing import Vanishing
 from modeq.errors import InvalidValue
 from modeq.invariants.invariance_laws import Laws
+from modeq.losses.digits import to_digits
+from modeq.losses.expressions import names_of
+from modeq.losses.loss import Field, Loss, as_loss
+from modeq.losses.parse import parse_names
+from modeq.losses.vanishing import Vanishing
 from modeq.shown import Shown
 
 WITNESS_POINTS = 200

@@ -11,8 +11,8 @@ from __future__ import annotations
 import sympy
 
 from modeq.derivation.lie import lie_recursion
-from modeq.derivation.loss import H
 from modeq.derivation.ring import DifferentialRing
+from modeq.losses.loss import H
 
 ORDERS = (1, 2, 3)
 SMALL = {"h": sympy.Rational(1, 1000), "decay": sympy.Rational(1, 10), "constant": 1}

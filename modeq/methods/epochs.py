@@ -13,9 +13,8 @@ from fractions import Fraction
 from itertools import permutations, product
 from typing import Any
 
-from modeq.algebra.checks import as_integer
+from modeq.checks import MAX_PARTS, as_integer, whole
 from modeq.errors import InvalidMethod
-from modeq.methods.checks import MAX_PARTS, whole
 from modeq.methods.partitioned import AdditiveRungeKutta
 
 Steps = tuple[tuple[int, Fraction], ...]

@@ -31,8 +31,8 @@ from modeq.algebra.entries import (
     vanishes,
     with_values,
 )
+from modeq.checks import one_of
 from modeq.errors import InvalidMethod, visible
-from modeq.methods.checks import one_of
 from modeq.methods.roots import roots_of
 from modeq.methods.rules import MemoryRule, linear_multistep
 from modeq.shown import Shown

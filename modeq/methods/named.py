@@ -12,9 +12,9 @@ from inspect import signature
 from typing import Any
 
 from modeq.algebra.entries import Entry
+from modeq.checks import hint, refuse_unknown
 from modeq.errors import InvalidMethod, visible
 from modeq.methods import named_multistep, named_tableaux, partitioned_tables, splitting
-from modeq.methods.checks import hint, refuse_unknown
 from modeq.methods.collocation import AverageVectorField
 from modeq.methods.multistep import HeavyBall, LinearMultistep, Nesterov
 from modeq.methods.named_tableaux import GradientDescent

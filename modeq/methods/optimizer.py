@@ -23,7 +23,6 @@ from functools import wraps
 from types import SimpleNamespace
 from typing import Any
 
-from modeq.algebra.checks import several
 from modeq.algebra.entries import (
     Entry,
     exact,
@@ -32,8 +31,8 @@ from modeq.algebra.entries import (
     values_of,
     with_values,
 )
+from modeq.checks import flag, refuse_unknown, several
 from modeq.errors import InvalidMethod, visible
-from modeq.methods.checks import flag, refuse_unknown
 from modeq.shown import Shown
 
 UpdateRule = Callable[["State", Callable, Any, SimpleNamespace], "State"]

@@ -6,10 +6,9 @@ from collections.abc import Callable
 from fractions import Fraction
 from itertools import accumulate
 
-from modeq.algebra.checks import as_integer
 from modeq.algebra.surds import square_root
+from modeq.checks import MAX_PARTS, as_integer, whole
 from modeq.errors import InvalidMethod
-from modeq.methods.checks import MAX_PARTS, whole
 from modeq.methods.partitioned import AdditiveRungeKutta
 
 _HALF = Fraction(1, 2)

@@ -17,8 +17,8 @@ from modeq.algebra.entries import (
     values_of,
     with_values,
 )
+from modeq.checks import whole
 from modeq.errors import InvalidMethod, visible
-from modeq.methods.checks import whole
 from modeq.methods.rules import Rule, parts_of
 from modeq.shown import Shown
 

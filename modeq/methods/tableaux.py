@@ -20,8 +20,8 @@ from modeq.algebra.entries import (
     vanishes,
     with_values,
 )
+from modeq.checks import MAX_PARTS, whole
 from modeq.errors import InvalidMethod, visible
-from modeq.methods.checks import MAX_PARTS, whole
 from modeq.methods.rules import Rule, is_explicit, runge_kutta
 from modeq.shown import Shown
 

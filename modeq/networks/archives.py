@@ -18,7 +18,7 @@ from typing import Any
 
 import numpy as np
 
-from modeq.algebra.checks import shortened
+from modeq.checks import shortened
 from modeq.errors import InvalidCheckpoint
 from modeq.files import path_text, write_atomically
 

@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from modeq.algebra.checks import shortened
+from modeq.checks import shortened
 from modeq.errors import InvalidCheckpoint
 from modeq.networks.archives import read_archive, write_archive
 

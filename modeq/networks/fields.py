@@ -17,8 +17,8 @@ from typing import Any
 
 import numpy as np
 
-from modeq.algebra.checks import check_order
 from modeq.algebra.logarithm import increment_weights
+from modeq.checks import check_order
 from modeq.errors import FlowError, InvalidPoint, RoundOffWarning
 from modeq.flows.numeric import check_step
 from modeq.flows.roundoff import (

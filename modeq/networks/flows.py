@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from modeq.algebra.checks import as_integer, check_order
+from modeq.checks import as_integer, check_order
 from modeq.errors import InvalidValue
 from modeq.flows.tolerances import check_count
 from modeq.networks.fields import NetworkField

@@ -16,8 +16,8 @@ from collections.abc import Callable
 from functools import lru_cache
 from typing import Any
 
-from modeq.algebra.checks import check_order
 from modeq.algebra.logarithm import increment_weights
+from modeq.checks import check_order
 from modeq.errors import InvalidPoint
 from modeq.networks.gradients import Program, gradient
 from modeq.networks.precision import cast, check_precision, in_precision

@@ -34,8 +34,8 @@ from typing import Any
 
 import numpy as np
 
-from modeq.algebra.checks import check_order
 from modeq.algebra.logarithm import increment_weights
+from modeq.checks import check_order
 from modeq.errors import FlowError, InvalidPoint, InvalidValue
 from modeq.flows.tolerances import check_count
 from modeq.networks.flows import compiled_series

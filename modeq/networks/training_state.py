@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from modeq.algebra.checks import shortened
+from modeq.checks import shortened
 from modeq.errors import InvalidCheckpoint
 from modeq.networks.checkpoints import Checkpoint
 from modeq.networks.records import COLUMN

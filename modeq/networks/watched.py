@@ -9,7 +9,7 @@ from typing import Any
 from modeq.networks import runner, training
 from modeq.networks.records import TrainingRecord
 from modeq.networks.sweep_records import SweepRun
-from modeq.waiting import Callback, waiting
+from modeq.progress import Callback, waiting
 
 
 def train(

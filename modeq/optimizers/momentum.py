@@ -11,8 +11,8 @@ from types import SimpleNamespace
 from typing import Any
 
 from modeq.algebra.entries import exact
+from modeq.checks import flag
 from modeq.errors import InvalidMethod
-from modeq.methods.checks import flag
 from modeq.methods.optimizer import (
     FRACTION_OF_ONE,
     NOT_NEGATIVE,

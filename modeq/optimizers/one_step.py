@@ -8,8 +8,8 @@ from fractions import Fraction
 from types import SimpleNamespace
 from typing import Any
 
+from modeq.checks import whole
 from modeq.errors import InvalidMethod
-from modeq.methods.checks import whole
 from modeq.methods.functions import direction
 from modeq.methods.named_tableaux import NAMED as NAMED_TABLEAUX
 from modeq.methods.optimizer import (

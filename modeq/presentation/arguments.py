@@ -14,12 +14,12 @@ from typing import Any
 
 import click
 
-from modeq import problems
-from modeq.derivation.expressions import read_expression
-from modeq.derivation.loss import Loss
-from modeq.derivation.parse import LIMITS
 from modeq.errors import InvalidPoint, InvalidStep, InvalidValue, MissingParameter
 from modeq.files import require_writable
+from modeq.losses import problems
+from modeq.losses.expressions import read_expression
+from modeq.losses.loss import Loss
+from modeq.losses.parse import LIMITS
 from modeq.methods.multistep import SEQUENCES
 from modeq.methods.named import NAMED, WITH_PARAMETERS, Method, named_method, parameter_names
 

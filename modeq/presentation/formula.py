@@ -9,10 +9,10 @@ import sympy
 from sympy.printing.precedence import PRECEDENCE
 from sympy.printing.str import StrPrinter
 
-from modeq.derivation.parse import parse_expression
-from modeq.derivation.parse import symbol as readable_symbol
-from modeq.derivation.words import CONSTANTS
 from modeq.errors import ParseError
+from modeq.losses.grammar import CONSTANTS
+from modeq.losses.parse import parse_expression
+from modeq.losses.parse import symbol as readable_symbol
 
 
 class _FormulaPrinter(StrPrinter):

@@ -13,9 +13,9 @@ from functools import cache
 import sympy
 
 from modeq.derivation.derive import ModifiedField
-from modeq.derivation.formula_latex import character_latex, expression_latex, symbol_latex
-from modeq.derivation.loss import H
 from modeq.errors import InvalidValue
+from modeq.losses.formula_latex import character_latex, expression_latex, symbol_latex
+from modeq.losses.loss import H
 from modeq.presentation.text import (
     MAX_TERMS,
     Terms,
@@ -56,7 +56,7 @@ def latex(
         InvalidValue: The environment is neither of these.
 
     >>> from modeq.derivation.derive import derive_field
-    >>> from modeq.derivation.loss import Loss
+    >>> from modeq.losses.loss import Loss
     >>> from modeq.methods.named import GradientDescent
     >>> print(latex(derive_field(Loss("x**3/3 + x**2/2"), 1, GradientDescent())))
     \begin{aligned}
@@ -78,7 +78,7 @@ def repr_latex(modified: ModifiedField, *, max_terms: int = MAX_TERMS) -> str:
     r"""Return a modified field as notebooks show it.
 
     >>> from modeq.derivation.derive import derive_field
-    >>> from modeq.derivation.loss import Loss
+    >>> from modeq.losses.loss import Loss
     >>> from modeq.methods.named import GradientDescent
     >>> print(repr_latex(derive_field(Loss("x**2/2"), 0, GradientDescent())))
     $\displaystyle \begin{aligned}

@@ -11,9 +11,9 @@ from typing import Any
 import sympy
 
 from modeq.derivation.derive import ModifiedField
-from modeq.derivation.formula_latex import expression_latex, symbol_latex
-from modeq.derivation.loss import Field, Loss
 from modeq.derivation.universal import modified_equation
+from modeq.losses.formula_latex import expression_latex, symbol_latex
+from modeq.losses.loss import Field, Loss
 from modeq.methods.named import (
     NAMED,
     NAMED_FOR_PARTS,

@@ -15,8 +15,8 @@ import sympy
 
 from modeq.algebra.entries import Entry, exact
 from modeq.derivation.derive import ModifiedField
-from modeq.derivation.parse import parse_expression
 from modeq.errors import InvalidData, ModeqError, ParseError
+from modeq.losses.parse import parse_expression
 from modeq.methods.named import AverageVectorField, LinearMultistep, Method, RungeKutta
 from modeq.methods.optimizer import Optimizer
 from modeq.optimizers.named import NAMED_OPTIMIZERS, name_of

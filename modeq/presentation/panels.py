@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from modeq.derivation.loss import Field, Loss
 from modeq.flows.comparison import Comparison
 from modeq.flows.numeric import recorded
 from modeq.flows.order_report import OrderReport
+from modeq.losses.loss import Field, Loss
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -12,12 +12,12 @@ import os
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
-from modeq.derivation.loss import Field, Loss
 from modeq.equation import ModifiedEquation
 from modeq.errors import FlowError, InvalidValue
 from modeq.files import path_text, write_atomically
 from modeq.flows.comparison import Comparison, compare
 from modeq.flows.order_report import OrderReport
+from modeq.losses.loss import Field, Loss
 from modeq.presentation.figures import fix_layout, new_figure, own_style
 from modeq.presentation.panels import draw_errors, draw_trajectories, shortened
 

@@ -18,10 +18,10 @@ from typing import Any
 import sympy
 
 from modeq.derivation.derive import ModifiedField, field_ring, leading_field
-from modeq.derivation.loss import Field, Loss, VectorField
-from modeq.derivation.parse import parse_expression
 from modeq.derivation.ring import DifferentialRing, Element
 from modeq.errors import InvalidData, InvalidLoss, InvalidMethod, ModeqError, ParseError
+from modeq.losses.loss import Field, Loss, VectorField
+from modeq.losses.parse import parse_expression
 from modeq.methods.named import Method
 from modeq.presentation.formula import (
     fault,

@@ -6,10 +6,10 @@ import keyword
 from collections.abc import Iterator, Mapping
 
 from modeq.derivation.derive import ModifiedField
-from modeq.derivation.expressions import exact_values
-from modeq.derivation.loss import Loss
 from modeq.errors import InvalidValue
 from modeq.flows.forms import numeric_field
+from modeq.losses.expressions import exact_values
+from modeq.losses.loss import Loss
 
 _RESERVED = ("numpy", "scipy", "theta", "h")
 

@@ -8,7 +8,7 @@ from typing import Any
 from modeq.algebra.tree_table import Progress as Callback
 from modeq.algebra.tree_table import TreeBlock, TreeTable
 from modeq.derivation import universal
-from modeq.waiting import waiting
+from modeq.progress import waiting
 
 LONG = 2_000_000
 """Trees from which on a progress bar is worth its place."""

@@ -15,10 +15,10 @@ import sympy
 from flint import fmpq
 
 from modeq.derivation.derive import ModifiedField
-from modeq.derivation.loss import H, Loss
 from modeq.derivation.ring import DifferentialRing, Element
 from modeq.errors import visible
 from modeq.flows.tolerances import check_count
+from modeq.losses.loss import H, Loss
 
 MAX_TERMS = 40
 """Monomials that are printed of each component and power of h."""

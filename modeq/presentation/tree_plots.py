@@ -10,7 +10,7 @@ from fractions import Fraction
 from html import escape
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from modeq.algebra import checks
+from modeq import checks
 from modeq.algebra.drawing import Layout, layout, mark, tree_svg
 from modeq.algebra.notation import differential, field_names
 from modeq.algebra.series import BSeries

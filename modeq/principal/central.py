@@ -21,11 +21,11 @@ from typing import Any
 
 import numpy as np
 
-from modeq.derivation.loss import Loss, as_loss
 from modeq.errors import FlowError, InvalidPoint
 from modeq.flows.flow import Trajectory, check_start, check_steps, small
 from modeq.flows.numeric import check_step
 from modeq.flows.tensors import DerivativeTensors
+from modeq.losses.loss import Loss, as_loss
 
 TOLERANCE = 1e-8
 CLOSE = 1e-7

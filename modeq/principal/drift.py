@@ -19,13 +19,13 @@ from typing import Any
 
 import numpy as np
 
-from modeq.derivation.loss import as_loss
 from modeq.errors import FlowError, InvalidValue
 from modeq.flows.flow import Trajectory, check_start, check_steps, integrate
 from modeq.flows.iterates import iterate
 from modeq.flows.numeric import check_step, gradient_field
 from modeq.flows.tensors import DerivativeTensors
 from modeq.flows.tolerances import check_positive
+from modeq.losses.loss import as_loss
 from modeq.methods.named import GradientDescent
 from modeq.shown import Shown
 

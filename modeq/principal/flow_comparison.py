@@ -8,9 +8,8 @@ from typing import Any
 
 import numpy as np
 
-from modeq.algebra.checks import check_orders, several
+from modeq.checks import check_orders, several
 from modeq.derivation.derive import derive_field
-from modeq.derivation.loss import Field, as_field, as_loss
 from modeq.errors import FlowError, InvalidMethod, InvalidValue
 from modeq.flows.comparison import (
     error_rows,
@@ -23,6 +22,7 @@ from modeq.flows.flow import check_start, check_steps, solve
 from modeq.flows.iterates import iterate
 from modeq.flows.numeric import check_step
 from modeq.flows.values import with_values
+from modeq.losses.loss import Field, as_field, as_loss
 from modeq.methods.named import Method, method_for
 from modeq.principal.central import REASON, averaged, central_flow
 from modeq.principal.principal import principal_flow

@@ -26,14 +26,14 @@ import numpy as np
 import sympy
 
 from modeq.algebra.trees import RootedTree
-from modeq.derivation.formula_latex import expression_latex
-from modeq.derivation.loss import Field, Loss, as_field
 from modeq.errors import FlowError, InvalidValue
 from modeq.flows.flow import ABSOLUTE_TOLERANCE, Trajectory, check_start, check_steps, small
 from modeq.flows.numeric import as_points, check_step
 from modeq.flows.tensors import DerivativeTensors
 from modeq.flows.tolerances import check_count
 from modeq.flows.values import with_values
+from modeq.losses.formula_latex import expression_latex
+from modeq.losses.loss import Field, Loss, as_field
 from modeq.methods.named import Method, method_for
 from modeq.principal.recurrence import Recurrence, recurrence_of
 from modeq.principal.resummation import reduced_trees, symbolic_coefficient

@@ -8,13 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from modeq.algebra.checks import several
-from modeq.derivation.loss import as_loss
+from modeq.checks import several
 from modeq.errors import FlowError
 from modeq.flows.comparison import followed
 from modeq.flows.flow import check_start, check_steps
 from modeq.flows.iterates import iterate
 from modeq.flows.numeric import check_step, recorded
+from modeq.losses.loss import as_loss
 from modeq.methods.named import GradientDescent
 from modeq.principal.drift import checked_powers, run_dal
 from modeq.shown import Shown

@@ -23,11 +23,11 @@ from typing import Any
 
 import numpy as np
 
-from modeq.algebra.checks import check_order
-from modeq.derivation.loss import as_loss
+from modeq.checks import check_order
 from modeq.flows.flow import check_start
 from modeq.flows.numeric import check_step
 from modeq.flows.tensors import DerivativeTensors
+from modeq.losses.loss import as_loss
 from modeq.principal.branches import logarithm
 from modeq.shown import Shown
 

@@ -12,8 +12,8 @@ from typing import Any
 
 import sympy
 
-from modeq.algebra.checks import check_order
 from modeq.algebra.trees import rooted_trees
+from modeq.checks import check_order
 from modeq.derivation.derive import ModifiedField
 from modeq.derivation.universal import modified_equation
 from modeq.errors import InvalidValue
@@ -38,7 +38,7 @@ def principal_part(equation: ModifiedField) -> PrincipalPart:
     """Return each counter term as the part of the tall tree and the rest.
 
     >>> from modeq.derivation.derive import derive_field
-    >>> from modeq.derivation.loss import Loss
+    >>> from modeq.losses.loss import Loss
     >>> parts = principal_part(derive_field(Loss("x**3/3"), 2, GradientDescent()))
     >>> parts.principal[1], parts.rest[1]  # -H²g/3 and -T[g,g]/12
     (Matrix([[-4*x**4/3]]), Matrix([[-x**4/6]]))

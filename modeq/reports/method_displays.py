@@ -7,7 +7,7 @@ from typing import Any
 
 import sympy
 
-from modeq.derivation.formula_latex import expression_latex
+from modeq.losses.formula_latex import expression_latex
 from modeq.reports.document import Block, Formula, Math, Table, Text
 
 

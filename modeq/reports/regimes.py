@@ -23,12 +23,12 @@ from typing import Any
 
 import numpy as np
 
-from modeq.derivation.loss import Loss, as_field
 from modeq.errors import DidNotConverge, InvalidLoss, InvalidStep
 from modeq.flows.flow import check_start
 from modeq.flows.numeric import check_step
 from modeq.flows.tensors import DerivativeTensors
 from modeq.flows.values import with_values
+from modeq.losses.loss import Loss, as_field
 from modeq.methods.named import method_for
 from modeq.reports.multipliers import multipliers_of
 from modeq.shown import Shown

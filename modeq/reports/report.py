@@ -8,12 +8,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-from modeq.derivation.expressions import exact_values
 from modeq.equation import ModifiedEquation, derive
 from modeq.errors import InvalidPoint, InvalidValue
 from modeq.files import path_text, write_together
 from modeq.flows.flow import check_steps
 from modeq.flows.numeric import as_points, check_step
+from modeq.losses.expressions import exact_values
 from modeq.presentation.panels import shortened
 from modeq.presentation.plots import rendered
 from modeq.reports.document import Document, parts_of_words

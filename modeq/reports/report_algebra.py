@@ -8,8 +8,8 @@ import sympy
 
 from modeq.algebra.notation import signed_formula
 from modeq.algebra.series import BSeries
-from modeq.derivation.formula_latex import expression_latex, symbol_latex
 from modeq.errors import InvalidValue, NotAGradient, NotHamiltonian
+from modeq.losses.formula_latex import expression_latex, symbol_latex
 from modeq.methods.multistep import LinearMultistep
 from modeq.methods.optimizer import Optimizer
 from modeq.presentation.markdown import MAX_UNIVERSAL_ORDER

@@ -10,7 +10,7 @@ from modeq.algebra.notation import field_names, signed_formula
 from modeq.algebra.series import BSeries
 from modeq.algebra.series_text import linear_combination
 from modeq.algebra.trees import rooted_trees
-from modeq.derivation.formula_latex import expression_latex
+from modeq.losses.formula_latex import expression_latex
 from modeq.presentation.latex import WIDTH, printed_width
 from modeq.presentation.text import in_lines, signed, unsigned_start
 from modeq.reports.document import Math

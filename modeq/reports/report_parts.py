@@ -12,7 +12,6 @@ import sympy
 from modeq.algebra.series import BSeries
 from modeq.derivation.antiderivative import antiderivative
 from modeq.derivation.certify import Certificate
-from modeq.derivation.loss import Loss
 from modeq.derivation.potential import curl_witness
 from modeq.equation import ModifiedEquation
 from modeq.errors import InvalidPoint, InvalidStep, ModeqError, NotAGradient
@@ -22,6 +21,7 @@ from modeq.flows.order_report import OrderReport
 from modeq.flows.tensors import DerivativeTensors
 from modeq.flows.values import with_values
 from modeq.invariants.conservation import ConservedQuantity, conserved
+from modeq.losses.loss import Loss
 from modeq.methods.optimizer import Optimizer
 from modeq.presentation.plots import lower_reports
 from modeq.principal.flow_comparison import FlowComparison, compare_flows

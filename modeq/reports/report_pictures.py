@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from modeq.derivation.loss import Field
 from modeq.flows.comparison import Comparison
 from modeq.flows.order_report import OrderReport
+from modeq.losses.loss import Field
 from modeq.presentation.figures import fix_layout, new_figure, own_style
 from modeq.presentation.panels import (
     COLORS,

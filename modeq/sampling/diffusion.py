@@ -14,12 +14,11 @@ from typing import Any
 
 import sympy
 
-from modeq.algebra.checks import check_order
-from modeq.derivation.expressions import names_of, read_expression, split_symbols
-from modeq.derivation.loss import H
-from modeq.derivation.vanishing import Decisions
+from modeq.checks import check_order, whole
 from modeq.errors import InvalidOrder, InvalidValue
-from modeq.methods.checks import whole
+from modeq.losses.expressions import names_of, read_expression, split_symbols
+from modeq.losses.loss import H
+from modeq.losses.vanishing import Decisions
 from modeq.sampling.operators import Exponents, Operator, OperatorAlgebra, exponents
 from modeq.shown import Shown
 

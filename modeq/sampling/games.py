@@ -21,18 +21,17 @@ from typing import Any
 
 import sympy
 
-from modeq.algebra.checks import as_integer
-from modeq.derivation.expressions import (
+from modeq.checks import as_integer, one_of
+from modeq.errors import InvalidLoss, InvalidMethod
+from modeq.losses.expressions import (
     constant,
     exact_values,
     listed,
     names_of,
     read_expression,
 )
-from modeq.derivation.loss import H, Loss, SplitField, VectorField
-from modeq.derivation.parse import parse_names
-from modeq.errors import InvalidLoss, InvalidMethod
-from modeq.methods.checks import one_of
+from modeq.losses.loss import H, Loss, SplitField, VectorField
+from modeq.losses.parse import parse_names
 from modeq.methods.epochs import SequentialUpdates
 from modeq.methods.partitioned import AdditiveRungeKutta
 from modeq.methods.partitioned_tables import SimultaneousUpdates

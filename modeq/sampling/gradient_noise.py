@@ -10,10 +10,10 @@ from typing import Any, Protocol
 import sympy
 
 from modeq.derivation.derive import EXTRA_DEPTH
-from modeq.derivation.expressions import names_of, read_expression, split_symbols
-from modeq.derivation.loss import Loss, SplitField, as_losses
 from modeq.derivation.ring import DifferentialRing, Element
 from modeq.errors import InvalidOrder, InvalidValue
+from modeq.losses.expressions import names_of, read_expression, split_symbols
+from modeq.losses.loss import Loss, SplitField, as_losses
 from modeq.sampling.operators import Exponents
 
 Moments = Callable[[Exponents], Element]

@@ -26,8 +26,8 @@ from typing import Any
 import numpy as np
 import sympy
 
-from modeq.derivation.loss import H, Loss, SplitField, as_losses
-from modeq.methods.checks import one_of
+from modeq.checks import one_of
+from modeq.losses.loss import H, Loss, SplitField, as_losses
 from modeq.methods.epochs import (
     CyclicEpoch,
     EpochWithReplacement,

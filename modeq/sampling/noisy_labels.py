@@ -17,10 +17,10 @@ from typing import Any, NamedTuple
 
 import sympy
 
-from modeq.derivation.expressions import constant, listed, natural_key
-from modeq.derivation.formula_latex import expression_latex
-from modeq.derivation.loss import Loss, as_losses
 from modeq.errors import InvalidValue
+from modeq.losses.expressions import constant, listed, natural_key
+from modeq.losses.formula_latex import expression_latex
+from modeq.losses.loss import Loss, as_losses
 
 
 class LabelNoise(NamedTuple):

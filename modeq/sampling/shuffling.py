@@ -8,7 +8,7 @@ from typing import Any
 
 import sympy
 
-from modeq.algebra.checks import check_order
+from modeq.checks import check_order
 from modeq.derivation.derive import EXTRA_DEPTH
 from modeq.derivation.lie import (
     VectorElement,
@@ -17,9 +17,9 @@ from modeq.derivation.lie import (
     lie_recursion,
     linear_combination,
 )
-from modeq.derivation.loss import H, SplitField
 from modeq.derivation.ring import DifferentialRing
 from modeq.errors import InvalidOrder
+from modeq.losses.loss import H, SplitField
 
 
 def shuffled_field(losses: Any, order: int = 1) -> sympy.ImmutableMatrix:

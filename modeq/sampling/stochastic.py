@@ -27,9 +27,9 @@ from typing import Any
 
 import sympy
 
-from modeq.algebra.checks import as_integer, check_order
-from modeq.derivation.loss import H
+from modeq.checks import as_integer, check_order
 from modeq.errors import InvalidOrder
+from modeq.losses.loss import H
 from modeq.sampling.diffusion import Generator
 from modeq.sampling.gradient_noise import random_gradient
 from modeq.sampling.operators import Operator, OperatorAlgebra, exponents

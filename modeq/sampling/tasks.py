@@ -18,8 +18,8 @@ from typing import Any
 
 import sympy
 
-from modeq.derivation.loss import H, Loss, SplitField, as_losses
 from modeq.errors import InvalidLoss
+from modeq.losses.loss import H, Loss, SplitField, as_losses
 from modeq.methods.epochs import CyclicEpoch
 from modeq.methods.partitioned import AdditiveRungeKutta
 from modeq.methods.partitioned_tables import SimultaneousUpdates

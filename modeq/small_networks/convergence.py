@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from modeq.derivation.loss import Loss, as_field
 from modeq.errors import FlowError, InvalidLoss
 from modeq.flows.flow import check_start
 from modeq.flows.numeric import check_step, gradient_field, recorded
 from modeq.flows.tolerances import check_tolerance
+from modeq.losses.loss import Loss, as_field
 from modeq.small_networks.homogeneous_networks import HomogeneousNetwork, check_network_start
 from modeq.small_networks.piecewise_flows import arrival
 

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from modeq.algebra.checks import as_integer
+from modeq.checks import as_integer
 from modeq.errors import InvalidValue
 
 SLOPES = {"linear": 1.0, "relu": 0.0, "leaky-relu": 0.1}

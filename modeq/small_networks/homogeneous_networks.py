@@ -32,10 +32,10 @@ import numpy as np
 import sympy
 from scipy.special import expit
 
-from modeq.derivation.expressions import read_expression
-from modeq.derivation.loss import Loss
 from modeq.errors import InvalidPoint, InvalidValue, NotSmooth
 from modeq.flows.numeric import as_points, recorded
+from modeq.losses.expressions import read_expression
+from modeq.losses.loss import Loss
 from modeq.shown import Shown
 from modeq.small_networks.kinks import Crossing, Kink, Pattern
 from modeq.small_networks.layers import Layers

@@ -9,10 +9,10 @@ from typing import Any
 import numpy as np
 import sympy
 
-from modeq.algebra.checks import as_integer, several
-from modeq.derivation.expressions import read_expression
+from modeq.checks import as_integer, several
 from modeq.errors import InvalidPoint, InvalidValue
 from modeq.flows.numeric import as_numbers, as_points
+from modeq.losses.expressions import read_expression
 
 LOSSES = ("square", "logistic")
 

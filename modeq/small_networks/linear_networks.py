@@ -23,8 +23,8 @@ from typing import Any
 import numpy as np
 import sympy
 
-from modeq.derivation.loss import Loss
 from modeq.flows.numeric import as_points, gradient_field, recorded
+from modeq.losses.loss import Loss
 from modeq.small_networks.layers import Layers
 
 

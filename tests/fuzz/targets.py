@@ -10,8 +10,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from modeq import Loss, from_json
-from modeq.derivation.parse import parse_expression
 from modeq.errors import ModeqError
+from modeq.losses.parse import parse_expression
 
 CORPUS = Path(__file__).parent / "corpus"
 

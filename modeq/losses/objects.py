@@ -16,8 +16,8 @@ from sympy.matrices.expressions.matexpr import MatrixElement
 from sympy.tensor.indexed import Indexed
 
 from modeq.algebra.floats import read_float
-from modeq.derivation.words import FUNCTIONS
 from modeq.errors import InvalidLoss
+from modeq.losses.grammar import FUNCTIONS
 
 MAX_TERMS = 10_000
 """The number of terms or factors that are written out."""

@@ -14,9 +14,11 @@ from typing import Any
 
 import sympy
 
-from modeq.derivation import differentials
-from modeq.derivation.arithmetic import derivative
-from modeq.derivation.expressions import (
+from modeq.checks import whole
+from modeq.errors import InvalidLoss, InvalidOrder, ModeqWarning
+from modeq.losses import differentials
+from modeq.losses.arithmetic import derivative
+from modeq.losses.expressions import (
     constant,
     exact_values,
     listed,
@@ -24,11 +26,9 @@ from modeq.derivation.expressions import (
     read_expressions,
     split_symbols,
 )
-from modeq.derivation.formula_latex import expression_latex
-from modeq.derivation.parse import parse_names
-from modeq.derivation.vanishing import divisors_of, refuse_zeros
-from modeq.errors import InvalidLoss, InvalidOrder, ModeqWarning
-from modeq.methods.checks import whole
+from modeq.losses.formula_latex import expression_latex
+from modeq.losses.parse import parse_names
+from modeq.losses.vanishing import divisors_of, refuse_zeros
 
 H = sympy.Symbol("h", positive=True)
 """The learning rate, as a symbol."""

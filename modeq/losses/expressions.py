@@ -8,11 +8,11 @@ from typing import Any
 
 import sympy
 
-from modeq.derivation.expansion import MAX_DEPTH, depth
-from modeq.derivation.objects import one_formula, refuse_unknown, written_out
-from modeq.derivation.parse import parse_expression, parse_names
-from modeq.derivation.words import short
 from modeq.errors import InvalidLoss, ModeqError, NotSmooth, can_be_written
+from modeq.losses.expansion import MAX_DEPTH, depth
+from modeq.losses.grammar import short
+from modeq.losses.objects import one_formula, refuse_unknown, written_out
+from modeq.losses.parse import parse_expression, parse_names
 
 NOT_SMOOTH = (
     sympy.Abs,

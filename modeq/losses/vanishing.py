@@ -25,8 +25,8 @@ import sympy
 from flint import acb, arb, fmpq
 from sympy.core.function import AppliedUndef
 
-from modeq.derivation.digits import to_digits
 from modeq.errors import InvalidLoss, NotProvedWarning, Undecided
+from modeq.losses.digits import to_digits
 
 Ball = arb | acb
 Values = Callable[[sympy.Expr], Ball]

@@ -18,12 +18,11 @@ from typing import Any
 import sympy
 from sympy import Expr, Rational, Symbol
 
-from modeq.derivation.arithmetic import added, applied, multiplied, raised, unsimplified
-from modeq.derivation.magnitude import Meter
-from modeq.derivation.objects import Indexed, MatrixElement, entry
-from modeq.derivation.scan import LIMITS, Limits, Scan
-from modeq.derivation.words import ARITIES, NOT_SMOOTH, fault_of_name
 from modeq.errors import InvalidLoss, InvalidValue, ParseError
+from modeq.losses.arithmetic import added, applied, multiplied, raised, unsimplified
+from modeq.losses.grammar import ARITIES, LIMITS, NOT_SMOOTH, Limits, Scan, fault_of_name
+from modeq.losses.meter import Meter
+from modeq.losses.objects import Indexed, MatrixElement, entry
 
 _ONE_AT_A_TIME = threading.Lock()
 """In Python 3.11 threads that make syntax trees at once can get in each other's way."""

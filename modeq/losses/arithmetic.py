@@ -12,7 +12,7 @@ from functools import cmp_to_key
 import sympy
 from sympy import Add, Expr, Mul, Pow, Rational, Symbol
 
-from modeq.derivation.words import FUNCTIONS
+from modeq.losses.grammar import FUNCTIONS
 
 _ODD = {"sin", "tan", "asin", "atan", "arcsin", "arctan", "sinh", "tanh", "asinh", "atanh", "erf"}
 _EVEN = {"cos", "cosh"}

@@ -13,9 +13,9 @@ import mpmath
 import sympy
 from sympy import Add, Expr, Mul, Rational
 
-from modeq.derivation.digits import real_context
-from modeq.derivation.scan import Limits
 from modeq.errors import ParseError
+from modeq.losses.digits import real_context
+from modeq.losses.grammar import Limits
 
 _ROOT_DIGITS = 30  # sympy factors the integer under a root
 _POWER_DIGITS = 300
