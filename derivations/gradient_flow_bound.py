@@ -18,7 +18,7 @@ from pathlib import Path
 import numpy as np
 
 import modeq
-from modeq.accuracy.corollaries import (
+from modeq.bounds.bounds import (
     convex_bound,
     saddle_bound,
     saddle_limit,

@@ -1,7 +1,7 @@
 """The names of modeq and where they are, for type checkers and editors."""
 
-from . import accuracy as accuracy
 from . import algebra as algebra
+from . import bounds as bounds
 from . import derivation as derivation
 from . import equation as equation
 from . import errors as errors
@@ -16,14 +16,6 @@ from . import reports as reports
 from . import sampling as sampling
 from . import small_networks as small_networks
 from . import testing as testing
-from .accuracy.bounds import gradient_flow_bound as gradient_flow_bound
-from .accuracy.discretization import discretization_error as discretization_error
-from .accuracy.flow_bounds import FlowBound as FlowBound
-from .accuracy.learning_rates import max_learning_rate as max_learning_rate
-from .accuracy.refinement import StepRefinement as StepRefinement
-from .accuracy.refinement import step_refinement as step_refinement
-from .accuracy.truncation import Truncation as Truncation
-from .accuracy.truncation import optimal_truncation as optimal_truncation
 from .algebra.conditions import OrderCondition as OrderCondition
 from .algebra.conditions import order_conditions as order_conditions
 from .algebra.drawing import tree_latex as tree_latex
@@ -40,6 +32,8 @@ from .algebra.structure import Verdict as Verdict
 from .algebra.tree_table import TreeTable as TreeTable
 from .algebra.trees import RootedTree as RootedTree
 from .algebra.trees import rooted_trees as rooted_trees
+from .bounds.bounds import gradient_flow_bound as gradient_flow_bound
+from .bounds.flow_bound import FlowBound as FlowBound
 from .derivation.bias_correction import adam_counter_term as adam_counter_term
 from .derivation.certify import Certificate as Certificate
 from .derivation.schedules import scheduled as scheduled
@@ -55,11 +49,17 @@ from .flows.blackbox import BlackboxField as BlackboxField
 from .flows.blackbox import blackbox_field as blackbox_field
 from .flows.comparison import Comparison as Comparison
 from .flows.comparison import compare as compare
-from .flows.error_table import DiscretizationError as DiscretizationError
+from .flows.discretization import DiscretizationError as DiscretizationError
+from .flows.discretization import discretization_error as discretization_error
 from .flows.flow import Trajectory as Trajectory
 from .flows.iterates import iterate as iterate
+from .flows.learning_rates import max_learning_rate as max_learning_rate
+from .flows.next_terms import Truncation as Truncation
+from .flows.next_terms import optimal_truncation as optimal_truncation
 from .flows.numeric import NumericField as NumericField
 from .flows.order_report import OrderReport as OrderReport
+from .flows.refinement import StepRefinement as StepRefinement
+from .flows.refinement import step_refinement as step_refinement
 from .flows.roundoff import RoundOff as RoundOff
 from .invariants.conservation import ConservedQuantity as ConservedQuantity
 from .invariants.conservation import conserved as conserved

@@ -14,18 +14,17 @@ from scipy.integrate import solve_ivp
 
 import modeq
 from modeq import gradient_flow_bound, problems
-from modeq.accuracy.ball_fields import BallField
-from modeq.accuracy.balls import eigenvalue_bounds, matrix_norm_bound, pieces
-from modeq.accuracy.closed_fields import closed_field
-from modeq.accuracy.corollaries import (
+from modeq.algebra.power_series import PowerSeries
+from modeq.bounds.ball_fields import BallField, counter_terms_along
+from modeq.bounds.balls import eigenvalue_bounds, matrix_norm_bound, pieces
+from modeq.bounds.bounds import (
     convex_bound,
     saddle_bound,
     saddle_limit,
     strongly_convex_bound,
 )
-from modeq.accuracy.enclosure import trajectory
-from modeq.accuracy.path_differentials import counter_terms_along
-from modeq.algebra.power_series import PowerSeries
+from modeq.bounds.certified import trajectory
+from modeq.bounds.closed_fields import closed_field
 from modeq.errors import FlowError, InvalidOrder, InvalidPoint, InvalidValue
 from modeq.presentation.bound_plots import bound_figure
 

@@ -18,7 +18,7 @@ ROWS = {
     "flows": [
         ("flows",),
         ("principal",),
-        ("accuracy",),
+        ("bounds",),
         ("invariants",),
         ("small_networks",),
     ],

@@ -152,7 +152,7 @@ PAPERS: dict[str, tuple[Claim, ...]] = {
         Claim(
             "A learning rate below which gradient descent stays within ε of gradient flow",
             EXTENDED,
-            ("derivations/gradient_flow_bound.py", "modeq/accuracy/bounds.py"),
+            ("derivations/gradient_flow_bound.py", "modeq/bounds/bounds.py"),
             "certified by interval arithmetic, and for the flow of any order",
         ),
         Claim(
@@ -299,7 +299,7 @@ PAPERS: dict[str, tuple[Claim, ...]] = {
         Claim(
             "IX.7 and IX.8: exponentially small bounds, and energy over very long times",
             PARTLY,
-            ("derivations/pendulum.py", "modeq/accuracy/truncation.py"),
+            ("derivations/pendulum.py", "modeq/flows/next_terms.py"),
             "measured along trajectories; the estimates with constants are not proved here",
         ),
         Claim(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from modeq.accuracy.flow_bounds import FlowBound
+from modeq.bounds.flow_bound import FlowBound
 from modeq.presentation.figures import new_figure, own_style
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 def bound_figure(bound: FlowBound) -> Figure:
     """Return a picture of λ_min(t), of exp(-∫λ_min) and of what errors grow to.
 
-    >>> from modeq.accuracy.bounds import gradient_flow_bound
+    >>> from modeq.bounds.bounds import gradient_flow_bound
     >>> bound = gradient_flow_bound("x**2/2", [1.0], time=1, tolerance=0.1, certify=False)
     >>> [axes.get_title() for axes in bound_figure(bound).axes]
     ['curvature along the flow', 'growth of errors']

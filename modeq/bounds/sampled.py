@@ -6,7 +6,7 @@ import math
 
 import numpy as np
 
-from modeq.accuracy.flow_bounds import Demand, FlowBound
+from modeq.bounds.flow_bound import Demand, FlowBound
 from modeq.errors import FlowError
 from modeq.flows.flow import solver_steps
 from modeq.flows.next_terms import field_and_next_term
@@ -19,7 +19,7 @@ CHANGE = 0.1
 
 
 class SampledBound:
-    """The theorems of ``modeq.accuracy.bounds`` with suprema over random points: no proof.
+    """The theorems of ``modeq.bounds.bounds`` with suprema over random points: no proof.
 
     For n > 0 the tube and m are those around gradient flow, and the defect is h^{n+2} f_{n+1}, its
     leading order.

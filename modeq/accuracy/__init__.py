@@ -1,1 +1,0 @@
-"""How far a flow is from the optimizer: estimates and bounds."""
