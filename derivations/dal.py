@@ -61,8 +61,8 @@ def main(pictures: Path | None = None) -> None:
     show_drift()
     runs = show_rates()
     if pictures is not None:
-        from modeq.presentation.plots import save
         from modeq.presentation.stability_plots import rates_figure
+        from modeq.show.figures import save
 
         save(rates_figure(runs), pictures / "dal.svg")
 

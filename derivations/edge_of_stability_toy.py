@@ -110,8 +110,8 @@ def main(pictures: Path | None = None) -> None:
     show_verdicts()
     edge, overshoot = show_edge(), show_overshoot()
     if pictures is not None:
-        from modeq.presentation.plots import save
         from modeq.presentation.stability_plots import panels_figure, stability_figure
+        from modeq.show.figures import save
 
         report = modeq.stability_report(TOY, POINT, h=0.45)
         save(stability_figure(report), pictures / "edge_of_stability_report.svg")

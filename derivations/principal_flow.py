@@ -76,8 +76,8 @@ def main(pictures: Path | None = None) -> None:
     quadratic, landscapes = show_quadratic(), show_landscapes()
     show_defeat()
     if pictures is not None:
-        from modeq.presentation.plots import save
         from modeq.presentation.stability_plots import panels_figure
+        from modeq.show.figures import save
 
         save(panels_figure(quadratic), pictures / "principal_flow_quadratic.svg")
         save(panels_figure(landscapes), pictures / "principal_flow_landscapes.svg")

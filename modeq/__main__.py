@@ -2,7 +2,7 @@
 
 import sys
 
-from modeq.cli import main
+from modeq.cli.main import main
 
 if __name__ == "__main__":
     sys.exit(main())

@@ -13,18 +13,20 @@ import numpy as np
 import sympy
 
 from modeq.algebra.series import BSeries
-from modeq.derivation import certify, hamiltonian, potential, start_shift, universal
-from modeq.derivation.derive import ModifiedField, derive_field
+from modeq.derivation import certify, hamiltonian, potential, start_shift
+from modeq.derivation.derive import derive_field
 from modeq.derivation.lie import Progress, no_progress
+from modeq.derivation.modified_field import ModifiedField
 from modeq.flows import comparison, flow, slopes
 from modeq.flows.forms import numeric_field
 from modeq.flows.numeric import NumericField
 from modeq.flows.order_report import OrderReport
+from modeq.formats import json, latex, markdown, source, text
+from modeq.formats.text import MAX_TERMS
 from modeq.losses.expressions import exact_values
 from modeq.losses.loss import Field, Loss, as_field
+from modeq.methods import universal
 from modeq.methods.named import method_for
-from modeq.presentation import latex, markdown, serialize, source, text
-from modeq.presentation.text import MAX_TERMS
 
 
 class ModifiedEquation(ModifiedField):
@@ -187,7 +189,7 @@ class ModifiedEquation(ModifiedField):
 
     def to_json(self) -> str:
         """Return the equation as JSON with exact rationals, for ``from_json``."""
-        return serialize.to_json(self)
+        return json.to_json(self)
 
     def _repr_latex_(self) -> str:
         return latex.repr_latex(self)
@@ -255,4 +257,4 @@ def from_json(data: str) -> ModifiedEquation:
     Raises:
         InvalidData: The text does not hold a modified equation.
     """
-    return serialize.from_json(data, ModifiedEquation)
+    return json.from_json(data, ModifiedEquation)

@@ -27,7 +27,7 @@ from modeq.algebra import trees
 from modeq.flows.following import assert_follows
 from modeq.losses.loss import Field, Loss, VectorField
 from modeq.losses.parse import parse_names
-from modeq.methods.named import RungeKutta
+from modeq.methods.tableaux import RungeKutta
 
 try:
     from hypothesis import strategies as st

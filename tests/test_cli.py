@@ -14,11 +14,11 @@ from matplotlib.figure import Figure
 
 import modeq
 from modeq import problems
-from modeq.cli import main
-from modeq.commands.program import COMMANDS, program
+from modeq.cli.arguments import read_number
+from modeq.cli.main import main
+from modeq.cli.program import COMMANDS, program
 from modeq.errors import InvalidValue
 from modeq.presentation import plots
-from modeq.presentation.arguments import read_number
 
 DERIVE = ("derive", "x**2", "--order", "1")
 CHECK = ("check", "x**3/3", "--order", "0", "--at", "1/2", "--lr", "0.1")
@@ -188,7 +188,7 @@ def test_the_picture_is_written_beside_the_table_and_twice_the_same(good, tmp_pa
 def test_the_picture_shows_all_orders_up_to_that_of_the_check(good, tmp_path, monkeypatch):
     drawn = []
     monkeypatch.setattr(plots, "check_figure", lambda *a, **k: drawn.append((*a, k)))
-    monkeypatch.setattr(plots, "save", lambda figure, path: None)
+    monkeypatch.setattr("modeq.cli.check.save", lambda figure, path: None)
     good("check", "cosine", "--order", "2", "--plot", str(tmp_path / "a.png"))
     [(comparison, reports, options)] = drawn
     assert list(comparison.flows) == [0, 1, 2]
@@ -527,13 +527,13 @@ def test_a_program_that_gets_bad_input_exits_with_two():
 
 
 SLOW_READER = """
-import sys, time, modeq.cli
+import sys, time, modeq.cli.main
 class Reader:
     def read(self, count):
         print("ready", flush=True)
         time.sleep(60)
 sys.stdin = Reader()
-sys.exit(modeq.cli.main(["derive", "-", "--order", "1"]))
+sys.exit(modeq.cli.main.main(["derive", "-", "--order", "1"]))
 """
 
 

@@ -19,9 +19,9 @@ DERIVE = ["derive", "x**2*y + exp(y)", "--order", "2"]
 LONG = ["derive", "log(x**2 + exp(y*z) + sin(x*y*z)*cosh(x))", "--order", "12", "--force"]
 """Words that take minutes."""
 
-DRIVER = "import sys; sys.argv[0] = 'modeq'; import modeq.cli; from modeq import *; "
-DRIVER += "from modeq.commands import check, derive, trees; print('ready', flush=True); "
-DRIVER += "sys.exit(modeq.cli.main())"
+DRIVER = "import sys; sys.argv[0] = 'modeq'; import modeq.cli.main; from modeq import *; "
+DRIVER += "from modeq.cli import check, derive, trees; print('ready', flush=True); "
+DRIVER += "sys.exit(modeq.cli.main.main())"
 STARTED = [sys.executable, "-c", DRIVER]
 """The same program, which says when all is imported."""
 
@@ -277,7 +277,7 @@ def test_control_c_ends_at_once_with_130_and_leaves_nothing(words, tmp_path, mon
 
 INSTALLED = """
 import signal, sys
-from modeq.cli import main
+from modeq.cli.main import main
 class Watch:
     def find_spec(self, name, *rest):
         if name == sys.argv[1]:
@@ -299,11 +299,11 @@ def test_control_c_while_the_program_is_imported_makes_no_traceback(library):
 
 @pytest.mark.parametrize("words", [["--help"], ["--version"], ["derivee"]])
 def test_what_needs_no_mathematics_imports_none(words):
-    ask = f"import sys; from modeq.cli import main; main({words}); "
+    ask = f"import sys; from modeq.cli.main import main; main({words}); "
     ask += "print('modules', *sys.modules)"
     done = subprocess.run([sys.executable, "-c", ask], capture_output=True, timeout=120, check=True)
     imported = done.stdout.decode().rpartition("modules")[2].split()
-    assert "modeq.commands.program" in imported
+    assert "modeq.cli.program" in imported
     assert not {"sympy", "numpy", "flint", "scipy", "modeq.equation"} & {*imported}
 
 
@@ -330,7 +330,7 @@ def test_more_trees_than_anybody_reads_are_told_before_they_are_added_up():
 
 
 def test_bytes_beyond_the_memory_are_told_in_the_same_way(monkeypatch, capsys):
-    from modeq.cli import main
+    from modeq.cli.main import main
 
     monkeypatch.setattr(modeq.algebra.counts, "physical_memory", lambda: 10)
     assert main(["trees", "--order", "3"]) == 2
@@ -341,7 +341,7 @@ def test_bytes_beyond_the_memory_are_told_in_the_same_way(monkeypatch, capsys):
 
 
 def test_with_force_the_work_is_done(monkeypatch, capsys):
-    from modeq.cli import main
+    from modeq.cli.main import main
 
     monkeypatch.setattr(modeq.derivation.workload, "MAX_TERMS", 80)
     words = ["derive", "(1 - x)**2 + 100*(y - x**2)**2", "--order", "3"]

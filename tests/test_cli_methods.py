@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 import modeq
-from modeq.cli import main
+from modeq.cli.main import main
 from modeq.methods.named import NAMED
 
 

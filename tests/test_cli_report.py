@@ -6,7 +6,7 @@ import sys
 
 import pytest
 
-from modeq import cli
+from modeq.cli.main import main
 from modeq.reports.report import FORMATS
 
 QUICK = ["x**2*y + y**2", "--order", "1"]
@@ -14,7 +14,7 @@ QUICK = ["x**2*y + y**2", "--order", "1"]
 
 def report(capsys, *words):
     """Run the command, and return its exit code and what it printed."""
-    code = cli.main(["report", *words])
+    code = main.main(["report", *words])
     printed = capsys.readouterr()
     return code, printed.out, printed.err
 

@@ -14,7 +14,9 @@ from hypothesis import strategies as st
 
 from modeq import RootedTree
 from modeq.algebra import counts
-from modeq.algebra.coproduct import (
+from modeq.algebra.catalog import catalog
+from modeq.algebra.counts import tree_counts
+from modeq.algebra.prunings import (
     BYTES,
     GROWTH,
     collected,
@@ -25,8 +27,6 @@ from modeq.algebra.coproduct import (
     pairs_of,
     prunings,
 )
-from modeq.algebra.counts import tree_counts
-from modeq.algebra.table import catalog
 from modeq.errors import InvalidOrder
 
 CATALOGS = [(7, 1), (4, 2), (3, 3)]

@@ -15,7 +15,6 @@ from modeq.algebra.entries import (
     exact,
     exact_matrix,
     exact_row,
-    is_expression,
     name_with_values,
     symbols_of,
     values_of,
@@ -25,6 +24,7 @@ from modeq.algebra.entries import (
 from modeq.algebra.floats import read_float
 from modeq.algebra.number_text import MAX_RADICAND, read_number
 from modeq.algebra.surds import Surd, square_root
+from modeq.algebra.zeros import is_expression
 from modeq.errors import InvalidMethod, ModeqWarning
 
 x, y = sympy.symbols("x y")

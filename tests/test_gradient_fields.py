@@ -8,9 +8,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from modeq import networks
+from modeq import blackbox_field, networks
 from modeq.errors import InvalidLoss, InvalidMethod, InvalidPoint
-from modeq.networks import blackbox_field
 
 jax = pytest.importorskip("jax", reason="jax is optional: pip install modeq[jax]")
 jnp = jax.numpy

@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 import modeq
 from modeq import HeavyBall, LinearMultistep, Loss, Nesterov, RungeKutta, VectorField
 from modeq.errors import FlowError, InvalidMethod, InvalidPoint, InvalidStep, MissingParameter
+from modeq.methods.multistep_by_name import NAMED
 from modeq.methods.named import as_method
-from modeq.methods.named_multistep import NAMED
 
 F = Fraction
 ALPHA, BETA = sympy.symbols("alpha beta")

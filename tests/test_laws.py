@@ -30,7 +30,7 @@ from modeq.algebra.laws import (
     modifying_integrator_of_rule,
     order_of_accuracy,
 )
-from modeq.algebra.rows import RungeKuttaTable
+from modeq.algebra.recurrences import RungeKuttaTable
 from modeq.algebra.rule_series import AbstractField, modified_equation, run
 from modeq.algebra.series import identity
 from modeq.algebra.surds import square_root

@@ -10,10 +10,10 @@ import modeq
 PACKAGE = Path(modeq.__file__).parent
 
 ROWS = {
-    "errors": [("errors", "checks", "shown", "progress", "files")],
+    "errors": [("errors", "checks", "shown", "progress", "files"), ("show",)],
     "algebra": [("algebra",)],
     "losses": [("losses",)],
-    "methods": [("methods", "optimizers")],
+    "methods": [("methods",)],
     "derivation": [("derivation",), ("sampling",)],
     "flows": [
         ("flows",),
@@ -24,9 +24,10 @@ ROWS = {
     ],
     "networks": [("networks",)],
     "presentation": [
+        ("formats",),
         ("presentation", "equation"),
         ("reports",),
-        ("testing", "commands", "cli", "__init__", "__main__"),
+        ("testing", "cli", "__init__", "__main__"),
     ],
 }
 """The rows of the design, from above, and in each row the folders and files of the package. Those
@@ -44,8 +45,8 @@ ALLOWED_FROM = {
     "jax": "networks",
     "optax": "networks",
     "ml_dtypes": "networks",
-    "matplotlib": "presentation",
-    "latex2mathml": "presentation",
+    "matplotlib": "errors",
+    "latex2mathml": "errors",
     "rich": "presentation",
     "click": "presentation",
     "hypothesis": "presentation",

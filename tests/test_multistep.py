@@ -8,8 +8,8 @@ import sympy
 from modeq import HeavyBall, LinearMultistep, Nesterov
 from modeq.algebra.surds import square_root
 from modeq.errors import InvalidMethod
+from modeq.methods.multistep_by_name import NAMED
 from modeq.methods.named import as_method
-from modeq.methods.named_multistep import NAMED
 
 F = Fraction
 A, B = sympy.symbols("a b")

@@ -10,10 +10,10 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from modeq import HeavyBall, LinearMultistep, Nesterov, RootedTree
-from modeq.algebra.multistep_rows import MultistepRows
+from modeq.algebra.catalog import catalog
+from modeq.algebra.multistep_recurrences import MultistepRows
 from modeq.algebra.rule_series import modified_equation
 from modeq.algebra.sweep import sweep
-from modeq.algebra.table import catalog
 from modeq.methods.named import NAMED, as_method
 from modeq.methods.rules import runge_kutta
 

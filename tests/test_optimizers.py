@@ -34,8 +34,7 @@ from modeq import (
     repeated,
 )
 from modeq.errors import InvalidLoss, InvalidMethod, InvalidPoint, NotSmooth
-from modeq.optimizers import NAMED_OPTIMIZERS, REFUSED
-from modeq.optimizers.named import name_of
+from modeq.methods.named import NAMED_OPTIMIZERS, REFUSED, name_of
 
 HALF = Fraction(1, 2)
 LOSS = modeq.Loss("x**4/4 + x**2*y/2 + y**2")

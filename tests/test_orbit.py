@@ -16,8 +16,8 @@ from modeq.derivation.certify import certify
 from modeq.derivation.derive import derive_field
 from modeq.errors import InvalidMethod
 from modeq.losses.loss import H
+from modeq.methods.multistep_by_name import NAMED, adams_bashforth, bdf
 from modeq.methods.named import as_method
-from modeq.methods.named_multistep import NAMED, adams_bashforth, bdf
 from modeq.testing import vector_fields
 
 F = Fraction

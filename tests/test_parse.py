@@ -12,7 +12,8 @@ from sympy import Rational, Symbol, pi
 
 from modeq import Loss
 from modeq.errors import InvalidLoss, InvalidValue, NotSmooth, ParseError
-from modeq.losses.parse import Limits, parse_expression, parse_names, symbol
+from modeq.losses.grammar import Limits
+from modeq.losses.parse import parse_expression, parse_names, symbol
 
 SECONDS = 0.2
 

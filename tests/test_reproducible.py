@@ -13,7 +13,7 @@ import sympy
 
 import modeq
 from modeq.losses.digits import to_digits
-from modeq.presentation.plots import rendered
+from modeq.show.figures import rendered
 
 LOSSES = [
     ("(1 - x)**2 + 100*(y - x**2)**2", 3, "gradient-descent"),

@@ -9,8 +9,8 @@ import tree_oracle as oracle
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from modeq.algebra.numerators import field_numerators
-from modeq.algebra.rows import (
+from modeq.algebra.catalog import Catalog
+from modeq.algebra.recurrences import (
     EXACT,
     MAX_TERMS,
     WRAPPED,
@@ -22,7 +22,7 @@ from modeq.algebra.rows import (
     map_form,
     modulo,
 )
-from modeq.algebra.table import Catalog
+from modeq.algebra.sweep import field_numerators
 from modeq.methods.named import as_method
 
 EULER = RungeKuttaTable([[[0]]], [[1]])

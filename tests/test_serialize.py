@@ -11,12 +11,13 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from modeq import CustomMethod, GradientDescent, Loss, RungeKutta, VectorField, problems
-from modeq.derivation.derive import ModifiedField, derive_field
+from modeq.derivation.derive import derive_field
+from modeq.derivation.modified_field import ModifiedField
 from modeq.errors import InvalidData
+from modeq.formats.formula import fault, formula, monomial_bound, written_names
+from modeq.formats.json import from_json, to_json
 from modeq.losses.parse import parse_expression
 from modeq.methods.named import as_method
-from modeq.presentation.formula import fault, formula, monomial_bound, written_names
-from modeq.presentation.serialize import from_json, to_json
 
 LOSSES = [
     "(1 - x)**2 + 100*(y - x**2)**2",

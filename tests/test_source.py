@@ -8,8 +8,8 @@ from modeq import CustomMethod, GradientDescent, Loss, VectorField
 from modeq.derivation.derive import derive_field
 from modeq.errors import InvalidValue, MissingParameter
 from modeq.flows.forms import numeric_field
+from modeq.formats.source import to_python
 from modeq.methods.named import as_method
-from modeq.presentation.source import to_python
 
 LOSSES = [
     Loss("(1 - x)**2 + 100*(y - x**2)**2"),

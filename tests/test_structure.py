@@ -20,10 +20,10 @@ from modeq import (
     modified_equation,
     rooted_trees,
 )
+from modeq.algebra.catalog import catalog
 from modeq.algebra.laws import adjoint, flow, modified_equation_of
 from modeq.algebra.series import identity
 from modeq.algebra.structure import first_nonzero
-from modeq.algebra.table import catalog
 from modeq.errors import InvalidValue
 
 LEAF = RootedTree()

@@ -11,21 +11,28 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modeq import BSeries
-from modeq.algebra import numerators, sweep
-from modeq.algebra.numerators import (
+from modeq.algebra import sweep
+from modeq.algebra.catalog import Catalog, catalog
+from modeq.algebra.recurrences import (
+    EXACT,
+    WRAPPED,
+    RungeKuttaRows,
+    RungeKuttaTable,
+    map_form,
+    modulo,
+)
+from modeq.algebra.rule_series import AbstractField, modified_equation, run
+from modeq.algebra.series import identity
+from modeq.algebra.sweep import (
     MAX_PRIMES,
     combined,
     field_numerators,
     largest_primes,
     primes_needed,
 )
-from modeq.algebra.rows import EXACT, WRAPPED, RungeKuttaRows, RungeKuttaTable, map_form, modulo
-from modeq.algebra.rule_series import AbstractField, modified_equation, run
-from modeq.algebra.series import identity
-from modeq.algebra.table import Catalog, catalog
 from modeq.methods.named import as_method
 from modeq.methods.partitioned import additive_runge_kutta
-from modeq.methods.partitioned_tables import NAMED
+from modeq.methods.partitioned_by_name import NAMED
 from modeq.methods.rules import runge_kutta
 
 EULER = RungeKuttaTable([[[0]]], [[1]])
@@ -253,7 +260,7 @@ def test_the_largest_primes_are_prime_and_next_to_each_other():
     many = largest_primes(MAX_PRIMES)
     assert many[0] == PRIME
     assert sorted(many, reverse=True) == many
-    assert all(2**numerators.BITS_OF_A_PRIME < prime < 2**22 for prime in many)
+    assert all(2**sweep.BITS_OF_A_PRIME < prime < 2**22 for prime in many)
 
 
 @given(st.lists(st.integers(-(2**100), 2**100)), st.integers(2, 5))
@@ -305,7 +312,7 @@ def test_large_denominators_take_several_primes(vertices, primes):
 
 def test_beyond_the_most_primes_python_takes_over(monkeypatch):
     assert primes_needed(LARGE, 12) == MAX_PRIMES + 1
-    monkeypatch.setattr(numerators, "MAX_PRIMES", 2)
+    monkeypatch.setattr(sweep, "MAX_PRIMES", 2)
     assert primes_needed(LARGE, 4) == 3
     blocks = list(field_numerators(Catalog(4), LARGE))
     assert all(block.values.dtype == object for block in blocks)
@@ -313,7 +320,7 @@ def test_beyond_the_most_primes_python_takes_over(monkeypatch):
 
 
 def test_as_many_primes_as_there_may_be_leave_small_numbers_in_64_bits(monkeypatch):
-    monkeypatch.setattr(numerators, "MAX_PRIMES", 3)
+    monkeypatch.setattr(sweep, "MAX_PRIMES", 3)
     assert primes_needed(LARGE, 4) == 3
     blocks = list(field_numerators(Catalog(4), LARGE))
     assert blocks[0].values.dtype == np.int64

@@ -25,8 +25,8 @@ from modeq import (
 )
 from modeq.algebra.notation import differential
 from modeq.algebra.surds import square_root
-from modeq.derivation.coefficients import _over_number_field, _rational
-from modeq.derivation.symbolic import _degree, _newton_to_monomial, interpolated, number_field
+from modeq.methods.symbolic import _degree, _newton_to_monomial, interpolated, number_field
+from modeq.methods.universal import _over_number_field, _rational
 
 beta, s, t = sympy.symbols("beta s t")
 

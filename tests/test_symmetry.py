@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 import tree_oracle as oracle
 
-from modeq.algebra.symmetry import INT64_MAX, SymmetryAndDensity
-from modeq.algebra.table import Catalog, catalog
+from modeq.algebra.catalog import INT64_MAX, Catalog, SymmetryAndDensity, catalog
 
 
 @pytest.mark.parametrize(("vertices", "colors"), [(9, 1), (6, 2), (4, 3)])

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modeq import RootedTree, rooted_trees
-from modeq.algebra.table import Catalog, catalog
+from modeq.algebra.catalog import Catalog, catalog
 from modeq.errors import InvalidOrder, InvalidValue
 
 CATALOGS = [(1, 1), (2, 1), (3, 1), (8, 1), (1, 2), (2, 3), (6, 2), (4, 3)]

@@ -13,7 +13,8 @@ from modeq import AverageVectorField, GradientDescent, RungeKutta, composed, rep
 from modeq.algebra.entries import vanishes
 from modeq.errors import InvalidMethod
 from modeq.methods.collocation import collocation, partner
-from modeq.methods.named import adjoint, as_method
+from modeq.methods.named import as_method
+from modeq.methods.tableaux import adjoint
 from modeq.testing import tableaux
 
 F = Fraction

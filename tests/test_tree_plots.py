@@ -17,7 +17,7 @@ from modeq import BSeries, RootedTree, exact_flow, plot_trees, rooted_trees, ser
 from modeq.algebra.drawing import mark
 from modeq.algebra.rule_series import modified_equation
 from modeq.errors import InvalidTree, InvalidValue
-from modeq.presentation.plots import save
+from modeq.show.figures import save
 
 LEAF = RootedTree()
 EULER = modified_equation(lambda y, f, h: y + h * f(y), order=4)
@@ -124,7 +124,7 @@ def test_the_settings_of_the_user_do_not_change_the_figure(tmp_path):
 
 def test_pyplot_is_not_imported():
     program = (
-        "import sys, modeq.presentation.tree_plots as t, modeq.algebra.trees as r\n"
+        "import sys, modeq.formats.tree_figures as t, modeq.algebra.trees as r\n"
         "assert 'matplotlib' not in sys.modules\n"
         "t.plot_trees(r.rooted_trees(3))\n"
         "assert 'matplotlib.pyplot' not in sys.modules"

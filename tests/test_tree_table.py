@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 
 from modeq import RootedTree, rooted_trees
 from modeq.algebra import counts, sweep
+from modeq.algebra.catalog import catalog
 from modeq.algebra.counts import physical_memory, tree_counts
 from modeq.algebra.notation import differential
-from modeq.algebra.numerators import primes_needed
-from modeq.algebra.rows import WRAPPED, RungeKuttaRows, RungeKuttaTable
+from modeq.algebra.recurrences import WRAPPED, RungeKuttaRows, RungeKuttaTable
 from modeq.algebra.rule_series import modified_equation
-from modeq.algebra.table import catalog
-from modeq.algebra.tree_table import sweep_bytes, tree_blocks, tree_table_of
+from modeq.algebra.sweep import primes_needed
+from modeq.algebra.tree_table import blocks_of, sweep_bytes, tree_table_of
 from modeq.errors import InvalidOrder, InvalidTree, InvalidValue
 from modeq.methods.named import as_method
 
@@ -143,7 +143,7 @@ def test_the_field_of_euler_on_y_squared_is_the_one_in_the_book():
 def test_blocks_one_after_another_are_the_table(table, order, size, monkeypatch):
     monkeypatch.setattr(sweep, "ROWS_AT_ONCE", size)
     monkeypatch.setattr(sweep, "COEFFICIENTS_AT_ONCE", size)
-    found = columns(tree_blocks(table, order))
+    found = columns(blocks_of(table, order))
     whole = tree_table_of(table, order)
     expected = [[], [], [], [], [], [], []]
     for n in range(1, order + 2):
@@ -203,7 +203,7 @@ def test_what_a_table_tells_cannot_be_changed():
 
 
 def test_blocks_are_told_apart_as_objects():
-    first, *others = blocks = list(tree_blocks(EULER, 3))
+    first, *others = blocks = list(blocks_of(EULER, 3))
     assert first == first
     assert first not in others
     assert len(set(blocks)) == len(blocks)
@@ -216,7 +216,7 @@ def test_the_repr_of_a_table_says_how_large_it_is():
 # progress and memory
 
 
-@pytest.mark.parametrize("make", [tree_table_of, lambda *a, **k: list(tree_blocks(*a, **k))])
+@pytest.mark.parametrize("make", [tree_table_of, lambda *a, **k: list(blocks_of(*a, **k))])
 def test_progress_rises_to_the_number_of_all_trees(make, monkeypatch):
     monkeypatch.setattr(sweep, "ROWS_AT_ONCE", 10)
     calls = []
@@ -228,7 +228,7 @@ def test_progress_rises_to_the_number_of_all_trees(make, monkeypatch):
     assert {total for _, total in calls} == {total}
 
 
-@pytest.mark.parametrize("make", [tree_table_of, lambda *a, **k: next(tree_blocks(*a, **k))])
+@pytest.mark.parametrize("make", [tree_table_of, lambda *a, **k: next(blocks_of(*a, **k))])
 def test_a_table_that_does_not_fit_is_refused_before_it_is_begun(make, monkeypatch):
     def begun(*_):
         raise AssertionError("the sweep was begun")
@@ -250,7 +250,7 @@ def test_a_table_larger_than_the_machine_is_refused():
 
 def test_blocks_need_less_memory_than_a_table():
     limit = sweep_bytes(EULER, 12)
-    assert sum(len(block) for block in tree_blocks(EULER, 12, limit=limit)) == sum(tree_counts(13))
+    assert sum(len(block) for block in blocks_of(EULER, 12, limit=limit)) == sum(tree_counts(13))
     with pytest.raises(InvalidOrder, match="order=12 means 20,299 trees"):
         tree_table_of(EULER, 12, limit=limit)
 
@@ -291,9 +291,9 @@ def test_a_table_takes_memory_for_its_numerators_beside_the_sweep(table, order):
     with pytest.raises(InvalidOrder, match=f"order={order} means {trees:,} trees"):
         tree_table_of(table, order, limit=limit - 1)
     limit = sweep_bytes(table, order)
-    assert sum(map(len, tree_blocks(table, order, limit=limit))) == trees
+    assert sum(map(len, blocks_of(table, order, limit=limit))) == trees
     with pytest.raises(InvalidOrder, match=f"order={order} means {trees:,} trees"):
-        next(tree_blocks(table, order, limit=limit - 1))
+        next(blocks_of(table, order, limit=limit - 1))
 
 
 def test_a_limit_may_be_larger_than_the_machine(monkeypatch):

@@ -20,10 +20,11 @@ from modeq import (
     modifying_integrator,
     order_of_accuracy,
     rooted_trees,
+    tree_blocks,
+    tree_table,
 )
 from modeq.algebra import counts, laws, rule_series, series
 from modeq.algebra.series import identity
-from modeq.derivation.universal import blocks_of_trees, tree_table
 from modeq.errors import InvalidMethod, InvalidOrder
 from modeq.methods.named import NAMED, NAMED_FOR_PARTS, as_method
 
@@ -210,11 +211,11 @@ def test_an_unknown_name_is_an_error_that_helps(compute):
 @pytest.mark.parametrize("order", [-1, 1.5, True, "2", None])
 @pytest.mark.parametrize(
     "compute",
-    [modified_equation, method_series, modifying_integrator, tree_table, blocks_of_trees],
+    [modified_equation, method_series, modifying_integrator, tree_table, tree_blocks],
 )
 @pytest.mark.parametrize("method", ["euler", "gauss-2", "strang", "leapfrog", euler])
 def test_the_order_is_a_natural_number(compute, order, method):
-    if compute in (tree_table, blocks_of_trees) and method != "euler":
+    if compute in (tree_table, tree_blocks) and method != "euler":
         return
     with pytest.raises(
         (InvalidOrder, InvalidMethod), match=r"order is .* an integer >= 0|2 fields"
@@ -229,7 +230,7 @@ def test_a_series_that_would_not_fit_in_memory_is_refused_at_once(compute, metho
         compute(method, 60)
 
 
-@pytest.mark.parametrize("compute", [tree_table, lambda *a, **k: next(blocks_of_trees(*a, **k))])
+@pytest.mark.parametrize("compute", [tree_table, lambda *a, **k: next(tree_blocks(*a, **k))])
 def test_a_table_that_would_not_fit_in_memory_is_refused_at_once(compute):
     with pytest.raises(InvalidOrder, match=r"order=60 means [\d,]+ trees, which take about [\d,]+"):
         compute("euler", 60)
@@ -238,7 +239,7 @@ def test_a_table_that_would_not_fit_in_memory_is_refused_at_once(compute):
 
 
 @pytest.mark.parametrize("name", ["gauss-2", "leapfrog", "strang", "imex-ars-222"])
-@pytest.mark.parametrize("compute", [tree_table, blocks_of_trees])
+@pytest.mark.parametrize("compute", [tree_table, tree_blocks])
 def test_only_rational_tables_have_tree_tables(compute, name):
     with pytest.raises(InvalidMethod, match="has no table of rational numbers; modified_equation"):
         compute(name, 2)
@@ -249,7 +250,7 @@ def test_the_tree_table_of_a_method_is_its_modified_equation(name):
     table, b = tree_table(name, 4), modified_equation(name, 4)
     assert table.series() == b
     calls = []
-    total = sum(map(len, blocks_of_trees(name, 4, progress=lambda *call: calls.append(call))))
+    total = sum(map(len, tree_blocks(name, 4, progress=lambda *call: calls.append(call))))
     assert calls[-1] == (total, total) == (len(b), len(b))
 
 

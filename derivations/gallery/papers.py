@@ -78,7 +78,7 @@ PAPERS: dict[str, tuple[Claim, ...]] = {
         Claim(
             "The counter terms ξ₀, ξ₁, ξ₂, … by recursion",
             EXTENDED,
-            ("derivations/equation_of_motion.py", "modeq/derivation/universal.py"),
+            ("derivations/equation_of_motion.py", "modeq/methods/universal.py"),
             "the tree forms of ξ₃ and ξ₄, and of any order by the table of all trees",
         ),
         Claim(
@@ -210,7 +210,7 @@ PAPERS: dict[str, tuple[Claim, ...]] = {
         Claim(
             "Where ε stands, inside the root or outside",
             REPRODUCED,
-            ("modeq/optimizers/adaptive.py", "tests/test_optimizers.py"),
+            ("modeq/methods/adaptive.py", "tests/test_optimizers.py"),
             "both forms",
         ),
         Claim(
@@ -241,7 +241,7 @@ PAPERS: dict[str, tuple[Claim, ...]] = {
             (
                 "derivations/implicit_midpoint.py",
                 "modeq/algebra/laws.py",
-                "modeq/derivation/universal.py",
+                "modeq/methods/universal.py",
             ),
             "for every method with a table, to any order",
         ),
@@ -305,7 +305,7 @@ PAPERS: dict[str, tuple[Claim, ...]] = {
         Claim(
             "IX.9: the modified equation by trees",
             EXTENDED,
-            ("modeq/derivation/universal.py", "modeq/algebra/tree_table.py"),
+            ("modeq/methods/universal.py", "modeq/algebra/tree_table.py"),
             "all trees with up to 20 vertices at once, exactly",
         ),
         Claim(

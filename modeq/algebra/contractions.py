@@ -3,7 +3,7 @@
 *Contracting* a tree τ means to cut any of its edges: it falls apart into pieces, and the *skeleton*
 is the tree that is left when each piece becomes one vertex. The edge above the largest child is cut
 or not, independently of the rest, which makes the contractions of rest∘c from those of its parts as
-in `modeq.algebra.coproduct`. While the piece with the root can still grow, the contraction is open.
+in `modeq.algebra.prunings`. While the piece with the root can still grow, the contraction is open.
 
 The sum over all contractions is the coproduct of Calaque, Ebrahimi-Fard and Manchon (Adv. Appl.
 Math. 47, 2011).
@@ -15,8 +15,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from modeq.algebra.coproduct import collected, counts_of, merged, pairs_of
-from modeq.algebra.table import Catalog, Range
+from modeq.algebra.catalog import Catalog, Range
+from modeq.algebra.prunings import collected, counts_of, merged, pairs_of
 
 
 class _Skeletons(NamedTuple):

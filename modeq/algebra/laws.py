@@ -20,16 +20,16 @@ from typing import Any
 import gmpy2
 import numpy as np
 
+from modeq.algebra.catalog import Catalog
 from modeq.algebra.contractions import substitution
-from modeq.algebra.coproduct import composition, counts_of, prunings
 from modeq.algebra.entries import warn
 from modeq.algebra.logarithm import logarithm
+from modeq.algebra.prunings import composition, counts_of, prunings
 from modeq.algebra.rationals import exact, plain
 from modeq.algebra.residuals import Residuals, nearly
 from modeq.algebra.rule_series import run, step_series
 from modeq.algebra.series import BSeries, aligned, check_series, exact_flow, identity
 from modeq.algebra.structure import first_nonzero
-from modeq.algebra.table import Catalog
 from modeq.checks import check_order
 from modeq.errors import InvalidMethod, InvalidValue
 

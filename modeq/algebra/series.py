@@ -27,8 +27,9 @@ import gmpy2
 import numpy as np
 
 from modeq.algebra import structure
-from modeq.algebra.coproduct import forest_products
+from modeq.algebra.catalog import Catalog, SymmetryAndDensity, catalog
 from modeq.algebra.counts import check_memory, tree_counts
+from modeq.algebra.prunings import forest_products
 from modeq.algebra.rationals import exact, plain, plain_array
 from modeq.algebra.residuals import NEARLY, Residuals, nearly, size_of
 from modeq.algebra.series_text import (
@@ -38,8 +39,6 @@ from modeq.algebra.series_text import (
     series_rows,
 )
 from modeq.algebra.structure import Verdict
-from modeq.algebra.symmetry import SymmetryAndDensity
-from modeq.algebra.table import Catalog, catalog
 from modeq.algebra.trees import RootedTree, rooted_trees
 from modeq.checks import check_colors, check_order, shortened
 from modeq.errors import InvalidLoss, InvalidMethod, InvalidTree, InvalidValue

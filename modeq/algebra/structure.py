@@ -27,9 +27,9 @@ from typing import Any
 
 import numpy as np
 
-from modeq.algebra.coproduct import composition
+from modeq.algebra.catalog import Catalog
+from modeq.algebra.prunings import composition
 from modeq.algebra.residuals import Residuals, nearly
-from modeq.algebra.table import Catalog
 from modeq.algebra.trees import RootedTree
 from modeq.shown import Shown
 

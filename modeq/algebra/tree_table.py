@@ -11,12 +11,11 @@ from typing import Any
 import gmpy2
 import numpy as np
 
+from modeq.algebra.catalog import Catalog, Range, SymmetryAndDensity, catalog, frozen
 from modeq.algebra.counts import check_memory, tree_counts
-from modeq.algebra.numerators import field_numerators, primes_needed
-from modeq.algebra.rows import RungeKuttaTable
+from modeq.algebra.recurrences import RungeKuttaTable
 from modeq.algebra.series import BSeries
-from modeq.algebra.symmetry import SymmetryAndDensity
-from modeq.algebra.table import Catalog, Range, catalog, frozen
+from modeq.algebra.sweep import field_numerators, primes_needed
 from modeq.algebra.trees import RootedTree
 from modeq.checks import as_integer
 from modeq.errors import InvalidTree, InvalidValue
@@ -79,7 +78,7 @@ class TreeBlock:
         return self._structure.density_of(self._part)
 
 
-def tree_blocks(
+def blocks_of(
     table: RungeKuttaTable,
     order: int,
     *,
@@ -97,7 +96,7 @@ def tree_blocks(
     Raises:
         InvalidOrder: If the work would not fit in memory.
 
-    >>> [block.numerators.tolist() for block in tree_blocks(RungeKuttaTable([[[0]]], [[1]]), 2)]
+    >>> [block.numerators.tolist() for block in blocks_of(RungeKuttaTable([[[0]]], [[1]]), 2)]
     [[1], [-1], [1], [2]]
     """
     check_memory(order + 1, len(table.b), sweep_bytes(table, order), limit)
@@ -126,7 +125,7 @@ def sweep_bytes(table: RungeKuttaTable, order: int) -> int:
 class TreeTable(Shown):
     """The coefficients b(τ) of a modified equation for all trees with up to order + 1 vertices.
 
-    Trees are numbered from 0, by the number of vertices first; see `modeq.algebra.table`. Arrays
+    Trees are numbered from 0, by the number of vertices first; see `modeq.algebra.catalog`. Arrays
     are for the trees with n vertices; numbers in them are those of trees. A number n of vertices
     that no tree of the table has is an InvalidValue.
 
@@ -238,13 +237,13 @@ def tree_table_of(
     limit: int | None = None,
     progress: Progress | None = None,
 ) -> TreeTable:
-    """Return the coefficients of all trees; the arguments are those of ``tree_blocks``."""
+    """Return the coefficients of all trees; the arguments are those of ``blocks_of``."""
     colors = len(table.b)
     size = 8 * sum(tree_counts(order + 1, colors)) + sweep_bytes(table, order)
     check_memory(order + 1, colors, size, limit)
     trees = catalog(order + 1, colors)
     numerators = [np.empty(count, np.int64) for count in trees.counts]
-    for block in tree_blocks(table, order, limit=limit, progress=progress):
+    for block in blocks_of(table, order, limit=limit, progress=progress):
         n = block.vertices
         if block.numerators.dtype == object and numerators[n].dtype != object:
             numerators[n] = numerators[n].astype(object)

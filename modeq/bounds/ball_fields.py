@@ -38,10 +38,10 @@ from modeq.algebra.trees import RootedTree
 from modeq.bounds.balls import Box, compiled
 from modeq.bounds.closed_fields import closed_field
 from modeq.derivation.evaluate import SeriesEvaluator
-from modeq.derivation.universal import modified_equation
 from modeq.flows.tape import Node, Tape
 from modeq.losses.loss import Field, H
-from modeq.methods.named import GradientDescent
+from modeq.methods.tableaux_by_name import GradientDescent
+from modeq.methods.universal import modified_equation
 
 Path = Mapping[sympy.Symbol, PowerSeries]
 Column = list[Coefficient]

@@ -20,7 +20,7 @@ from modeq.derivation.evaluate import SeriesEvaluator
 from modeq.derivation.ring import Element
 from modeq.errors import ModeqWarning, NotSmooth
 from modeq.losses.loss import Field
-from modeq.methods.named import GradientDescent
+from modeq.methods.tableaux_by_name import GradientDescent
 
 Path = Mapping[sympy.Symbol, PowerSeries]
 Constant = Callable[[sympy.Expr], Coefficient]

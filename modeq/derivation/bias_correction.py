@@ -19,7 +19,7 @@ from modeq.checks import shortened
 from modeq.errors import InvalidMethod
 from modeq.losses.expressions import constant
 from modeq.losses.loss import as_field
-from modeq.optimizers import Adam
+from modeq.methods.adaptive import Adam
 
 LAST_STEP = 10**6
 """Formulas hold the powers β₁ⁿ and β₂ⁿ; after so many steps nobody wants their digits."""

@@ -31,7 +31,7 @@ from modeq.derivation.optimizer_map import optimizer_map
 from modeq.derivation.ring import DifferentialRing, Element
 from modeq.derivation.slow_manifold import slow_manifold
 from modeq.losses.vanishing import Decisions
-from modeq.methods.named import LinearMultistep
+from modeq.methods.multistep import LinearMultistep
 from modeq.methods.optimizer import Optimizer
 from modeq.shown import Shown
 

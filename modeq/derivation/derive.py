@@ -20,10 +20,12 @@ from modeq.derivation.workload import check_terms
 from modeq.errors import InvalidMethod
 from modeq.losses.expansion import MAX_WORDS
 from modeq.losses.loss import Field
-from modeq.methods.named import LinearMultistep, Method, RungeKutta
+from modeq.methods.multistep import LinearMultistep
+from modeq.methods.named import Method
 from modeq.methods.optimizer import Optimizer
 from modeq.methods.orbit import SlowOrbit
 from modeq.methods.rules import Rule
+from modeq.methods.tableaux import RungeKutta
 
 EXTRA_DEPTH = 4
 """Derivatives beyond the order that proofs, potentials and the next counter terms take."""

@@ -39,7 +39,7 @@ def modified_hamiltonian(modified: ModifiedField, pairs: Iterable | None = None)
 
     >>> from modeq.derivation.derive import derive_field
     >>> from modeq.losses.loss import VectorField
-    >>> from modeq.methods.partitioned_tables import SymplecticEuler
+    >>> from modeq.methods.partitioned_by_name import SymplecticEuler
     >>> oscillator = VectorField(["-q", "p"], variables="p q").split("p", "q")
     >>> modified_hamiltonian(derive_field(oscillator, 1, SymplecticEuler()))
     -h*p*q/2 + p**2/2 + q**2/2

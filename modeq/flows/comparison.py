@@ -10,14 +10,16 @@ from typing import Any, TypeVar
 import numpy as np
 
 from modeq.checks import check_orders
-from modeq.derivation.derive import ModifiedField, derive_field
+from modeq.derivation.derive import derive_field
+from modeq.derivation.modified_field import ModifiedField
 from modeq.errors import FlowError, InvalidPoint, InvalidStep, ModeqError
 from modeq.flows.flow import check_steps, solve
 from modeq.flows.iterates import iterate
 from modeq.flows.numeric import check_step, memory_field
 from modeq.flows.values import with_values
 from modeq.losses.loss import Field, as_field
-from modeq.methods.named import LinearMultistep, Method, method_for
+from modeq.methods.multistep import LinearMultistep
+from modeq.methods.named import Method, method_for
 from modeq.methods.optimizer import Optimizer
 from modeq.shown import Shown
 

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from modeq.checks import shortened, whole
-from modeq.derivation.derive import ModifiedField
+from modeq.derivation.modified_field import ModifiedField
 from modeq.derivation.start_shift import slow_start
 from modeq.errors import FlowError, InvalidPoint, InvalidStep
 from modeq.flows.forms import numeric_field

@@ -18,7 +18,8 @@ from modeq.flows.precise import Precision, exact_point, flow, is_finite
 from modeq.flows.precise_iterates import PreciseField, precise_iterates
 from modeq.flows.started import AtRest, on_slow_manifold
 from modeq.losses.loss import Field, H
-from modeq.methods.named import LinearMultistep, Method
+from modeq.methods.multistep import LinearMultistep
+from modeq.methods.named import Method
 from modeq.methods.optimizer import Optimizer
 
 POWERS_BEYOND = 3

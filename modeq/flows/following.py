@@ -14,7 +14,7 @@ import numpy as np
 import sympy
 
 from modeq.checks import check_order
-from modeq.derivation.derive import ModifiedField
+from modeq.derivation.modified_field import ModifiedField
 from modeq.errors import FlowError, InvalidLoss, InvalidPoint, InvalidStep
 from modeq.flows.numeric import check_step
 from modeq.flows.order_report import SLOPE_TOLERANCE, slopes_of

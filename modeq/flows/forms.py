@@ -20,17 +20,19 @@ import sympy
 
 from modeq.algebra.power_series import PowerSeries, Vector
 from modeq.algebra.trees import RootedTree
-from modeq.derivation.derive import ModifiedField, series_field
+from modeq.derivation.derive import series_field
 from modeq.derivation.evaluate import SeriesField
+from modeq.derivation.modified_field import ModifiedField
 from modeq.derivation.ring import DifferentialRing, Element
-from modeq.derivation.universal import modified_equation
 from modeq.errors import InvalidValue
 from modeq.flows.numeric import NumericField
 from modeq.flows.series_fields import recorded_series
 from modeq.flows.tape import Node, Tape
 from modeq.losses.expressions import exact_values
 from modeq.losses.loss import H
-from modeq.methods.named import LinearMultistep, RungeKutta
+from modeq.methods.multistep import LinearMultistep
+from modeq.methods.tableaux import RungeKutta
+from modeq.methods.universal import modified_equation
 
 FORMS = ("expanded", "program")
 MAX_EXPANDED_TERMS = 4_000

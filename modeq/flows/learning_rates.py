@@ -18,7 +18,8 @@ from modeq.flows.numeric import NumericField
 from modeq.flows.tolerances import check_tolerance
 from modeq.flows.values import with_values
 from modeq.losses.loss import Field, as_field
-from modeq.methods.named import LinearMultistep, Method, method_for
+from modeq.methods.multistep import LinearMultistep
+from modeq.methods.named import Method, method_for
 from modeq.methods.optimizer import Optimizer
 
 MOST = 2.0**40

@@ -26,7 +26,8 @@ from modeq.flows.series_fields import series_at, series_over
 from modeq.flows.tape import Tape
 from modeq.flows.values import with_values
 from modeq.losses.loss import Field, H, as_field
-from modeq.methods.named import GradientDescent, Method, method_for
+from modeq.methods.named import Method, method_for
+from modeq.methods.tableaux_by_name import GradientDescent
 from modeq.shown import Shown
 
 DIGITS = 60

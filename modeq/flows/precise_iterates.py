@@ -9,7 +9,8 @@ from modeq.algebra.power_series import Vector
 from modeq.errors import DidNotConverge
 from modeq.flows.numeric import NumericField
 from modeq.flows.precise import Number, Precision, flow, norm
-from modeq.methods.named import LinearMultistep, Method
+from modeq.methods.multistep import LinearMultistep
+from modeq.methods.named import Method
 
 MAX_SWEEPS = 2_000
 

@@ -16,7 +16,7 @@ from fractions import Fraction
 from typing import Any
 
 from modeq.algebra.power_series import Vector
-from modeq.derivation.derive import ModifiedField
+from modeq.derivation.modified_field import ModifiedField
 from modeq.derivation.start_shift import starts_at_rest
 from modeq.errors import FlowError, InvalidMethod
 from modeq.flows.flow import check_start, check_steps
@@ -45,8 +45,10 @@ from modeq.flows.precise_iterates import PreciseField, precise_iterates
 from modeq.flows.started import AtRest, on_slow_manifold
 from modeq.flows.tolerances import check_count
 from modeq.flows.values import with_values
-from modeq.methods.named import GradientDescent, LinearMultistep, Method
+from modeq.methods.multistep import LinearMultistep
+from modeq.methods.named import Method
 from modeq.methods.optimizer import Optimizer
+from modeq.methods.tableaux_by_name import GradientDescent
 
 MAX_HALVINGS = 12
 EXTRA_DIGITS = 12

@@ -9,13 +9,14 @@ import sympy
 
 from modeq.algebra.power_series import Vector
 from modeq.derivation.slow_manifold import slow_manifold
-from modeq.derivation.start_shift import as_optimizer, slowest_decay, start_series
+from modeq.derivation.start_shift import slowest_decay, start_series
 from modeq.flows.numeric import NumericField, optimizer_field
 from modeq.flows.precise import Number, Precision
 from modeq.flows.series_fields import series_at
 from modeq.losses.loss import Field
 from modeq.methods.named import Method
 from modeq.methods.optimizer import Optimizer
+from modeq.methods.two_steps import as_optimizer
 
 DIGITS = 80
 POWERS_BEYOND = 6

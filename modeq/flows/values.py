@@ -6,7 +6,7 @@ from collections.abc import Mapping
 
 import sympy
 
-from modeq.derivation.derive import all_parameters
+from modeq.derivation.modified_field import all_parameters
 from modeq.errors import MissingParameter
 from modeq.losses.expressions import exact_values
 from modeq.losses.loss import Field

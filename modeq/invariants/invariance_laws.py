@@ -17,14 +17,15 @@ from typing import Any
 import sympy
 
 from modeq.checks import check_order
-from modeq.derivation.derive import ModifiedField, derive_field
+from modeq.derivation.derive import derive_field
+from modeq.derivation.modified_field import ModifiedField
 from modeq.derivation.multiples import by_power, multiple
 from modeq.derivation.ring import DifferentialRing, Element
 from modeq.errors import InvalidLoss, InvalidValue
 from modeq.invariants.flow_laws import CONSTANT, FORCE, NORM, SUM, FlowLaw, quantity_derivatives
 from modeq.invariants.norm_balance import balance
 from modeq.losses.loss import H, Loss
-from modeq.methods.named import GradientDescent
+from modeq.methods.tableaux_by_name import GradientDescent
 
 
 class Laws:

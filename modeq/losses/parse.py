@@ -27,8 +27,6 @@ from modeq.losses.objects import Indexed, MatrixElement, entry
 _ONE_AT_A_TIME = threading.Lock()
 """In Python 3.11 threads that make syntax trees at once can get in each other's way."""
 
-__all__ = ["LIMITS", "Limits", "parse_expression", "parse_names", "symbol"]
-
 
 def parse_expression(
     text: str, symbols: Mapping[str, Symbol] | None = None, limits: Limits = LIMITS

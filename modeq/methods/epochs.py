@@ -39,7 +39,7 @@ def SequentialUpdates(
     Raises:
         InvalidMethod: A part below the largest one is missing, or there are fewer than two.
 
-    >>> from modeq.methods.partitioned_tables import AlternatingUpdates
+    >>> from modeq.methods.partitioned_by_name import AlternatingUpdates
     >>> SequentialUpdates([0, 0, 1]) == AlternatingUpdates(inner=2)
     True
     """

@@ -22,7 +22,6 @@ from modeq.algebra.entries import (
     exact,
     exact_matrix,
     exact_row,
-    is_expression,
     is_nearly_zero,
     name_with_values,
     one_warning,
@@ -31,6 +30,7 @@ from modeq.algebra.entries import (
     vanishes,
     with_values,
 )
+from modeq.algebra.zeros import is_expression
 from modeq.checks import one_of
 from modeq.errors import InvalidMethod, visible
 from modeq.methods.roots import roots_of

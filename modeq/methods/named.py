@@ -2,6 +2,8 @@
 
 A method is data: a Runge-Kutta tableau, a multistep table, or an update rule of the user's own.
 One-step methods have a ``rule``, which the rest of modeq runs; methods with memory have a table.
+
+Optimizers by name, and those that no flow follows, with the reason.
 """
 
 from __future__ import annotations
@@ -14,35 +16,68 @@ from typing import Any
 from modeq.algebra.entries import Entry
 from modeq.checks import hint, refuse_unknown
 from modeq.errors import InvalidMethod, visible
-from modeq.methods import named_multistep, named_tableaux, partitioned_tables, splitting
+from modeq.methods import multistep_by_name, partitioned_by_name, splitting, tableaux_by_name
+from modeq.methods.adaptive import Adam, AdamW, Lion, NormalizedGradientDescent, RMSProp
 from modeq.methods.collocation import AverageVectorField
+from modeq.methods.momentum import SGD, EMAMomentum, QHMomentum
 from modeq.methods.multistep import HeavyBall, LinearMultistep, Nesterov
-from modeq.methods.named_tableaux import GradientDescent
 from modeq.methods.optimizer import Optimizer
 from modeq.methods.partitioned import AdditiveRungeKutta
 from modeq.methods.rules import Rule
+from modeq.methods.several_gradients import (
+    SAM,
+    Lookahead,
+    OptimisticGradient,
+    StochasticCoordinateDescent,
+    UnnormalizedSAM,
+)
 from modeq.methods.splitting import Splitting
-from modeq.methods.tableaux import RungeKutta, adjoint, composed, repeated
-from modeq.optimizers.named import NAMED_OPTIMIZERS, REFUSED
+from modeq.methods.tableaux import RungeKutta
+from modeq.methods.tableaux_by_name import GradientDescent
 from modeq.shown import Shown
 
-__all__ = [
-    "AverageVectorField",
-    "CustomMethod",
-    "GradientDescent",
-    "HeavyBall",
-    "LinearMultistep",
-    "Method",
-    "NAMED",
-    "NAMED_FOR_PARTS",
-    "Nesterov",
-    "RungeKutta",
-    "adjoint",
-    "as_method",
-    "composed",
-    "method_for",
-    "repeated",
-]
+NAMED_OPTIMIZERS: Mapping[str, Callable[..., Optimizer]] = {
+    "sgd": SGD,
+    "ema-momentum": EMAMomentum,
+    "qh-momentum": QHMomentum,
+    "adam": Adam,
+    "adamw": AdamW,
+    "rmsprop": RMSProp,
+    "lion": Lion,
+    "normalized-gradient-descent": NormalizedGradientDescent,
+    "optimistic-gradient": OptimisticGradient,
+    "lookahead": Lookahead,
+    "sam": SAM,
+    "unnormalized-sam": UnnormalizedSAM,
+    "stochastic-coordinate-descent": StochasticCoordinateDescent,
+}
+"""What makes each optimizer, by name, from its parameters."""
+
+REFUSED: Mapping[str, str] = {
+    "adagrad": (
+        "its sum of squared gradients never forgets: the update of this memory has the eigenvalue "
+        "1, so there is no slow manifold; RMSProp forgets"
+    ),
+    "amsgrad": "the largest of the past averages is neither smooth nor forgotten; Adam is both",
+    "gradient-clipping": (
+        "the step has a corner where the gradient reaches the bound, and is plain or normalized "
+        "gradient descent on the two sides of it; derive those"
+    ),
+}
+"""Why some optimizers have no modified equation, by name."""
+
+
+def name_of(method: Optimizer) -> str | None:
+    """Return the name of a ready optimizer, or None for a rule of somebody's own.
+
+    >>> name_of(Adam(0.5, 0.75))
+    'adam'
+    """
+    values = dict(method.parameters) | dict(method.options)
+    for name, make in NAMED_OPTIMIZERS.items():
+        if {*values} <= {*signature(make).parameters} and make(**values) == method:
+            return name
+    return None
 
 
 @dataclass(frozen=True)
@@ -82,14 +117,14 @@ Method = (
 )
 
 NAMED: Mapping[str, Callable[[], Method]] = {
-    **named_tableaux.NAMED,
+    **tableaux_by_name.NAMED,
     "average-vector-field": AverageVectorField,
-    **named_multistep.NAMED,
+    **multistep_by_name.NAMED,
 }
 """What makes each of the methods that any field can have, by name."""
 
 NAMED_FOR_PARTS: Mapping[str, Callable[[], AdditiveRungeKutta | Splitting]] = {
-    **partitioned_tables.NAMED,
+    **partitioned_by_name.NAMED,
     **splitting.NAMED,
 }
 """The named methods for fields in parts."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from modeq.bounds.flow_bound import FlowBound
-from modeq.presentation.figures import new_figure, own_style
+from modeq.show.figures import new_figure, own_style
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

@@ -13,28 +13,16 @@ from modeq.flows.comparison import Comparison
 from modeq.flows.numeric import recorded
 from modeq.flows.order_report import OrderReport
 from modeq.losses.loss import Field, Loss
+from modeq.show.figures import COLORS, DASHES, MARKERS, shortened
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-# Okabe and Ito, https://jfly.uni-koeln.de/color: told apart with every kind of color vision.
-COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
-MARKERS = "os^Dv<>P"
-DASHES = ("-", (0, (6, 2)), (0, (2, 1.5)), (0, (6, 2, 1.5, 2)))
 
 MAX_COORDINATES = 3
 _GRID = 240
 _FINE = 12
 _TICKS = 5
-
-
-def shortened(text: str, length: int) -> str:
-    """Return a text that is not longer than that, with dots where its end was.
-
-    >>> shortened("x**2 + y**2", 9)
-    'x**2 +...'
-    """
-    return text if len(text) <= length else f"{text[: length - 3]}..."
 
 
 def _color(order: int) -> str:

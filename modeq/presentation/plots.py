@@ -6,31 +6,22 @@ The same data give the same bytes.
 from __future__ import annotations
 
 import contextlib
-import io
 import math
-import os
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 from modeq.equation import ModifiedEquation
 from modeq.errors import FlowError, InvalidValue
-from modeq.files import path_text, write_atomically
 from modeq.flows.comparison import Comparison, compare
 from modeq.flows.order_report import OrderReport
 from modeq.losses.loss import Field, Loss
-from modeq.presentation.figures import fix_layout, new_figure, own_style
-from modeq.presentation.panels import draw_errors, draw_trajectories, shortened
+from modeq.presentation.panels import draw_errors, draw_trajectories
+from modeq.show.figures import fix_layout, new_figure, own_style, shortened
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
     from matplotlib.figure import Figure
 
-FORMATS = {".png": "png", ".svg": "svg", ".pdf": "pdf"}
-_METADATA = {
-    "png": {"Software": None},
-    "svg": {"Date": None, "Creator": None},
-    "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
-}
 
 _TITLE = 90
 _LEGEND_COLUMNS = 7
@@ -107,43 +98,6 @@ def lower_reports(
     for order in range(equation.order):
         with contextlib.suppress(FlowError):
             yield equation.truncated(order).check(theta0, h=h, steps=steps)
-
-
-def save(figure: Figure, path: str | os.PathLike) -> None:
-    """Write a picture as png, svg or pdf, by the suffix of the path.
-
-    Two runs write the same bytes: there are no dates in them, and no versions.
-
-    Raises:
-        InvalidValue: The suffix is not known.
-        CannotWrite: The file could not be written.
-    """
-    write_atomically(path, rendered(figure, picture_format(path)))
-
-
-def rendered(figure: Figure, kind: str) -> bytes:
-    """Return a picture as the content of a file: png, svg or pdf, the same bytes each time."""
-    import matplotlib
-
-    data = io.BytesIO()
-    with own_style(), matplotlib.rc_context({"svg.hashsalt": "modeq"}):
-        figure.savefig(data, format=kind, metadata=_METADATA[kind])
-    return data.getvalue()
-
-
-def picture_format(path: str | os.PathLike) -> str:
-    """Return the format that the suffix of a path stands for.
-
-    >>> picture_format("out.PNG")
-    'png'
-    """
-    suffix = os.path.splitext(path_text(path))[1]
-    if suffix.lower() not in FORMATS:
-        raise InvalidValue(
-            f"the suffix of {path_text(path)!r} is {suffix!r}; "
-            f"a picture is written as {', '.join(FORMATS)}"
-        )
-    return FORMATS[suffix.lower()]
 
 
 def _add_title(

@@ -7,11 +7,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from modeq.presentation.figures import new_figure, own_style
-from modeq.presentation.panels import COLORS, DASHES, draw_contours
+from modeq.presentation.panels import draw_contours
 from modeq.principal.flow_comparison import CENTRAL, FlowComparison
 from modeq.principal.rate_comparison import RateComparison
 from modeq.principal.stability import REGIMES, StabilityReport
+from modeq.show.figures import COLORS, DASHES, new_figure, own_style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

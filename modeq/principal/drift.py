@@ -26,7 +26,7 @@ from modeq.flows.numeric import check_step, gradient_field
 from modeq.flows.tensors import DerivativeTensors
 from modeq.flows.tolerances import check_positive
 from modeq.losses.loss import as_loss
-from modeq.methods.named import GradientDescent
+from modeq.methods.tableaux_by_name import GradientDescent
 from modeq.shown import Shown
 
 REASON = "drift is that of a loss"

@@ -15,7 +15,7 @@ from modeq.flows.flow import check_start, check_steps
 from modeq.flows.iterates import iterate
 from modeq.flows.numeric import check_step, recorded
 from modeq.losses.loss import as_loss
-from modeq.methods.named import GradientDescent
+from modeq.methods.tableaux_by_name import GradientDescent
 from modeq.principal.drift import checked_powers, run_dal
 from modeq.shown import Shown
 

@@ -14,10 +14,11 @@ import sympy
 
 from modeq.algebra.trees import rooted_trees
 from modeq.checks import check_order
-from modeq.derivation.derive import ModifiedField
-from modeq.derivation.universal import modified_equation
+from modeq.derivation.modified_field import ModifiedField
 from modeq.errors import InvalidValue
-from modeq.methods.named import GradientDescent, Method, as_method
+from modeq.methods.named import Method, as_method
+from modeq.methods.tableaux_by_name import GradientDescent
+from modeq.methods.universal import modified_equation
 from modeq.shown import Shown
 
 

@@ -6,8 +6,9 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 from modeq.algebra.trees import RootedTree
-from modeq.presentation.latex import escaped
-from modeq.presentation.text import in_lines, visible
+from modeq.errors import visible
+from modeq.formats.latex import escaped
+from modeq.formats.text import in_lines
 from modeq.reports.document import (
     Block,
     Cell,

@@ -7,9 +7,8 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from modeq.algebra.trees import RootedTree
-from modeq.presentation.markdown import escaped
-from modeq.presentation.plots import rendered
-from modeq.presentation.text import visible
+from modeq.errors import visible
+from modeq.formats.markdown import escaped
 from modeq.reports.document import (
     Block,
     Cell,
@@ -26,6 +25,7 @@ from modeq.reports.document import (
     in_a_column,
     parts_of_words,
 )
+from modeq.show.figures import rendered
 
 
 def markdown_of(document: Document, files: Mapping[str, str] | None = None) -> str:

@@ -9,7 +9,8 @@ import numpy as np
 
 from modeq.algebra.entries import symbols_of
 from modeq.errors import DidNotConverge, InvalidMethod, MissingParameter
-from modeq.methods.named import LinearMultistep, Method, as_method
+from modeq.methods.multistep import LinearMultistep
+from modeq.methods.named import Method, as_method
 from modeq.methods.optimizer import Optimizer, State, memory_slots
 
 

@@ -8,8 +8,7 @@ from typing import Any
 
 from modeq.algebra.drawing import tree_svg
 from modeq.algebra.trees import RootedTree
-from modeq.errors import InvalidValue
-from modeq.presentation.text import visible
+from modeq.errors import InvalidValue, visible
 from modeq.reports.document import (
     Block,
     Cell,

@@ -14,8 +14,6 @@ from modeq.files import path_text, write_together
 from modeq.flows.flow import check_steps
 from modeq.flows.numeric import as_points, check_step
 from modeq.losses.expressions import exact_values
-from modeq.presentation.panels import shortened
-from modeq.presentation.plots import rendered
 from modeq.reports.document import Document, parts_of_words
 from modeq.reports.document_latex import latex_of
 from modeq.reports.document_markdown import markdown_of
@@ -37,6 +35,7 @@ from modeq.reports.report_numbers import (
 )
 from modeq.reports.report_parts import Parts
 from modeq.reports.report_summary import summary
+from modeq.show.figures import rendered, shortened
 from modeq.shown import Shown
 
 FORMATS = {".html": "html", ".htm": "html", ".md": "markdown", ".tex": "latex"}

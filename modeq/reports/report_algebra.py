@@ -9,10 +9,10 @@ import sympy
 from modeq.algebra.notation import signed_formula
 from modeq.algebra.series import BSeries
 from modeq.errors import InvalidValue, NotAGradient, NotHamiltonian
+from modeq.formats.markdown import MAX_UNIVERSAL_ORDER
 from modeq.losses.formula_latex import expression_latex, symbol_latex
 from modeq.methods.multistep import LinearMultistep
 from modeq.methods.optimizer import Optimizer
-from modeq.presentation.markdown import MAX_UNIVERSAL_ORDER
 from modeq.reports.document import (
     Block,
     Finding,

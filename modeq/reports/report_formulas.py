@@ -10,9 +10,9 @@ from modeq.algebra.notation import field_names, signed_formula
 from modeq.algebra.series import BSeries
 from modeq.algebra.series_text import linear_combination
 from modeq.algebra.trees import rooted_trees
+from modeq.formats.latex import WIDTH, printed_width
+from modeq.formats.text import in_lines, signed, unsigned_start
 from modeq.losses.formula_latex import expression_latex
-from modeq.presentation.latex import WIDTH, printed_width
-from modeq.presentation.text import in_lines, signed, unsigned_start
 from modeq.reports.document import Math
 
 MAX_OPERATIONS = 400
@@ -86,7 +86,7 @@ def series_formula(series: BSeries, notation: str) -> str:
         series: The coefficients b of a modified field.
         notation: One of those of ``modeq.algebra.notation``.
 
-    >>> from modeq.derivation.universal import modified_equation
+    >>> from modeq.methods.universal import modified_equation
     >>> print(series_formula(modified_equation("euler", 1), "gradient"))
     \begin{aligned}
     \dot{\theta} &= -\nabla L \\

@@ -7,7 +7,7 @@ from functools import partial
 import numpy as np
 
 from modeq.errors import ModeqError
-from modeq.presentation.markdown import snippet
+from modeq.formats.markdown import snippet
 from modeq.reports.document import (
     Block,
     Code,

@@ -11,15 +11,9 @@ import numpy as np
 from modeq.flows.comparison import Comparison
 from modeq.flows.order_report import OrderReport
 from modeq.losses.loss import Field
-from modeq.presentation.figures import fix_layout, new_figure, own_style
-from modeq.presentation.panels import (
-    COLORS,
-    DASHES,
-    MAX_COORDINATES,
-    draw_errors,
-    draw_trajectories,
-)
+from modeq.presentation.panels import MAX_COORDINATES, draw_errors, draw_trajectories
 from modeq.reports.regimes import NAMES, StabilityRegimes
+from modeq.show.figures import COLORS, DASHES, fix_layout, new_figure, own_style
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -7,8 +7,7 @@ import re
 from html import escape
 from typing import TYPE_CHECKING
 
-from modeq.presentation.panels import COLORS
-from modeq.presentation.plots import rendered
+from modeq.show.figures import COLORS, rendered
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

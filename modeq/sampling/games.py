@@ -34,7 +34,7 @@ from modeq.losses.loss import H, Loss, SplitField, VectorField
 from modeq.losses.parse import parse_names
 from modeq.methods.epochs import SequentialUpdates
 from modeq.methods.partitioned import AdditiveRungeKutta
-from modeq.methods.partitioned_tables import SimultaneousUpdates
+from modeq.methods.partitioned_by_name import SimultaneousUpdates
 
 UPDATES = ("simultaneous", "alternating")
 

@@ -38,7 +38,7 @@ from modeq.methods.epochs import (
 )
 from modeq.methods.optimizer import FRACTION_OF_ONE, Optimizer, State, with_parameters
 from modeq.methods.partitioned import AdditiveRungeKutta
-from modeq.methods.partitioned_tables import SimultaneousUpdates
+from modeq.methods.partitioned_by_name import SimultaneousUpdates
 
 SAMPLINGS: dict[str, Callable[[int], AdditiveRungeKutta]] = {
     "cyclic": CyclicEpoch,

@@ -22,7 +22,7 @@ from modeq.errors import InvalidLoss
 from modeq.losses.loss import H, Loss, SplitField, as_losses
 from modeq.methods.epochs import CyclicEpoch
 from modeq.methods.partitioned import AdditiveRungeKutta
-from modeq.methods.partitioned_tables import SimultaneousUpdates
+from modeq.methods.partitioned_by_name import SimultaneousUpdates
 
 
 class TaskSteps(SplitField):

@@ -21,9 +21,8 @@ import peers
 from measure import Row
 from run import show
 
-from modeq import RootedTree, modified_equation, rooted_trees
+from modeq import RootedTree, modified_equation, rooted_trees, tree_table
 from modeq.algebra.counts import physical_memory, tree_counts
-from modeq.derivation.universal import tree_table
 
 GIGABYTE = 1e9
 
@@ -55,7 +54,7 @@ import json
 from sympy import symbols
 from bench_trees import best_cold, memory
 from modeq.methods.named import HeavyBall
-from modeq.derivation.universal import modified_equation, modifying_integrator, tree_table
+from modeq.methods.universal import modified_equation, modifying_integrator, tree_table
 before = memory("VmRSS")
 seconds = best_cold(lambda: {expression})
 print(json.dumps([seconds, memory("VmHWM") - before]))

@@ -11,7 +11,6 @@ from typing import Any
 from modeq.checks import whole
 from modeq.errors import InvalidMethod
 from modeq.methods.functions import direction
-from modeq.methods.named_tableaux import NAMED as NAMED_TABLEAUX
 from modeq.methods.optimizer import (
     NOT_NEGATIVE,
     POSITIVE,
@@ -22,6 +21,7 @@ from modeq.methods.optimizer import (
     with_parameters,
 )
 from modeq.methods.tableaux import RungeKutta
+from modeq.methods.tableaux_by_name import NAMED as NAMED_TABLEAUX
 
 
 @checks_names
@@ -105,7 +105,7 @@ def Lookahead(
         >>> from modeq.methods.optimizer import State
         >>> Lookahead(2).step(State(theta=1.0), lambda x: x, 0.5, float).theta  # 1 - (1 - 1/4)/2
         0.625
-        >>> from modeq.optimizers.momentum import SGD
+        >>> from modeq.methods.momentum import SGD
         >>> print(Lookahead(2, inner=SGD(momentum=0.5)))
         lookahead on SGD
 

@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from modeq.algebra.rows import EXACT
+from modeq.algebra.recurrences import EXACT
 
 
 class MultistepRows:

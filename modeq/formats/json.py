@@ -17,22 +17,22 @@ from typing import Any
 
 import sympy
 
-from modeq.derivation.derive import ModifiedField, field_ring, leading_field
+from modeq.derivation.derive import field_ring, leading_field
+from modeq.derivation.modified_field import ModifiedField
 from modeq.derivation.ring import DifferentialRing, Element
 from modeq.errors import InvalidData, InvalidLoss, InvalidMethod, ModeqError, ParseError
-from modeq.losses.loss import Field, Loss, VectorField
-from modeq.losses.parse import parse_expression
-from modeq.methods.named import Method
-from modeq.presentation.formula import (
+from modeq.formats.formula import (
     fault,
     formula,
     is_transcendental,
     monomial_bound,
     written_names,
 )
-from modeq.presentation.jsondata import items, keys, load, rational, short, whole
-from modeq.presentation.methoddata import method_data, read_method
-from modeq.presentation.symboldata import read_symbols, symbol_data
+from modeq.formats.json_methods import method_data, read_method, read_symbols, symbol_data
+from modeq.formats.json_values import items, keys, load, rational, short, whole
+from modeq.losses.loss import Field, Loss, VectorField
+from modeq.losses.parse import parse_expression
+from modeq.methods.named import Method
 
 FORMAT = "modeq modified equation"
 VERSION = 1

@@ -18,8 +18,8 @@ from modeq.errors import InvalidPoint, InvalidStep, InvalidValue, MissingParamet
 from modeq.files import require_writable
 from modeq.losses import problems
 from modeq.losses.expressions import read_expression
+from modeq.losses.grammar import LIMITS
 from modeq.losses.loss import Loss
-from modeq.losses.parse import LIMITS
 from modeq.methods.multistep import SEQUENCES
 from modeq.methods.named import NAMED, WITH_PARAMETERS, Method, named_method, parameter_names
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import click
 
-from modeq.commands.output import Command, print_text
+from modeq.cli.output import Command, print_text
 from modeq.losses import problems
 
 

@@ -14,7 +14,7 @@ from typing import NamedTuple
 import sympy
 from flint import fmpq
 
-from modeq.derivation.derive import ModifiedField
+from modeq.derivation.modified_field import ModifiedField
 from modeq.derivation.ring import DifferentialRing, Element
 from modeq.errors import visible
 from modeq.flows.tolerances import check_count

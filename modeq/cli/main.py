@@ -28,6 +28,6 @@ def main(words: Sequence[str] | None = None) -> int:
     """
     try:
         # Imported only here: Control-C may come while that goes on.
-        return importlib.import_module("modeq.commands.program").run(words)
+        return importlib.import_module("modeq.cli.program").run(words)
     except KeyboardInterrupt:
         return INTERRUPTED

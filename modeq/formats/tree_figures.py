@@ -17,9 +17,8 @@ from modeq.algebra.series import BSeries
 from modeq.algebra.trees import RootedTree
 from modeq.errors import InvalidTree, InvalidValue
 from modeq.flows.tolerances import check_count
-from modeq.presentation.figures import new_figure, own_style
-from modeq.presentation.markdown import escaped
-from modeq.presentation.panels import shortened
+from modeq.formats.markdown import escaped
+from modeq.show.figures import new_figure, own_style, shortened
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

@@ -1,4 +1,6 @@
-"""The B-series of a method, computed in the arithmetic that its table allows.
+"""Universal coefficients: what a method does to every field at once, as a B-series.
+
+The B-series of a method, computed in the arithmetic that its table allows.
 
 Tables of rational numbers go through the tree table in integers, tables with roots or symbols
 through the same recurrence in the field that they generate, compositions of flows through the
@@ -7,7 +9,7 @@ composition law, and update rules run over B-series as they are.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from fractions import Fraction
 from functools import partial
 from math import lcm
@@ -17,10 +19,11 @@ import numpy as np
 import sympy
 
 from modeq.algebra import laws, rule_series, series
+from modeq.algebra.catalog import catalog
 from modeq.algebra.counts import check_memory, tree_counts
-from modeq.algebra.entries import is_expression
-from modeq.algebra.multistep_rows import MultistepRows
-from modeq.algebra.rows import (
+from modeq.algebra.entries import warn
+from modeq.algebra.multistep_recurrences import MultistepRows
+from modeq.algebra.recurrences import (
     EXACT,
     Arithmetic,
     RungeKuttaRows,
@@ -28,19 +31,26 @@ from modeq.algebra.rows import (
     field_form,
     map_form,
 )
+from modeq.algebra.residuals import check_atol
 from modeq.algebra.series import BSeries, exact_flow, identity
 from modeq.algebra.surds import Surd
 from modeq.algebra.sweep import sweep
-from modeq.algebra.table import catalog
-from modeq.algebra.tree_table import tree_table_of
+from modeq.algebra.tree_table import Progress, TreeBlock, TreeTable, blocks_of, tree_table_of
+from modeq.algebra.zeros import is_expression
 from modeq.checks import check_order
-from modeq.derivation.symbolic import interpolated, number_field
 from modeq.errors import InvalidMethod
+from modeq.methods import tableaux
 from modeq.methods.multistep import LinearMultistep
 from modeq.methods.named import CustomMethod, as_method
 from modeq.methods.optimizer import Optimizer
 from modeq.methods.partitioned import AdditiveRungeKutta
 from modeq.methods.splitting import Splitting
+from modeq.methods.symbolic import interpolated, number_field
+from modeq.methods.tableaux import RungeKutta
+from modeq.progress import waiting
+
+LONG = 2_000_000
+"""Trees from which on a progress bar is worth its place."""
 
 
 def coefficients(method: Any, order: int, is_field: bool, limit: int | None = None) -> BSeries:
@@ -227,3 +237,200 @@ def _flow_of_part(color: int, order: int, colors: int) -> BSeries:
     whole = exact_flow(order, colors)
     found = {tree: b for tree, b in whole.items() if set(tree.colors) == {color}}
     return BSeries(found, order=order, empty=1, colors=colors)
+
+
+def modified_equation(
+    method: Any, order: int, *, limit: int | None = None, atol: float = 0
+) -> BSeries:
+    """Return the universal coefficients b of h f̃ for a method, over all trees up to the order.
+
+    Args:
+        method: A method, the name of one, or an update rule; numbers in its table may be
+            rational, roots, or expressions with symbols.
+        order: The highest power n of h in f̃; trees with up to n + 1 vertices take part.
+        limit: How many bytes may be used; all that the machine has, if not given.
+        atol: Coefficients up to it count as zero, in a table of rounded decimals. Without it a
+            warning says which are nearly zero.
+
+    Raises:
+        InvalidMethod: The method is unknown or inconsistent.
+        InvalidOrder: The order is no integer of at least zero.
+        InvalidValue: The tolerance is no finite number of at least zero.
+        ExceedsLimit: The order means more trees than may be held.
+
+    >>> import sympy
+    >>> from modeq.methods.named import HeavyBall
+    >>> print(modified_equation("rk4", order=4))  # doctest: +ELLIPSIS
+    h    f
+    h^2  0
+    h^3  0
+    h^4  0
+    h^5  -1/120 f'f'f'f'f + ...
+    >>> b = modified_equation(HeavyBall(sympy.Symbol("beta")), order=1)
+    >>> list(b.values())
+    [1/(1 - beta), -(beta + 1)/(2*(1 - beta)**3)]
+    """
+    check_atol(atol)
+    return _within(coefficients(method, order, is_field=True, limit=limit), atol)
+
+
+def _within(b: BSeries, atol: float) -> BSeries:
+    """Return a series without what a tolerance takes for zero; say what may be zero without it."""
+    if atol:
+        return b.without_small(atol)
+    if near := b.nearly_zero():
+        warn(f"nearly zero is {near}; give exact values, or atol=")
+    return b
+
+
+def method_series(method: Any, order: int) -> BSeries:
+    """Return the series of one step of a method; with memory, of one step on its slow manifold.
+
+    >>> print(method_series("explicit-midpoint", order=2))
+    1    y
+    h    f
+    h^2  1/2 f'f
+    h^3  1/8 f''(f,f)
+    """
+    return coefficients(method, order, is_field=False)
+
+
+def modifying_integrator(method: Any, order: int, *, atol: float = 0) -> BSeries:
+    """Return the coefficients b of the field with which a method gives the exact flow of f.
+
+    See Chartier, Hairer, Vilmart, Math. Comp. 76 (2007).
+
+    >>> print(modifying_integrator("implicit-midpoint", order=2))
+    h    f
+    h^2  0
+    h^3  -1/12 f'f'f + 1/24 f''(f,f)
+
+    Coefficients up to ``atol`` count as zero, as in `modified_equation`.
+
+    Raises:
+        InvalidMethod: The method treats several fields differently.
+        InvalidValue: The tolerance is no finite number of at least zero.
+    """
+    check_atol(atol)
+    method = as_method(method)
+    if getattr(method, "colors", 1) > 1:
+        raise InvalidMethod(
+            f"{method} is for {method.colors} fields; a modifying integrator is for one"
+        )
+    if not hasattr(method, "rule") or _is_irrational(method):
+        b = in_its_field(laws.modifying_integrator_of, method_series(method, order))
+    else:
+        b = laws.modifying_integrator_of_rule(_rule(method, order), check_order(order))
+    return _within(b, atol)
+
+
+def _is_irrational(method: Any) -> bool:
+    return not all(isinstance(entry, Fraction) for entry in getattr(method, "entries", ()))
+
+
+def _rule(method: Any, order: int) -> Callable:
+    return method.tableau(order).rule if hasattr(method, "tableau") else method.rule
+
+
+def adjoint(method: Any) -> Any:
+    """Return the adjoint Φ*_h = Φ_{-h}^{-1} of a Runge-Kutta method, or of the series of a map.
+
+    >>> adjoint("euler") == as_method("implicit-euler")
+    True
+
+    Raises:
+        InvalidMethod: It is neither.
+    """
+    if isinstance(method, BSeries):
+        return laws.adjoint(method)
+    method = as_method(method)
+    if not isinstance(method, RungeKutta):
+        raise InvalidMethod(f"{method} has no tableau; take the adjoint of its method_series")
+    return tableaux.adjoint(method)
+
+
+def order_of_accuracy(method: Any, limit: int = 12, *, atol: float = 0) -> int:
+    """Return the largest p, at most ``limit``, with a local error of O(h^{p+1}) for every field.
+
+    A series of a map is taken as it is, with its own order for a limit.
+
+    Args:
+        method: A method, the name of one, an update rule, or the series of a map.
+        limit: The largest order that is tried.
+        atol: Residuals of order conditions up to it count as zero, in a table of rounded decimals.
+            Without it a warning says if the first one that is not zero is nearly so.
+
+    >>> from modeq.algebra.series import exact_flow
+    >>> order_of_accuracy("rk4"), order_of_accuracy(exact_flow(3))
+    (4, 4)
+
+    Raises:
+        InvalidValue: The tolerance is no finite number of at least zero.
+    """
+    check_atol(atol)
+    if isinstance(method, BSeries):
+        return laws.order_of_accuracy(method, atol=atol)
+    for order in range(check_order(limit, lowest=1)):
+        found = laws.order_of_accuracy(method_series(method, order), atol=atol)
+        if found <= order:
+            return found
+    return limit
+
+
+def tree_table(
+    method: Any, order: int, *, limit: int | None = None, progress: Progress | None = None
+) -> TreeTable:
+    """Return the coefficients b(τ) of a method for all trees with up to order + 1 vertices.
+
+    Numerators are exact integers over one denominator for all trees with equally many vertices.
+    Long work shows a progress bar on standard error if that is a terminal.
+
+    Args:
+        method: A method with a rational table (Runge-Kutta, additive or partitioned), or its name.
+        order: The highest power of h; 19 means 20,247,374 trees, 21 means 152,524,387.
+        limit: How many bytes may be used; all that the machine has, if not given.
+        progress: Is called with the number of trees that are done, and that of all, in place of
+            the progress bar.
+
+    Raises:
+        InvalidMethod: The method has no rational table.
+        InvalidOrder: The table would not fit in memory.
+
+    >>> table = tree_table("euler", order=9)
+    >>> len(table), table.coefficients(3)
+    (1205, (array([1, 2]), 6))
+    """
+    with waiting("trees", least=LONG, progress=progress) as callback:
+        return tree_table_of(_rational_table(method, order), order, limit=limit, progress=callback)
+
+
+def tree_blocks(
+    method: Any, order: int, *, limit: int | None = None, progress: Progress | None = None
+) -> Iterator[TreeBlock]:
+    """Yield the coefficients of ``tree_table`` in blocks, so that nobody has to hold them all.
+
+    >>> counts = {}
+    >>> for block in tree_blocks("euler", order=12):
+    ...     zeros = int((block.numerators == 0).sum())
+    ...     counts[block.vertices] = counts.get(block.vertices, 0) + zeros
+    >>> counts[4], counts[8]  # trees that do not occur in the equation of gradient descent
+    (1, 12)
+    """
+    return _blocks(_rational_table(method, order), order, limit, progress)
+
+
+def _blocks(
+    table: RungeKuttaTable, order: int, limit: int | None, progress: Progress | None
+) -> Iterator[TreeBlock]:
+    with waiting("trees", least=LONG, progress=progress) as callback:
+        yield from blocks_of(table, order, limit=limit, progress=callback)
+
+
+def _rational_table(method: Any, order: int) -> RungeKuttaTable:
+    method = as_method(method)
+    tables = tables_of(method, check_order(order))
+    if tables is None or not are_rational(tables):
+        raise InvalidMethod(
+            f"{method} has no table of rational numbers; modified_equation takes every method"
+        )
+    return RungeKuttaTable.rational(*tables)

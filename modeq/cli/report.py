@@ -6,8 +6,8 @@ import functools
 
 import click
 
-from modeq.commands.output import Command, print_text
-from modeq.presentation import arguments
+from modeq.cli import arguments
+from modeq.cli.output import Command, print_text
 from modeq.progress import waiting
 from modeq.reports import report as reports
 

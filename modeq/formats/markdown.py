@@ -10,26 +10,20 @@ from typing import Any
 
 import sympy
 
-from modeq.derivation.derive import ModifiedField
-from modeq.derivation.universal import modified_equation
+from modeq.derivation.modified_field import ModifiedField
+from modeq.errors import visible
+from modeq.formats.formula import fault, formula, written_names
+from modeq.formats.latex import latex
+from modeq.formats.text import MAX_TERMS
 from modeq.losses.formula_latex import expression_latex, symbol_latex
 from modeq.losses.loss import Field, Loss
-from modeq.methods.named import (
-    NAMED,
-    NAMED_FOR_PARTS,
-    HeavyBall,
-    LinearMultistep,
-    Method,
-    Nesterov,
-    RungeKutta,
-)
+from modeq.methods.multistep import HeavyBall, LinearMultistep, Nesterov
+from modeq.methods.named import NAMED, NAMED_FOR_PARTS, NAMED_OPTIMIZERS, Method, name_of
 from modeq.methods.optimizer import Optimizer
 from modeq.methods.partitioned import AdditiveRungeKutta
 from modeq.methods.splitting import Splitting
-from modeq.optimizers.named import NAMED_OPTIMIZERS, name_of
-from modeq.presentation.formula import fault, formula, written_names
-from modeq.presentation.latex import latex
-from modeq.presentation.text import MAX_TERMS, visible
+from modeq.methods.tableaux import RungeKutta
+from modeq.methods.universal import modified_equation
 
 MAX_UNIVERSAL_ORDER = 5
 """Up to which order the counter terms are printed without coordinates."""

@@ -12,11 +12,9 @@ from functools import cache
 
 import sympy
 
-from modeq.derivation.derive import ModifiedField
+from modeq.derivation.modified_field import ModifiedField
 from modeq.errors import InvalidValue
-from modeq.losses.formula_latex import character_latex, expression_latex, symbol_latex
-from modeq.losses.loss import H
-from modeq.presentation.text import (
+from modeq.formats.text import (
     MAX_TERMS,
     Terms,
     grouped_terms,
@@ -24,6 +22,8 @@ from modeq.presentation.text import (
     signed_pieces,
     unsigned_start,
 )
+from modeq.losses.formula_latex import character_latex, expression_latex, symbol_latex
+from modeq.losses.loss import H
 
 WIDTH = 72
 """Printed signs in a line, which fit on a page with narrow margins."""

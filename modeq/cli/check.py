@@ -5,10 +5,12 @@ from __future__ import annotations
 import click
 
 import modeq
-from modeq.commands.output import Command, print_text
-from modeq.commands.program import CHECK_FAILED, DONE
-from modeq.presentation import arguments, plots
+from modeq.cli import arguments
+from modeq.cli.output import Command, print_text
+from modeq.cli.program import CHECK_FAILED, DONE
+from modeq.presentation import plots
 from modeq.progress import waiting
+from modeq.show.figures import FORMATS, picture_format, save
 
 CHECK_STEPS = 4
 PICTURE_STEPS = 20
@@ -31,7 +33,7 @@ PICTURE_STEPS = 20
 )  # fmt: skip
 @click.option(
     "--plot", type=arguments.Read(arguments.read_output), metavar="FILE",
-    help=f"Write a picture ({', '.join(plots.FORMATS)}): the trajectories of the method and of the "
+    help=f"Write a picture ({', '.join(FORMATS)}): the trajectories of the method and of the "
     f"flows of order 0 to N, and their errors against h with the expected slopes.",
 )  # fmt: skip
 @arguments.force_option
@@ -49,7 +51,7 @@ def command(loss, order, method, at, lr, steps, plot, limit) -> int:
     arguments.require_values(loss)
     at, lr = arguments.start_and_rate(loss, at, lr)
     if plot is not None:
-        plots.picture_format(plot)
+        picture_format(plot)
     with waiting("deriving", "powers of h") as progress:
         equation = modeq.derive(loss, order, method, limit=limit, progress=progress)
     with waiting("checking"):
@@ -58,6 +60,6 @@ def command(loss, order, method, at, lr, steps, plot, limit) -> int:
             figure = plots.figure_with_lower_orders(
                 equation, report, at, h=lr, steps=steps or PICTURE_STEPS
             )
-            plots.save(figure, plot)
+            save(figure, plot)
     print_text(str(report))
     return DONE if report.passed else CHECK_FAILED

@@ -18,8 +18,8 @@ from typing import Any, NamedTuple
 import gmpy2
 import numpy as np
 
+from modeq.algebra.catalog import Catalog, catalog
 from modeq.algebra.counts import check_memory
-from modeq.algebra.table import Catalog, catalog
 
 GROWTH = 3.7
 """By what the number of prunings of all trees grows with each vertex, in one color (measured)."""

@@ -7,9 +7,9 @@ from collections.abc import Callable
 import click
 
 import modeq
-from modeq.commands.output import Command, deliver
-from modeq.presentation import arguments
-from modeq.presentation.text import MAX_TERMS
+from modeq.cli import arguments
+from modeq.cli.output import Command, deliver
+from modeq.formats.text import MAX_TERMS
 from modeq.progress import waiting
 
 FORMATS: dict[str, Callable[[modeq.ModifiedEquation, int], str]] = {

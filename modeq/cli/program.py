@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 import click
 
 import modeq
-from modeq.commands.output import Helpful, complain, print_text, show
+from modeq.cli.output import Helpful, complain, print_text, show
 from modeq.errors import ExceedsLimit, ModeqError, ModeqWarning, ParseError
 
 DONE, CHECK_FAILED, BAD_INPUT = 0, 1, 2
@@ -39,7 +39,7 @@ class _Program(Helpful, click.Group):
         """Return a command, or None if there is none of that name."""
         if name not in COMMANDS:
             return None
-        return importlib.import_module(f"modeq.commands.{name}").command
+        return importlib.import_module(f"modeq.cli.{name}").command
 
     def format_commands(self, context: click.Context, formatter: click.HelpFormatter) -> None:
         """Write the list of commands."""

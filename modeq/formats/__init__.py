@@ -1,0 +1,1 @@
+"""An equation in the formats that people and programs read: text, LaTeX, JSON, source."""

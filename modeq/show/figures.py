@@ -1,0 +1,120 @@
+"""Figures that neither read nor change anything global, and are the same bytes each time.
+
+Matplotlib is imported when a figure is made, not before, and never through pyplot.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import os
+import threading
+import warnings
+from collections.abc import Iterator
+from typing import TYPE_CHECKING
+
+from modeq.errors import InvalidValue
+from modeq.files import path_text, write_atomically
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+
+_DRAWING = threading.RLock()
+"""Only one thread draws at a time: the style and the warnings are those of the whole process."""
+
+
+def new_figure(width: float, height: float, layout: str | None = "constrained") -> Figure:
+    """Return an empty figure of a size in inches.
+
+    >>> new_figure(4, 3).get_size_inches().tolist()
+    [4.0, 3.0]
+    """
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+    from matplotlib.figure import Figure
+
+    figure = Figure(figsize=(width, height), layout=layout)
+    FigureCanvasAgg(figure)
+    return figure
+
+
+def fix_layout(figure: Figure) -> None:
+    """Do the layout once, for it moves a little each time, and pictures would differ."""
+    figure.get_layout_engine().execute(figure)
+    figure.set_layout_engine("none")
+
+
+@contextlib.contextmanager
+def own_style() -> Iterator[None]:
+    """Draw without the user's settings, and without a warning for each letter no font has."""
+    import matplotlib.style
+
+    with _DRAWING, matplotlib.style.context("default"), warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message="Glyph .* missing from")
+        yield
+
+
+# Okabe and Ito, https://jfly.uni-koeln.de/color: told apart with every kind of color vision.
+COLORS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9")
+
+
+MARKERS = "os^Dv<>P"
+
+
+DASHES = ("-", (0, (6, 2)), (0, (2, 1.5)), (0, (6, 2, 1.5, 2)))
+
+
+def shortened(text: str, length: int) -> str:
+    """Return a text that is not longer than that, with dots where its end was.
+
+    >>> shortened("x**2 + y**2", 9)
+    'x**2 +...'
+    """
+    return text if len(text) <= length else f"{text[: length - 3]}..."
+
+
+FORMATS = {".png": "png", ".svg": "svg", ".pdf": "pdf"}
+
+
+_METADATA = {
+    "png": {"Software": None},
+    "svg": {"Date": None, "Creator": None},
+    "pdf": {"CreationDate": None, "Creator": None, "Producer": None},
+}
+
+
+def save(figure: Figure, path: str | os.PathLike) -> None:
+    """Write a picture as png, svg or pdf, by the suffix of the path.
+
+    Two runs write the same bytes: there are no dates in them, and no versions.
+
+    Raises:
+        InvalidValue: The suffix is not known.
+        CannotWrite: The file could not be written.
+    """
+    write_atomically(path, rendered(figure, picture_format(path)))
+
+
+def rendered(figure: Figure, kind: str) -> bytes:
+    """Return a picture as the content of a file: png, svg or pdf, the same bytes each time."""
+    import matplotlib
+
+    data = io.BytesIO()
+    with own_style(), matplotlib.rc_context({"svg.hashsalt": "modeq"}):
+        figure.savefig(data, format=kind, metadata=_METADATA[kind])
+    return data.getvalue()
+
+
+def picture_format(path: str | os.PathLike) -> str:
+    """Return the format that the suffix of a path stands for.
+
+    >>> picture_format("out.PNG")
+    'png'
+    """
+    suffix = os.path.splitext(path_text(path))[1]
+    if suffix.lower() not in FORMATS:
+        raise InvalidValue(
+            f"the suffix of {path_text(path)!r} is {suffix!r}; "
+            f"a picture is written as {', '.join(FORMATS)}"
+        )
+    return FORMATS[suffix.lower()]
