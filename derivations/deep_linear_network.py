@@ -8,7 +8,7 @@ From a balanced start, with whitened data, one output, ½‖w - Λ‖² and ‖�
 with ν = ⟨ŵ, Λ⟩ follows r' = N r^{2-2/N} (ν - r), ν' = r^{1-2/N} (1 - ν²). Gradient descent takes
 about the time that gradient flow takes, to a few h (measured here). With ReLU or leaky ReLU units
 the same bound of λ_min holds on every piece, with mean_i(‖∇ℓ_i‖ ‖x_i‖) in place of ‖∇φ‖_F (proved
-in ``modeq.small_networks.homogeneous_networks``), and convergence times compare alike, across
+in ``modeq.small_networks.relu``), and convergence times compare alike, across
 kinks.
 """
 

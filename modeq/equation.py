@@ -13,14 +13,13 @@ import numpy as np
 import sympy
 
 from modeq.algebra.series import BSeries
-from modeq.derivation import certify, hamiltonian, potential, start_shift
-from modeq.derivation.derive import derive_field
+from modeq.derivation import certify, potential, start_shift
+from modeq.derivation.derive import ModifiedField, derive_field
 from modeq.derivation.lie import Progress, no_progress
-from modeq.derivation.modified_field import ModifiedField
-from modeq.flows import comparison, flow, slopes
+from modeq.flows import check, compare, integrate
+from modeq.flows.check import OrderReport
+from modeq.flows.fields import NumericField
 from modeq.flows.forms import numeric_field
-from modeq.flows.numeric import NumericField
-from modeq.flows.order_report import OrderReport
 from modeq.formats import json, latex, markdown, source, text
 from modeq.formats.text import MAX_TERMS
 from modeq.losses.expressions import exact_values
@@ -65,7 +64,7 @@ class ModifiedEquation(ModifiedField):
         Args:
             pairs: Pairs (p, q) of names or symbols; without them p goes with q, p1 with q1, …
         """
-        return hamiltonian.modified_hamiltonian(self, pairs)
+        return potential.modified_hamiltonian(self, pairs)
 
     def subs(self, values: Mapping) -> ModifiedEquation:
         """Return the same equation with parameters (symbols or names) replaced by exact values.
@@ -109,7 +108,7 @@ class ModifiedEquation(ModifiedField):
         steps: int,
         parameters: Mapping | None = None,
         shift: bool = True,
-    ) -> flow.Trajectory:
+    ) -> integrate.Trajectory:
         """Return the solution at t = 0, h, …, steps·h; raise FlowError if it blows up.
 
         The flow of an optimizer with memory that starts at rest at ``theta0`` starts beside it, at
@@ -122,7 +121,7 @@ class ModifiedEquation(ModifiedField):
         """
         if shift and start_shift.starts_at_rest(self.method):
             theta0 = self.start(theta0, h=h, parameters=parameters)
-        return flow.solve(self, theta0, h, steps, parameters)
+        return integrate.solve(self, theta0, h, steps, parameters)
 
     def start(
         self, theta0: Any = None, *, h: Any = None, parameters: Mapping | None = None
@@ -142,8 +141,8 @@ class ModifiedEquation(ModifiedField):
         """
         if theta0 is None and h is None:
             return start_shift.slow_start(self.loss, self.order, self.method)
-        theta0, h = comparison.start_and_step(self.loss, theta0, h)
-        return flow.start_from_rest(self, theta0, h, parameters)
+        theta0, h = compare.start_and_step(self.loss, theta0, h)
+        return integrate.start_from_rest(self, theta0, h, parameters)
 
     def certify(self) -> certify.Certificate:
         """Prove by exact algebra that the flow belongs to the method, up to the order.
@@ -168,8 +167,8 @@ class ModifiedEquation(ModifiedField):
         The start and h may be left out for the losses of ``modeq.problems``. Momentum starts at
         rest; its flow starts where ``start`` says, or with ``shift=False`` at the same point.
         """
-        theta0, h = comparison.start_and_step(self.loss, theta0, h)
-        return slopes.check(self, theta0, h, steps, parameters, halvings, shift)
+        theta0, h = compare.start_and_step(self.loss, theta0, h)
+        return check.check(self, theta0, h, steps, parameters, halvings, shift)
 
     def text(self, max_terms: int = MAX_TERMS) -> str:
         """Return the equation as plain text; of long components, the first terms."""

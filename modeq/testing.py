@@ -24,7 +24,7 @@ from typing import Any
 import sympy
 
 from modeq.algebra import trees
-from modeq.flows.following import assert_follows
+from modeq.flows.follows import assert_follows
 from modeq.losses.loss import Field, Loss, VectorField
 from modeq.losses.parse import parse_names
 from modeq.methods.tableaux import RungeKutta

@@ -43,7 +43,7 @@ def quadratic(eigenvalues, seed=0):
 
 def descent(loss, params, h, steps):
     """Return the iterates of gradient descent as vectors, of shape (steps + 1, d)."""
-    from modeq.networks.vectors import FlatLoss
+    from modeq.networks.flat_loss import FlatLoss
 
     flat = FlatLoss(loss, params, precision=DOUBLE)
     theta = [flat.start]

@@ -10,6 +10,7 @@ import sympy
 import tanh_network
 
 import modeq
+from modeq import BlackboxField, blackbox_field
 from modeq.errors import (
     FlowError,
     InvalidMethod,
@@ -18,7 +19,6 @@ from modeq.errors import (
     InvalidStep,
     RoundOffWarning,
 )
-from modeq.networks import BlackboxField, blackbox_field
 
 MATRIX = np.array([[2.0, 0.5, 0.0], [0.5, 1.0, -0.25], [0.0, -0.25, 0.5]])
 START = np.array([1.0, -0.5, 2.0])

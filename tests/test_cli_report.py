@@ -7,7 +7,7 @@ import sys
 import pytest
 
 from modeq.cli.main import main
-from modeq.reports.report import FORMATS
+from modeq.report.report import FORMATS
 
 QUICK = ["x**2*y + y**2", "--order", "1"]
 
@@ -99,7 +99,7 @@ def test_bad_input_gets_one_line_and_no_file(capsys, tmp_path, monkeypatch, word
 
 def test_a_file_that_cannot_be_written_is_refused_before_the_work(capsys, tmp_path, monkeypatch):
     monkeypatch.setattr(
-        "modeq.reports.report.report", lambda *_, **__: pytest.fail("the work was done")
+        "modeq.report.report.report", lambda *_, **__: pytest.fail("the work was done")
     )
     assert report(capsys, *QUICK, "-o", str(tmp_path / "no" / "report.html"))[0] == 2
 

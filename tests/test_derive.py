@@ -14,7 +14,7 @@ import modeq
 from modeq import GradientDescent, Loss, VectorField
 from modeq.derivation.derive import by_lie_recursion, by_series, derive_field, field_ring
 from modeq.errors import InvalidLoss, InvalidMethod, InvalidOrder, ModeqWarning
-from modeq.flows.following import assert_follows
+from modeq.flows.follows import assert_follows
 from modeq.losses.loss import H
 from modeq.methods.named import as_method
 from modeq.testing import losses, tableaux, vector_fields

@@ -11,6 +11,7 @@ import sympy
 
 import modeq
 from modeq.methods.named import as_method
+from modeq.report import formulas
 from modeq.reports.displays import DISPLAYS, blocks_of, html
 from modeq.shown import Shown
 
@@ -127,7 +128,7 @@ def test_the_tableau_of_heun_and_the_recurrence_of_heavy_ball_are_formulas():
 
 
 def test_what_is_shown_of_a_hostile_message_is_escaped():
-    report = modeq.flows.comparison.Comparison(
+    report = modeq.flows.compare.Comparison(
         np.arange(2.0), np.zeros((2, 1)), {}, {}, {0: "<script>alert(1)</script>"}
     )
     assert "<script>" not in report._repr_html_()
@@ -187,7 +188,7 @@ def test_symbols_and_numbers_of_an_optimizer_are_formulas():
 
 
 def test_a_quantity_too_long_to_print_says_how_long_it_is(monkeypatch):
-    monkeypatch.setattr("modeq.reports.report_formulas.MAX_OPERATIONS", 1)
+    monkeypatch.setattr(formulas, "MAX_OPERATIONS", 1)
     assert "operations is too long to print" in html(modeq.conserved("(x*y - 1)**2/2")[0])
 
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from modeq import RootedTree, rooted_trees, tree_latex, tree_svg, tree_text
-from modeq.algebra.drawing import layout, mark
+from modeq.algebra.layout import layout, mark
 from modeq.algebra.notation import field_names, signed_formula
 from modeq.errors import InvalidValue
 
@@ -154,7 +154,7 @@ def read_svg(text):
     return tree(max(drawn, key=lambda vertex: vertex[1]))
 
 
-DRAWINGS = [tree_text, tree_svg, tree_latex, lambda t: tree_latex(t, "brackets"), layout]
+DRAWINGS = [tree_text, tree_svg, tree_latex, lambda t: tree_latex(t, "brackets")]
 
 
 @given(trees(), st.randoms(use_true_random=False))
@@ -195,7 +195,7 @@ def test_no_two_vertices_overlap(tree):
 
 @given(trees(most=30))
 def test_no_two_edges_cross(tree):
-    x, y, children = layout(tree)
+    x, y, children = layout(tree.level_sequence)
     lines = sorted((y[p], x[p], x[c]) for p, below in enumerate(children) for c in below)
     for (level, stem, end), (next_level, next_stem, next_end) in pairwise(lines):
         if level == next_level:
@@ -228,7 +228,7 @@ def test_edges_end_at_the_rims_of_their_vertices(tree):
 
 @given(trees())
 def test_the_root_is_at_the_bottom_and_a_parent_midway_below_its_outer_children(tree):
-    x, y, children = layout(tree)
+    x, y, children = layout(tree.level_sequence)
     assert y[0] == 0
     assert sorted(x[v] for v, below in enumerate(children) if not below) == list(
         range(sum(not below for below in children))

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 import modeq
 from modeq import Loss, VectorField, problems
 from modeq.errors import DidNotConverge, FlowError, InvalidPoint, InvalidStep, MissingParameter
-from modeq.flows.flow import check_steps
+from modeq.flows.integrate import check_steps
 from modeq.testing import losses, starts, tableaux
 
 SOLUTIONS = [

@@ -141,7 +141,7 @@ def test_every_derivation_has_a_title_and_a_claim(modules):
 def test_every_equation_is_that_of_a_derivation_and_is_derived(modules):
     from equations import EQUATIONS, equation_of
 
-    from modeq.reports.mathml import mathml
+    from modeq.show.mathml import mathml
 
     scripts, _ = modules
     names = {script.name for script in scripts.known_scripts()}

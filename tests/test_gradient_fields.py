@@ -8,13 +8,14 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from modeq import blackbox_field, networks
+from modeq import networks
 from modeq.errors import InvalidLoss, InvalidMethod, InvalidPoint
+from modeq.networks import blackbox_field
 
 jax = pytest.importorskip("jax", reason="jax is optional: pip install modeq[jax]")
 jnp = jax.numpy
 
-from modeq.networks import jets, vectors  # noqa: E402
+from modeq.networks import flat_loss, jets  # noqa: E402
 from modeq.networks.gradients import gradient  # noqa: E402
 
 stop = jax.lax.stop_gradient
@@ -84,7 +85,7 @@ def test_a_detached_target_has_the_terms_of_its_gradient():
 
 
 def test_products_are_those_of_the_jacobian_of_the_gradient():
-    loss = vectors.FlatLoss(lambda x: jnp.sum(x * stop(x[::-1] ** 2)), np.array([1.0, 2.0]))
+    loss = flat_loss.FlatLoss(lambda x: jnp.sum(x * stop(x[::-1] ** 2)), np.array([1.0, 2.0]))
     np.testing.assert_allclose(loss.hessian(np.array([1.0, 2.0])), [[0, 4], [2, 0]])
     np.testing.assert_allclose(loss.product(np.ones(2), np.array([1.0, 0.0])), [0, 2])
 
@@ -127,7 +128,7 @@ def test_numbers_that_a_loss_reads_may_change_and_nothing_compiles_anew():
         return jnp.sum(batch["w"]) * x**2
 
     x, scales = jnp.array(1.0), [1.0, 2.0, 5.0]
-    before = jets._compiled_terms.cache_info().misses, vectors._compiled.cache_info().misses
+    before = jets._compiled_terms.cache_info().misses, flat_loss._compiled.cache_info().misses
     for scale in scales:
         batch["w"] = scale * jnp.ones(3)
         curvature = 6 * scale
@@ -135,7 +136,7 @@ def test_numbers_that_a_loss_reads_may_change_and_nothing_compiles_anew():
         assert networks.hessian_eigenpairs(loss, x)[0][0] == curvature
         assert networks.hessian_eigenpairs(lambda x, w: jnp.sum(w) * x**2, x, args=(batch["w"],))
         assert np.isclose(networks.dal(loss, x), 2 / curvature)
-    after = jets._compiled_terms.cache_info().misses, vectors._compiled.cache_info().misses
+    after = jets._compiled_terms.cache_info().misses, flat_loss._compiled.cache_info().misses
     assert after[0] - before[0] == 1
     assert after[1] - before[1] <= 6  # hessian, gradient and product, of two programs
 

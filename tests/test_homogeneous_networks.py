@@ -18,7 +18,7 @@ from modeq import (
     piecewise_flow,
 )
 from modeq.errors import FlowError, InvalidLoss, InvalidPoint, InvalidValue, NotSmooth
-from modeq.small_networks.piecewise_flows import arrival
+from modeq.small_networks.relu_flow import arrival
 
 INPUTS, TARGETS = [(1, 0), (0, 1), (1, -1)], [1, -1, 2]
 NETWORKS = [

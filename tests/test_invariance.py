@@ -10,11 +10,10 @@ from hypothesis import strategies as st
 
 import modeq
 from modeq import scale_invariance, translation_invariance
-from modeq.derivation.multiples import multiple
 from modeq.derivation.ring import DifferentialRing
 from modeq.errors import InvalidLoss, InvalidValue
 from modeq.invariants.flow_laws import FORCE, NORM, SUM
-from modeq.invariants.invariance_laws import Laws
+from modeq.invariants.laws import Laws, multiple
 from modeq.losses.loss import H
 from modeq.losses.problems import (
     batch_normalized,

@@ -26,7 +26,7 @@ ROWS = {
     "presentation": [
         ("formats",),
         ("presentation", "equation"),
-        ("reports",),
+        ("reports", "report"),
         ("testing", "cli", "__init__", "__main__"),
     ],
 }

@@ -9,7 +9,7 @@ import sympy
 import modeq
 from modeq.errors import InvalidValue
 from modeq.losses.formula_latex import symbol_latex
-from modeq.reports.mathml import mathml
+from modeq.show.mathml import mathml
 
 HOSTILE = [
     "<script>",

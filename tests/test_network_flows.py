@@ -13,9 +13,9 @@ from network_cases import DOUBLE, descent, quadratic, tanh_network
 
 from modeq.errors import FlowError, InvalidLoss, InvalidPoint, InvalidValue
 from modeq.networks import FieldFlow, SeriesFlow, TopPrincipalFlow, hessian_eigenpairs, solve_flow
+from modeq.networks.flat_loss import FlatLoss, flattened
 from modeq.networks.flows import as_flow
-from modeq.networks.principal import complex_eigenpairs
-from modeq.networks.vectors import FlatLoss, flattened
+from modeq.networks.principal_flow import complex_eigenpairs
 from modeq.principal.resummed import resummed_field
 
 SMALL = tanh_network(hidden=2)

@@ -16,7 +16,7 @@ with warnings.catch_warnings():
     from jax.flatten_util import ravel_pytree
 
 from modeq.networks import models
-from modeq.networks.vectors import FlatLoss
+from modeq.networks.flat_loss import FlatLoss
 
 RNG = np.random.default_rng(4)
 INPUTS = RNG.normal(size=(30, 6))

@@ -10,8 +10,7 @@ import sweep_cases
 from sweep_cases import adds, bad_result, dies_for, dies_once, fails_for_odd, square
 
 from modeq.errors import InvalidCheckpoint, InvalidValue
-from modeq.networks import load_sweep
-from modeq.networks.runner import sweep
+from modeq.networks import load_sweep, sweep
 
 
 def settings(count, **more):

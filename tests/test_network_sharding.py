@@ -22,7 +22,7 @@ import jax.numpy as jnp
 import numpy as np
 
 jax.config.update("jax_enable_x64", True)
-from modeq.networks.fields import modified_field
+from modeq.networks.field import modified_field
 from modeq.networks.sharding import (
     device_mesh, replicate, shard_batch, sharded_field, sharded_gradient
 )

@@ -30,9 +30,9 @@ from modeq.networks import (
     network_stability,
     solve_flow,
     step_drift,
+    train,
 )
-from modeq.networks.training import train
-from modeq.networks.vectors import FlatLoss
+from modeq.networks.flat_loss import FlatLoss
 
 STEPS, H = 5, 0.1
 LOSS, PARAMS, PREDICT = tanh_network(hidden=2)

@@ -13,8 +13,8 @@ from network_cases import DOUBLE, quadratic, tanh_network
 import modeq
 from modeq.errors import InvalidLoss, InvalidPoint, InvalidStep, InvalidValue
 from modeq.networks import dal, double_precision, hessian_eigenpairs, network_stability, step_drift
+from modeq.networks.flat_loss import FlatLoss
 from modeq.networks.spectrum import stability_coefficients
-from modeq.networks.vectors import FlatLoss
 
 
 def dense(loss, params):

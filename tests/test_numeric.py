@@ -13,8 +13,8 @@ from hypothesis import strategies as st
 import modeq
 from modeq import Loss, VectorField, problems
 from modeq.errors import InvalidLoss, InvalidPoint, InvalidStep, InvalidValue, MissingParameter
+from modeq.flows.fields import as_points, check_step, gradient_field
 from modeq.flows.forms import FORMS
-from modeq.flows.numeric import as_points, check_step, gradient_field
 from modeq.losses.loss import H
 from modeq.testing import losses, starts
 

@@ -10,7 +10,7 @@ import modeq
 from modeq import VectorField
 from modeq.algebra.power_series import Vector
 from modeq.errors import FlowError, ModeqWarning
-from modeq.flows.numeric import gradient_field
+from modeq.flows.fields import gradient_field
 from modeq.flows.precise import Precision, flow, is_finite, norm
 
 

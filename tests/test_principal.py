@@ -15,7 +15,7 @@ from modeq import principal_flow, problems
 from modeq.errors import FlowError, InvalidPoint, InvalidValue
 from modeq.principal.branches import logarithm
 from modeq.principal.coefficients import on_circles
-from modeq.principal.resummation import reduced_trees
+from modeq.principal.reduced_trees import reduced_trees
 from modeq.principal.resummed import resummed_field
 
 QUARTIC = "x**2/2 + x**4/4"

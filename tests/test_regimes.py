@@ -7,7 +7,7 @@ import sympy
 import modeq
 from modeq import stability_regimes
 from modeq.errors import InvalidLoss, InvalidMethod, InvalidStep, MissingParameter
-from modeq.reports.multipliers import multipliers_of
+from modeq.principal.multipliers import multipliers_of
 
 BOWL = "x**2 - y**2/10"  # eigenvalues 2 and -1/5
 

@@ -19,7 +19,7 @@ from matplotlib.figure import Figure
 import modeq
 from modeq import Report, files
 from modeq.errors import CannotWrite, InvalidOrder, InvalidPoint, InvalidStep, InvalidValue
-from modeq.reports.document import (
+from modeq.show.document import (
     Document,
     Finding,
     Math,
@@ -30,9 +30,9 @@ from modeq.reports.document import (
     Text,
     Typed,
 )
-from modeq.reports.document_latex import latex_of
-from modeq.reports.document_markdown import markdown_of
-from modeq.reports.page import html_of, page
+from modeq.show.html import html_of, page
+from modeq.show.latex import latex_of
+from modeq.show.markdown import markdown_of
 
 SECTIONS = [
     *("loss", "coordinates", "universal", "modified-loss", "certificate", "order-check"),
@@ -193,7 +193,7 @@ BLOCKS = (
     Table((HOSTILE, "b"), ((HOSTILE, HOSTILE),), HOSTILE),
     Missing(HOSTILE),
     Finding(True, HOSTILE),
-    modeq.reports.document.Code(HOSTILE, "text"),
+    modeq.show.document.Code(HOSTILE, "text"),
 )
 
 

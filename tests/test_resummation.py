@@ -12,9 +12,9 @@ from modeq import RootedTree
 from modeq.errors import InvalidMethod
 from modeq.methods.named import as_method
 from modeq.principal.coefficients import coefficients, on_circles
-from modeq.principal.fork_sum import fork_by_steps, fork_sum
-from modeq.principal.recurrence import recurrence_of
-from modeq.principal.resummation import coefficient, reduced_trees, symbolic_coefficient
+from modeq.principal.first_correction import fork_by_steps, fork_sum
+from modeq.principal.multipliers import recurrence_of
+from modeq.principal.reduced_trees import coefficient, reduced_trees, symbolic_coefficient
 
 ORDER = 8
 FORK = reduced_trees(1)[0]

@@ -23,7 +23,7 @@ from modeq import (
     scheduled,
 )
 from modeq.errors import InvalidLoss, InvalidMethod
-from modeq.flows.numeric import gradient_field
+from modeq.flows.fields import gradient_field
 from modeq.methods.two_steps import as_optimizer
 
 LOSS = modeq.Loss("x**4/4 + x**2*y/2 + lam*y**2", variables="x y")

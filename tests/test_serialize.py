@@ -11,8 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from modeq import CustomMethod, GradientDescent, Loss, RungeKutta, VectorField, problems
-from modeq.derivation.derive import derive_field
-from modeq.derivation.modified_field import ModifiedField
+from modeq.derivation.derive import ModifiedField, derive_field
 from modeq.errors import InvalidData
 from modeq.formats.formula import fault, formula, monomial_bound, written_names
 from modeq.formats.json import from_json, to_json

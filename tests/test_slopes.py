@@ -15,7 +15,7 @@ import modeq
 from modeq import Loss, VectorField, problems
 from modeq.derivation.derive import derive_field
 from modeq.errors import FlowError, InvalidPoint, InvalidStep, InvalidValue, MissingParameter
-from modeq.flows.slopes import check
+from modeq.flows.check import check
 from modeq.methods.named import as_method
 
 CASES = [

@@ -15,7 +15,7 @@ from modeq.presentation.stability_plots import (
     rates_figure,
     stability_figure,
 )
-from modeq.principal.drift import adjusted_rate
+from modeq.principal.adjusted_rates import adjusted_rate
 from modeq.principal.stability import multiplier_of_flow, regime
 
 TOY = "(x*y - 1)**2/2"

@@ -17,7 +17,7 @@ from hypothesis import strategies as st
 
 import modeq
 from modeq import Loss, VectorField
-from modeq.flows.numeric import gradient_field
+from modeq.flows.fields import gradient_field
 from modeq.flows.stable import stable
 from modeq.losses.loss import H
 

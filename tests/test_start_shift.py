@@ -16,7 +16,7 @@ import modeq
 from modeq import SGD, Loss, optimizer
 from modeq.derivation.start_shift import start_series
 from modeq.errors import InvalidMethod
-from modeq.flows.flow import integrate
+from modeq.flows.integrate import integrate
 from modeq.losses.loss import as_field
 from modeq.methods.functions import sqrt
 from modeq.methods.named import as_method

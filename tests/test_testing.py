@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 import modeq
 from modeq import Loss, RungeKutta, VectorField
 from modeq.errors import FlowError, InvalidLoss, InvalidOrder, InvalidPoint, InvalidStep
-from modeq.flows.following import assert_follows
+from modeq.flows.follows import assert_follows
 from modeq.losses.loss import H
 from modeq.testing import SMOOTH_FUNCTIONS, losses, rooted_trees, starts, tableaux, vector_fields
 

@@ -8,10 +8,11 @@ import sympy
 from modeq import CustomMethod, GradientDescent, Loss, RungeKutta, VectorField
 from modeq.derivation.derive import derive_field
 from modeq.errors import InvalidValue
-from modeq.formats.markdown import escaped, markdown, snippet
+from modeq.formats.markdown import markdown, snippet
 from modeq.formats.text import WIDTH, text
 from modeq.losses.parse import parse_expression
 from modeq.methods.named import as_method
+from modeq.show.markdown import escaped
 
 FIRST, SECOND = (f"v1*tanh({data}*w1 + b1) + v2*tanh({data}*w2 + b2)" for data in (1, 2))
 NET = f"({FIRST} - 1)**2/2 + ({SECOND})**2/2"

@@ -14,8 +14,7 @@ with warnings.catch_warnings():
 from network_cases import DOUBLE, tanh_network
 
 from modeq.errors import ModeqWarning
-from modeq.networks import TopPrincipalFlow
-from modeq.networks.training import train
+from modeq.networks import TopPrincipalFlow, train
 
 STEPS, LAST = 20, 10
 OPTIMIZER = optax.sgd(0.05, momentum=0.5)

@@ -19,8 +19,8 @@ from scripts import Run, Script, known_scripts
 
 from modeq.errors import ModeqError
 from modeq.files import require_writable, write_atomically
-from modeq.reports.document import Document, Fact, Section
-from modeq.reports.page import page
+from modeq.show.document import Document, Fact, Section
+from modeq.show.html import page
 
 
 def main(words: Sequence[str] | None = None) -> int:

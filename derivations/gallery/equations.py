@@ -8,7 +8,7 @@ import sympy
 import modeq
 from modeq import scheduled
 from modeq.losses.formula_latex import expression_latex
-from modeq.reports.report_formulas import series_formula, sum_formula
+from modeq.report.formulas import series_formula, sum_formula
 
 BETA = sympy.Symbol("beta")
 

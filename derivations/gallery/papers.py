@@ -3,7 +3,7 @@
 from pathlib import Path
 from typing import NamedTuple
 
-from modeq.reports.document import Cell, Section, Table, Text, Typed
+from modeq.show.document import Cell, Section, Table, Text, Typed
 
 ROOT = Path(__file__).parent.parent.parent
 
@@ -164,7 +164,7 @@ PAPERS: dict[str, tuple[Claim, ...]] = {
         Claim(
             "The curvature of deep linear networks from below, and their end-to-end dynamics",
             REPRODUCED,
-            ("derivations/deep_linear_network.py", "modeq/small_networks/linear_networks.py"),
+            ("derivations/deep_linear_network.py", "modeq/small_networks/linear.py"),
             "",
         ),
         Claim(

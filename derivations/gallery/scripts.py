@@ -14,7 +14,7 @@ from pathlib import Path
 
 from equations import equation_of
 
-from modeq.reports.document import (
+from modeq.show.document import (
     Block,
     Code,
     Drawing,
@@ -25,7 +25,7 @@ from modeq.reports.document import (
     Text,
     Typed,
 )
-from modeq.reports.vector_pictures import adapted_svg
+from modeq.show.figures import adapted_svg
 
 FOLDER = Path(__file__).parent.parent
 

@@ -17,8 +17,7 @@ from typing import Any
 import numpy as np
 
 from modeq.errors import FlowError
-from modeq.networks import DriftAdjusted, TrainingRecord, data, double_precision, models
-from modeq.networks.training import train
+from modeq.networks import DriftAdjusted, TrainingRecord, data, double_precision, models, train
 
 GRID = (0.0625, 0.125, 0.25, 0.5, 1.0, 2.0)
 Runs = dict[str, TrainingRecord | None]

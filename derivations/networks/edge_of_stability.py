@@ -27,9 +27,9 @@ from modeq.networks import (
     double_precision,
     models,
 )
+from modeq.networks.flat_loss import FlatLoss
 from modeq.networks.spectrum import sharpest, stability_from
 from modeq.networks.trajectories import advance
-from modeq.networks.vectors import FlatLoss
 from modeq.principal.stability import multiplier_of_flow
 
 RATE = 0.2

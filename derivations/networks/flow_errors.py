@@ -17,8 +17,8 @@ from pathlib import Path
 import numpy as np
 
 from modeq.networks import SeriesFlow, TopPrincipalFlow, data, double_precision, models
+from modeq.networks.flat_loss import FlatLoss
 from modeq.networks.trajectories import advance
-from modeq.networks.vectors import FlatLoss
 
 FLOWS = {
     SeriesFlow(0): 0,

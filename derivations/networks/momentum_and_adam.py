@@ -19,8 +19,8 @@ import numpy as np
 import optax
 
 from modeq.networks import OptimizerStep, data, double_precision, models
+from modeq.networks.flat_loss import FlatLoss
 from modeq.networks.trajectories import advance
-from modeq.networks.vectors import FlatLoss
 
 BETA = 0.5
 OPTIMIZERS = {

@@ -18,8 +18,8 @@ import numpy as np
 
 import modeq
 from modeq.networks import SeriesFlow, data, double_precision, models
+from modeq.networks.flat_loss import FlatLoss
 from modeq.networks.trajectories import advance
-from modeq.networks.vectors import FlatLoss
 
 RATE = 0.001
 FACTORS = (2, 5, 10, 20)

@@ -26,6 +26,7 @@ from operator import attrgetter
 from typing import Any
 
 from modeq.algebra.counts import physical_memory, tree_counts
+from modeq.algebra.layout import svg
 from modeq.algebra.levels import (
     Colors,
     Value,
@@ -261,6 +262,9 @@ class RootedTree:
         # Crosswise, so that of equally many vertices the larger sequence comes first.
         smaller = (self.order, other.level_sequence, self._nonzero_colors)
         return smaller < (other.order, self.level_sequence, other._nonzero_colors)
+
+    def _repr_svg_(self, size: float = 24) -> str:
+        return svg(self.level_sequence, self.colors, str(self), size)
 
     def __repr__(self) -> str:
         colors = f", {self._nonzero_colors}" if self._nonzero_colors else ""

@@ -11,7 +11,7 @@ import numpy as np
 from flint import arb, arb_mat, fmpq
 
 from modeq.errors import ModeqError
-from modeq.flows.program import compiled_program
+from modeq.flows.source import compiled_program
 from modeq.flows.tape import Node, Tape
 
 Box = list[arb]

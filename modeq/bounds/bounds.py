@@ -33,9 +33,9 @@ from modeq.bounds.flow_bound import LARGEST_RATE, Demand, FlowBound
 from modeq.bounds.sampled import SampledBound
 from modeq.checks import check_order
 from modeq.errors import FlowError, InvalidPoint
-from modeq.flows.comparison import start_of
-from modeq.flows.flow import check_start
-from modeq.flows.numeric import as_points
+from modeq.flows.compare import start_of
+from modeq.flows.fields import as_points
+from modeq.flows.integrate import check_start
 from modeq.flows.tolerances import check_positive, check_tolerance
 from modeq.losses.expressions import exact_values
 from modeq.losses.loss import as_field

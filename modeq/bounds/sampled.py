@@ -8,9 +8,9 @@ import numpy as np
 
 from modeq.bounds.flow_bound import Demand, FlowBound
 from modeq.errors import FlowError
-from modeq.flows.flow import solver_steps
+from modeq.flows.fields import domain_field, gradient_field, recorded
+from modeq.flows.integrate import solver_steps
 from modeq.flows.next_terms import field_and_next_term
-from modeq.flows.numeric import domain_field, gradient_field, recorded
 
 SAMPLES = 24
 FEWEST_TIMES, MOST_TIMES = 100, 20_000

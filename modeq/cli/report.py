@@ -9,7 +9,7 @@ import click
 from modeq.cli import arguments
 from modeq.cli.output import Command, print_text
 from modeq.progress import waiting
-from modeq.reports import report as reports
+from modeq.report import report as reports
 
 
 @click.command("report", cls=Command)

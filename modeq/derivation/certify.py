@@ -23,10 +23,9 @@ from typing import Any
 
 import sympy
 
-from modeq.derivation.derive import RingField, step_series
+from modeq.derivation.derive import ModifiedField, RingField, step_series
 from modeq.derivation.evaluate import STEP, SeriesEvaluator
 from modeq.derivation.lie import VectorElement, jacobian_rows, lie_powers, linear_combination
-from modeq.derivation.modified_field import ModifiedField
 from modeq.derivation.optimizer_map import optimizer_map
 from modeq.derivation.ring import DifferentialRing, Element
 from modeq.derivation.slow_manifold import slow_manifold

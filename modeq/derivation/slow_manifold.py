@@ -36,9 +36,9 @@ from modeq.algebra.power_series import (
 )
 from modeq.derivation.evaluate import STEP, SeriesEvaluator, SeriesField
 from modeq.derivation.optimizer_map import Components, OptimizerMap, optimizer_map
+from modeq.derivation.orbit import combination
 from modeq.losses.loss import H
 from modeq.methods.optimizer import Optimizer
-from modeq.methods.orbit import combination
 
 
 class SlowManifold:

@@ -25,10 +25,9 @@ from math import comb
 import sympy
 
 from modeq.algebra.power_series import PowerSeries
-from modeq.derivation.derive import EXTRA_DEPTH
+from modeq.derivation.derive import EXTRA_DEPTH, all_parameters
 from modeq.derivation.evaluate import STEP, SeriesEvaluator
 from modeq.derivation.lie import VectorElement
-from modeq.derivation.modified_field import all_parameters
 from modeq.derivation.optimizer_map import OptimizerMap, optimizer_map
 from modeq.derivation.ring import DifferentialRing, Element
 from modeq.derivation.slow_manifold import differences, value_at

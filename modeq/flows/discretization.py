@@ -32,15 +32,14 @@ import sympy
 
 from modeq.algebra.power_series import Vector
 from modeq.checks import check_order
-from modeq.flows.comparison import start_and_step
-from modeq.flows.flow import check_start
-from modeq.flows.followed import followed
+from modeq.flows.check import SLOPE_TOLERANCE, slopes_of
+from modeq.flows.compare import start_and_step
+from modeq.flows.experiment import followed
+from modeq.flows.fields import check_step, recorded, with_values
+from modeq.flows.integrate import check_start
 from modeq.flows.next_terms import field_and_next_term, next_term, propagated
-from modeq.flows.numeric import check_step, recorded
-from modeq.flows.order_report import SLOPE_TOLERANCE, slopes_of
 from modeq.flows.precise import Precision, digits_to_see, flow
 from modeq.flows.tolerances import check_duration
-from modeq.flows.values import with_values
 from modeq.losses.loss import Field, as_field
 from modeq.methods.named import Method, method_for
 from modeq.shown import Shown

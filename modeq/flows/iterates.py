@@ -9,17 +9,17 @@ from typing import Any
 import numpy as np
 
 from modeq.errors import DidNotConverge, FlowError, InvalidMethod, InvalidPoint
-from modeq.flows.flow import check_start, check_steps, integrate
-from modeq.flows.numeric import (
+from modeq.flows.fields import (
     NumericField,
     as_points,
     check_step,
     gradient_field,
     part_fields,
     recorded,
+    with_values,
 )
+from modeq.flows.integrate import check_start, check_steps, integrate
 from modeq.flows.stable import stable_forces
-from modeq.flows.values import with_values
 from modeq.losses.loss import Field, as_field
 from modeq.methods.multistep import LinearMultistep
 from modeq.methods.named import Method, method_for

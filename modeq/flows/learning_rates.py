@@ -10,13 +10,12 @@ import numpy as np
 
 from modeq.checks import check_order
 from modeq.errors import FlowError
-from modeq.flows.comparison import start_of
-from modeq.flows.flow import check_start, check_steps, integrate
+from modeq.flows.compare import start_of
+from modeq.flows.fields import NumericField, with_values
+from modeq.flows.integrate import check_start, check_steps, integrate
 from modeq.flows.iterates import iterate
 from modeq.flows.next_terms import field_and_next_term, next_term
-from modeq.flows.numeric import NumericField
 from modeq.flows.tolerances import check_tolerance
-from modeq.flows.values import with_values
 from modeq.losses.loss import Field, as_field
 from modeq.methods.multistep import LinearMultistep
 from modeq.methods.named import Method, method_for

@@ -18,13 +18,19 @@ import numpy as np
 
 from modeq.checks import check_order
 from modeq.derivation.derive import derive_field, series_field
-from modeq.flows.comparison import start_and_step
-from modeq.flows.flow import check_start, integrate
-from modeq.flows.numeric import NumericField, check_step, gradient_field, recorded
+from modeq.flows.compare import start_and_step
+from modeq.flows.fields import (
+    NumericField,
+    check_step,
+    gradient_field,
+    recorded,
+    series_at,
+    series_over,
+    with_values,
+)
+from modeq.flows.integrate import check_start, integrate
 from modeq.flows.precise import exact_point
-from modeq.flows.series_fields import series_at, series_over
 from modeq.flows.tape import Tape
-from modeq.flows.values import with_values
 from modeq.losses.loss import Field, H, as_field
 from modeq.methods.named import Method, method_for
 from modeq.methods.tableaux_by_name import GradientDescent

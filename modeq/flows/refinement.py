@@ -15,9 +15,9 @@ import numpy as np
 
 from modeq.checks import as_integer
 from modeq.errors import FlowError, InvalidPoint, InvalidValue
-from modeq.flows.comparison import start_and_step
-from modeq.flows.flow import check_start, check_steps
-from modeq.flows.numeric import check_step, gradient_field, recorded
+from modeq.flows.compare import start_and_step
+from modeq.flows.fields import check_step, gradient_field, recorded
+from modeq.flows.integrate import check_start, check_steps
 from modeq.flows.tolerances import check_duration
 from modeq.losses.expressions import exact_values
 from modeq.losses.loss import Loss, as_field

@@ -2,7 +2,7 @@
 
 A ``Tape`` records what is done to its nodes. Equal operations are recorded once, operations on
 numbers are done on the spot and exactly, so what comes out is the program with shared
-subexpressions that the same arithmetic amounts to; ``modeq.flows.program`` writes it.
+subexpressions that the same arithmetic amounts to; ``modeq.flows.source`` writes it.
 """
 
 from __future__ import annotations

@@ -7,8 +7,8 @@ from typing import Any
 
 from modeq.checks import whole
 from modeq.errors import InvalidStep, InvalidValue
-from modeq.flows.flow import check_steps
-from modeq.flows.numeric import check_step, positive
+from modeq.flows.fields import check_step, positive
+from modeq.flows.integrate import check_steps
 
 CLOSE = 1e-9
 """How far the number of steps may be from a whole one, as a part of it: times are rounded."""

@@ -17,8 +17,7 @@ from typing import Any
 
 import sympy
 
-from modeq.derivation.derive import field_ring, leading_field
-from modeq.derivation.modified_field import ModifiedField
+from modeq.derivation.derive import ModifiedField, field_ring, leading_field
 from modeq.derivation.ring import DifferentialRing, Element
 from modeq.errors import InvalidData, InvalidLoss, InvalidMethod, ModeqError, ParseError
 from modeq.formats.formula import (

@@ -16,7 +16,7 @@ from typing import Any
 import sympy
 
 from modeq.algebra.entries import Entry, exact
-from modeq.derivation.modified_field import ModifiedField
+from modeq.derivation.derive import ModifiedField
 from modeq.errors import InvalidData, ModeqError, ParseError
 from modeq.formats.formula import formula, monomial_bound
 from modeq.formats.json_values import items, keys, name, rational, short

@@ -12,18 +12,13 @@ from functools import cache
 
 import sympy
 
-from modeq.derivation.modified_field import ModifiedField
+from modeq.derivation.derive import ModifiedField
 from modeq.errors import InvalidValue
-from modeq.formats.text import (
-    MAX_TERMS,
-    Terms,
-    grouped_terms,
-    in_lines,
-    signed_pieces,
-    unsigned_start,
-)
-from modeq.losses.formula_latex import character_latex, expression_latex, symbol_latex
+from modeq.formats.text import MAX_TERMS, Terms, grouped_terms, signed_pieces, unsigned_start
+from modeq.losses.formula_latex import expression_latex, symbol_latex
 from modeq.losses.loss import H
+from modeq.show.document import in_lines
+from modeq.show.latex import escaped
 
 WIDTH = 72
 """Printed signs in a line, which fit on a page with narrow margins."""
@@ -163,27 +158,6 @@ def _width_of_next(tokens: deque[str]) -> float:
     if token in _INVISIBLE:
         return 0.0
     return float(len(token) - 1) if token in _WORDS else _SPACES.get(token, 1.0)
-
-
-_TEXT_ESCAPES = {
-    "\\": r"\textbackslash{}",
-    "~": r"\textasciitilde{}",
-    "^": r"\textasciicircum{}",
-    "<": r"\textless{}",
-    ">": r"\textgreater{}",
-    **{c: f"\\{c}" for c in "{}$&#%_"},
-}
-
-
-def escaped(words: str) -> str:
-    r"""Return words as LaTeX text.
-
-    >>> print(escaped("50% of x_1"))
-    50\% of x\_1
-    """
-    return "".join(
-        _TEXT_ESCAPES.get(c, c if " " <= c <= "~" else f"${character_latex(c)}$") for c in words
-    )
 
 
 _PREAMBLE = r"""\documentclass{article}

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Sequence
 from fractions import Fraction
 from functools import partial
@@ -10,7 +9,7 @@ from typing import Any
 
 import sympy
 
-from modeq.derivation.modified_field import ModifiedField
+from modeq.derivation.derive import ModifiedField
 from modeq.errors import visible
 from modeq.formats.formula import fault, formula, written_names
 from modeq.formats.latex import latex
@@ -24,6 +23,7 @@ from modeq.methods.partitioned import AdditiveRungeKutta
 from modeq.methods.splitting import Splitting
 from modeq.methods.tableaux import RungeKutta
 from modeq.methods.universal import modified_equation
+from modeq.show.markdown import escaped
 
 MAX_UNIVERSAL_ORDER = 5
 """Up to which order the counter terms are printed without coordinates."""
@@ -50,15 +50,6 @@ def markdown(modified: ModifiedField, *, max_terms: int = MAX_TERMS) -> str:
         f"To derive it again:\n\n```python\n{snippet(modified)}\n```",
     ]
     return "\n\n".join(paragraphs) + "\n"
-
-
-def escaped(line: str) -> str:
-    r"""Return a line of text without meaning to Markdown.
-
-    >>> print(escaped("my_*method*"))
-    my\_\*method\*
-    """
-    return re.sub(r"([\\`*_{}\[\]<>()#+!|~$&-])", r"\\\1", visible(line))
 
 
 def snippet(modified: ModifiedField) -> str:

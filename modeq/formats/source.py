@@ -5,7 +5,7 @@ from __future__ import annotations
 import keyword
 from collections.abc import Iterator, Mapping
 
-from modeq.derivation.modified_field import ModifiedField
+from modeq.derivation.derive import ModifiedField
 from modeq.errors import InvalidValue
 from modeq.flows.forms import numeric_field
 from modeq.losses.expressions import exact_values

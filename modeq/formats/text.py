@@ -8,17 +8,18 @@ from __future__ import annotations
 
 import textwrap
 from bisect import bisect_left
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import sympy
 from flint import fmpq
 
-from modeq.derivation.modified_field import ModifiedField
+from modeq.derivation.derive import ModifiedField
 from modeq.derivation.ring import DifferentialRing, Element
 from modeq.errors import visible
 from modeq.flows.tolerances import check_count
 from modeq.losses.loss import H, Loss
+from modeq.show.document import in_lines
 
 MAX_TERMS = 40
 """Monomials that are printed of each component and power of h."""
@@ -80,27 +81,6 @@ def _group(ring: DifferentialRing, element: Element, power: int, max_terms: int)
         return Terms(power, terms[:max_terms], max(0, len(terms) - max_terms))
     shown = leading_terms(ring, element, max_terms)
     return Terms(power, shown, len(element) - len(shown))
-
-
-def in_lines(
-    pieces: Sequence[str], width: float, measure: Callable[[str], float] = len
-) -> list[str]:
-    """Return pieces joined by blanks, in lines not wider than ``width`` where that is possible.
-
-    >>> in_lines(["x", "+ y", "+ z"], 5)
-    ['x + y', '+ z']
-    """
-    lines: list[str] = []
-    used = 0.0
-    for piece in pieces:
-        size = measure(piece) + measure(" ")
-        if lines and used + size <= width + measure(" "):
-            lines[-1] += " " + piece
-            used += size
-        else:
-            lines.append(piece)
-            used = size
-    return lines
 
 
 def signed_pieces(

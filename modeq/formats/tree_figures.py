@@ -11,14 +11,15 @@ from html import escape
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from modeq import checks
-from modeq.algebra.drawing import Layout, layout, mark, tree_svg
+from modeq.algebra.drawing import tree_svg
+from modeq.algebra.layout import Layout, layout, mark
 from modeq.algebra.notation import differential, field_names
 from modeq.algebra.series import BSeries
 from modeq.algebra.trees import RootedTree
 from modeq.errors import InvalidTree, InvalidValue
 from modeq.flows.tolerances import check_count
-from modeq.formats.markdown import escaped
 from modeq.show.figures import new_figure, own_style, shortened
+from modeq.show.markdown import escaped
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -87,7 +88,7 @@ def _cells(trees_or_series: Iterable[RootedTree], fields: Sequence[str] | None) 
 
 
 def _cell(tree: RootedTree, fields: Sequence[str], coefficient: list[str]) -> _Cell:
-    plan = layout(tree)
+    plan = layout(tree.level_sequence)
     # Matplotlib takes long to measure a formula, and this is never much less than its width.
     width = max(
         _LEAF * (1 + max(plan.x)),

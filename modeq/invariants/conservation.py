@@ -19,8 +19,7 @@ import sympy
 from flint import fmpq, fmpq_mat
 
 from modeq.checks import check_order
-from modeq.derivation.derive import derive_field, field_ring
-from modeq.derivation.modified_field import ModifiedField
+from modeq.derivation.derive import ModifiedField, derive_field, field_ring
 from modeq.derivation.ring import DifferentialRing, Element
 from modeq.invariants.flow_laws import derivative_along, quantity_derivatives
 from modeq.losses.loss import Field, H, as_field

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 import sympy
 
-from modeq.derivation.modified_field import ModifiedField
+from modeq.derivation.derive import ModifiedField
 from modeq.derivation.ring import DifferentialRing, Element
 
 NORM, SUM, FORCE, CONSTANT = sympy.symbols("N s G Ghat")

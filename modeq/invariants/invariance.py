@@ -20,7 +20,7 @@ import sympy
 
 from modeq.derivation.ring import DifferentialRing
 from modeq.errors import InvalidValue
-from modeq.invariants.invariance_laws import Laws
+from modeq.invariants.laws import Laws
 from modeq.losses.digits import to_digits
 from modeq.losses.expressions import names_of
 from modeq.losses.loss import Field, Loss, as_loss

@@ -14,6 +14,8 @@ from sympy.core.alphabets import greeks
 from sympy.printing.conventions import split_super_sub
 from sympy.printing.latex import LatexPrinter, translate
 
+from modeq.show.latex import character_latex
+
 _PLAIN_NAME = re.compile(r"[A-Za-z]+[A-Za-z0-9]*(?:__?[A-Za-z0-9]+)*")
 _GREEK = {
     unicodedata.lookup(f"GREEK {case} LETTER {name.upper().replace('MBD', 'MD')}"): spelled
@@ -21,29 +23,6 @@ _GREEK = {
     for case, spelled in (("SMALL", name), ("CAPITAL", name.capitalize()))
 }
 _LONE_GREEK = re.compile(r"(?<![^\W\d_])[Α-Ωα-ω](?![^\W\d_])")
-_ESCAPES = {
-    "\\": r"\backslash ",
-    "~": r"{\sim}",
-    "^": r"{\wedge}",
-    "'": r"{}^{\prime}",
-    '"': r"{}^{\prime\prime}",
-    " ": r"\ ",
-    **{c: f"\\{c}" for c in "{}$#%_"},
-    "&": r"{\&}",
-    **{c: f"{{{c}}}" for c in "<>[]()`*!"},
-}
-"""What TeX, HTML and Markdown could take for a command, a tag, an entity, a link or code."""
-_ACCENTS = {
-    "GRAVE ACCENT": "grave",
-    "ACUTE ACCENT": "acute",
-    "CIRCUMFLEX ACCENT": "hat",
-    "TILDE": "tilde",
-    "MACRON": "bar",
-    "DIAERESIS": "ddot",
-    "DOT ABOVE": "dot",
-    "CARON": "check",
-    "BREVE": "breve",
-}
 
 
 class _Printer(LatexPrinter):
@@ -98,18 +77,3 @@ def _part(part: str) -> str:
     translated = translate(spelled)
     several_letters = translated.isalnum() and len(translated) > 1 and not translated.isdecimal()
     return rf"\mathrm{{{translated}}}" if several_letters else translated
-
-
-def character_latex(character: str) -> str:
-    """Return one character as upright mathematics, whatever it means to TeX."""
-    if character in _ESCAPES:
-        return _ESCAPES[character]
-    if character in _GREEK:
-        return f"{translate(_GREEK[character])} "
-    if character.isascii() and character.isprintable():
-        return character
-    base, *marks = unicodedata.normalize("NFD", character)
-    accents = [_ACCENTS.get(unicodedata.name(m, "").removeprefix("COMBINING ")) for m in marks]
-    if base.isascii() and base.isalpha() and len(accents) == 1 and accents[0]:
-        return rf"\{accents[0]}{{{base}}}"
-    return f"[U+{ord(character):04X}]"

@@ -12,8 +12,7 @@ of this room is first asked for, not before.
 
 import lazy_loader
 
-from modeq.flows.blackbox import BlackboxField, blackbox_field
-from modeq.flows.roundoff import RoundOff
+from modeq.flows.blackbox import BlackboxField, RoundOff, blackbox_field
 
 __getattr__, _, __all__ = lazy_loader.attach_stub(__name__, __file__)
 __all__ += ["BlackboxField", "RoundOff", "blackbox_field"]

@@ -1,19 +1,19 @@
 """The names of modeq.networks and where they are; the package reads them here."""
 
 import modeq.flows.blackbox as _blackbox
-import modeq.flows.roundoff as _roundoff
+import modeq.flows.blackbox as _roundoff
 
 from . import data as data
 from . import models as models
 from .adjusted_rates import DriftAdjusted as DriftAdjusted
 from .adjusted_rates import dal as dal
-from .fields import NetworkField as NetworkField
-from .fields import modified_field as modified_field
+from .field import NetworkField as NetworkField
+from .field import modified_field as modified_field
 from .flows import FieldFlow as FieldFlow
 from .flows import SeriesFlow as SeriesFlow
 from .jets import counter_terms as counter_terms
 from .precision import double_precision as double_precision
-from .principal import TopPrincipalFlow as TopPrincipalFlow
+from .principal_flow import TopPrincipalFlow as TopPrincipalFlow
 from .records import TrainingRecord as TrainingRecord
 from .sharding import device_mesh as device_mesh
 from .sharding import replicate as replicate
@@ -24,13 +24,13 @@ from .spectrum import NetworkStability as NetworkStability
 from .spectrum import hessian_eigenpairs as hessian_eigenpairs
 from .spectrum import network_stability as network_stability
 from .steps import OptimizerStep as OptimizerStep
+from .sweep import sweep as sweep
 from .sweep_records import SweepRun as SweepRun
 from .sweep_records import load_sweep as load_sweep
+from .training import train as train
 from .trajectories import NetworkTrajectory as NetworkTrajectory
 from .trajectories import solve_flow as solve_flow
 from .trajectories import step_drift as step_drift
-from .watched import sweep as sweep
-from .watched import train as train
 
 BlackboxField = _blackbox.BlackboxField
 blackbox_field = _blackbox.blackbox_field

@@ -6,8 +6,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from modeq.networks.vectors import flattened
-from modeq.principal.drift import adjusted_rate, checked_powers
+from modeq.networks.flat_loss import flattened
+from modeq.principal.adjusted_rates import adjusted_rate, checked_powers
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,7 @@
 """Flows along the training of a network: which there are, and their fields for a loss.
 
 A flow is chosen by a small value (``SeriesFlow(2)``, or 2 for short; ``FieldFlow``; the principal
-flows of ``modeq.networks.principal``), which is then bound to a loss. Every flow is a field of
+flows of ``modeq.networks.principal_flow``), which is then bound to a loss. Every flow is a field of
 vectors and h, real or complex; what is solved is θ' = f̃(θ, h) over a time h, step by step, so that
 the learning rate may change and a run may stop and go on.
 """
@@ -18,9 +18,9 @@ import numpy as np
 from modeq.checks import as_integer, check_order
 from modeq.errors import InvalidValue
 from modeq.flows.tolerances import check_count
-from modeq.networks.fields import NetworkField
+from modeq.networks.field import NetworkField
+from modeq.networks.flat_loss import FlatLoss
 from modeq.networks.precision import in_precision
-from modeq.networks.vectors import FlatLoss
 
 
 class Flow(Protocol):

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 from modeq.errors import InvalidValue
-from modeq.principal.drift import checked_powers
+from modeq.principal.adjusted_rates import checked_powers
 
 try:
     from modeq.networks.gradients import gradient

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
+from modeq.networks.flat_loss import FlatLoss
 from modeq.networks.memory import check_optimizer
 from modeq.networks.precision import in_precision
-from modeq.networks.vectors import FlatLoss
 
 try:
     import jax

@@ -19,10 +19,10 @@ from typing import Any
 
 import numpy as np
 
-from modeq.flows.numeric import check_step
-from modeq.networks.vectors import FlatLoss, flattened
+from modeq.flows.fields import check_step
+from modeq.networks.flat_loss import FlatLoss, flattened
 from modeq.principal.branches import logarithm
-from modeq.principal.krylov import SMALL, top_eigenpairs
+from modeq.principal.large import SMALL, top_eigenpairs
 from modeq.principal.stability import regime
 from modeq.shown import Shown
 

@@ -33,8 +33,8 @@ import numpy as np
 from modeq.algebra.logarithm import increment_weights
 from modeq.checks import check_order, whole
 from modeq.errors import DidNotConverge, FlowError, InvalidStep, InvalidValue
-from modeq.flows.flow import check_steps
-from modeq.flows.numeric import check_step
+from modeq.flows.fields import check_step
+from modeq.flows.integrate import check_steps
 from modeq.networks.contraction import Contraction, settled_point
 from modeq.networks.memory import Memory, check_optimizer
 from modeq.networks.precision import cast, check_precision, in_precision

@@ -12,18 +12,15 @@ from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
 from modeq.errors import InvalidValue
-from modeq.flows.flow import check_steps
-from modeq.flows.numeric import check_step
+from modeq.flows.fields import check_step
+from modeq.flows.integrate import check_steps
 from modeq.flows.tolerances import check_count
 from modeq.networks.adjusted_rates import DriftAdjusted
+from modeq.networks.flat_loss import flattened
 from modeq.networks.flows import Flow, as_flow
 from modeq.networks.records import TrainingRecord
 from modeq.networks.training_run import TrainingRun
-from modeq.networks.vectors import flattened
-
-Progress = Callable[[int, int], Any]
-"""A function of the steps that are done, and of all."""
-
+from modeq.progress import Callback, waiting
 
 DEFAULT_RATE = 0.1
 
@@ -44,7 +41,7 @@ def train(
     precision: str | None = None,
     checkpoint: str | os.PathLike | None = None,
     checkpoint_every: int = 100,
-    progress: Progress | None = None,
+    progress: Callback | None = None,
 ) -> TrainingRecord:
     """Run gradient descent, or an optimizer of optax, and flows along it.
 
@@ -70,7 +67,8 @@ def train(
         checkpoint: The file to store the state in. If there is one of the same run already, it
             goes on from there; it may then take more steps.
         checkpoint_every: After how many steps.
-        progress: Is called with the steps that are done, and that of all.
+        progress: Is called with the steps that are done and that of all, in place of the bar on
+            standard error.
 
     Raises:
         FlowError: The weights, the loss or the gradient are not finite; the step and the leaf are
@@ -98,14 +96,14 @@ def train(
         tolerance=tolerance,
     )
     steps, stride = check_steps(steps), check_count("checkpoint_every", checkpoint_every)
-    state = run.resumed(checkpoint, steps)
-    while state.step < steps:
-        run.advance(state)
-        if checkpoint is not None and (state.step % stride == 0 or state.step == steps):
-            run.store(checkpoint, state)
-        if progress is not None:
-            progress(state.step, steps)
-    return run.record(state)
+    with waiting("training", "steps", progress=progress) as show:
+        state = run.resumed(checkpoint, steps)
+        while state.step < steps:
+            run.advance(state)
+            if checkpoint is not None and (state.step % stride == 0 or state.step == steps):
+                run.store(checkpoint, state)
+            show(state.step, steps)
+        return run.record(state)
 
 
 def _checked_rate(rate: Any, optimizer: Any) -> float | DriftAdjusted | None:

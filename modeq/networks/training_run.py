@@ -16,6 +16,7 @@ import numpy as np
 from modeq.errors import FlowError, InvalidCheckpoint, InvalidValue, ModeqError, ModeqWarning
 from modeq.networks.adjusted_rates import DriftAdjusted
 from modeq.networks.checkpoints import load_checkpoint, save_checkpoint
+from modeq.networks.flat_loss import FlatLoss
 from modeq.networks.flows import FieldFlow, Flow, SeriesFlow
 from modeq.networks.memory import check_optimizer
 from modeq.networks.optax_steps import optax_step
@@ -23,8 +24,7 @@ from modeq.networks.records import TrainingRecord
 from modeq.networks.spectrum import sharpest, stability_coefficients
 from modeq.networks.training_state import TrainingState
 from modeq.networks.trajectories import advance, check_tolerance, drift_at
-from modeq.networks.vectors import FlatLoss
-from modeq.principal.drift import adjusted_rate
+from modeq.principal.adjusted_rates import adjusted_rate
 
 try:
     import jax

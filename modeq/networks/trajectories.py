@@ -18,11 +18,11 @@ from typing import Any
 import numpy as np
 
 from modeq.errors import FlowError, InvalidPoint, InvalidValue
-from modeq.flows.flow import check_steps
-from modeq.flows.numeric import check_step
+from modeq.flows.fields import check_step
+from modeq.flows.integrate import check_steps
+from modeq.networks.flat_loss import FlatLoss, flattened
 from modeq.networks.flows import Field, SeriesFlow, as_flow
-from modeq.networks.vectors import FlatLoss, flattened
-from modeq.principal.drift import Drift
+from modeq.principal.adjusted_rates import Drift
 
 TOLERANCES = {np.dtype(np.float64): 1e-9, np.dtype(np.float32): 1e-5}
 """Of one step of the solver, relative, by the precision of the weights."""

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
 
-from modeq.flows.comparison import Comparison
-from modeq.flows.numeric import recorded
-from modeq.flows.order_report import OrderReport
+from modeq.flows.check import OrderReport
+from modeq.flows.compare import Comparison
+from modeq.flows.fields import recorded
 from modeq.losses.loss import Field, Loss
 from modeq.show.figures import COLORS, DASHES, MARKERS, shortened
 

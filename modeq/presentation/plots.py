@@ -12,8 +12,8 @@ from typing import TYPE_CHECKING, Any
 
 from modeq.equation import ModifiedEquation
 from modeq.errors import FlowError, InvalidValue
-from modeq.flows.comparison import Comparison, compare
-from modeq.flows.order_report import OrderReport
+from modeq.flows.check import OrderReport
+from modeq.flows.compare import Comparison, compare
 from modeq.losses.loss import Field, Loss
 from modeq.presentation.panels import draw_errors, draw_trajectories
 from modeq.show.figures import fix_layout, new_figure, own_style, shortened

@@ -14,7 +14,7 @@ import math
 
 import numpy as np
 
-from modeq.principal.recurrence import PLAIN, Recurrence
+from modeq.principal.multipliers import PLAIN, Recurrence
 
 NEGLIGIBLE = 1e-13
 

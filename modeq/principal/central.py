@@ -22,9 +22,9 @@ from typing import Any
 import numpy as np
 
 from modeq.errors import FlowError, InvalidPoint
-from modeq.flows.flow import Trajectory, check_start, check_steps, small
-from modeq.flows.numeric import check_step
-from modeq.flows.tensors import DerivativeTensors
+from modeq.flows.fields import check_step
+from modeq.flows.forms import DerivativeTensors
+from modeq.flows.integrate import Trajectory, check_start, check_steps, small
 from modeq.losses.loss import Loss, as_loss
 
 TOLERANCE = 1e-8

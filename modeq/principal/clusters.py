@@ -22,7 +22,7 @@ from dataclasses import dataclass
 import numpy as np
 
 from modeq.principal.branches import logarithm
-from modeq.principal.recurrence import Recurrence
+from modeq.principal.multipliers import Recurrence
 
 NODES = 32
 """Points on a circle; the error is that of (largest move / R)^NODES."""

@@ -1,6 +1,6 @@
 """The coefficients of reduced trees for all eigendirections at once, with their limits.
 
-The formula of ``modeq.principal.resummation`` has denominators b - μ. Where one of them vanishes
+The formula of ``modeq.principal.reduced_trees`` has denominators b - μ. Where one of them vanishes
 and the coefficient does not, its value is the mean over a circle in the logarithms of the
 multipliers, of which it is an analytic function there.
 """
@@ -15,9 +15,9 @@ import numpy as np
 
 from modeq.algebra.trees import RootedTree
 from modeq.errors import InvalidValue
-from modeq.principal.fork import fork_coefficients
-from modeq.principal.recurrence import PLAIN, Recurrence
-from modeq.principal.resummation import coefficient, reduced_trees
+from modeq.principal.first_correction import fork_coefficients
+from modeq.principal.multipliers import PLAIN, Recurrence
+from modeq.principal.reduced_trees import coefficient, reduced_trees
 
 NODES = 32
 SHRINK = 0.25

@@ -11,22 +11,21 @@ import numpy as np
 from modeq.checks import check_orders, several
 from modeq.derivation.derive import derive_field
 from modeq.errors import FlowError, InvalidMethod, InvalidValue
-from modeq.flows.comparison import (
+from modeq.flows.compare import (
     error_rows,
     error_table,
     followed,
     start_and_step,
     start_on_flow,
 )
-from modeq.flows.flow import check_start, check_steps, solve
+from modeq.flows.fields import check_step, with_values
+from modeq.flows.integrate import check_start, check_steps, solve
 from modeq.flows.iterates import iterate
-from modeq.flows.numeric import check_step
-from modeq.flows.values import with_values
 from modeq.losses.loss import Field, as_field, as_loss
 from modeq.methods.named import Method, method_for
 from modeq.principal.central import REASON, averaged, central_flow
-from modeq.principal.principal import principal_flow
-from modeq.principal.recurrence import recurrence_of
+from modeq.principal.flow import principal_flow
+from modeq.principal.multipliers import recurrence_of
 from modeq.shown import Shown
 
 CENTRAL = "central"

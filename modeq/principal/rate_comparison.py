@@ -10,13 +10,13 @@ import numpy as np
 
 from modeq.checks import several
 from modeq.errors import FlowError
-from modeq.flows.comparison import followed
-from modeq.flows.flow import check_start, check_steps
+from modeq.flows.compare import followed
+from modeq.flows.fields import check_step, recorded
+from modeq.flows.integrate import check_start, check_steps
 from modeq.flows.iterates import iterate
-from modeq.flows.numeric import check_step, recorded
 from modeq.losses.loss import as_loss
 from modeq.methods.tableaux_by_name import GradientDescent
-from modeq.principal.drift import checked_powers, run_dal
+from modeq.principal.adjusted_rates import checked_powers, run_dal
 from modeq.shown import Shown
 
 

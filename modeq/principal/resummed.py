@@ -14,9 +14,9 @@ from modeq.errors import InvalidPoint, InvalidValue
 from modeq.principal.branches import NEGLIGIBLE, chain_factor, composed_phases, logarithm
 from modeq.principal.clusters import Basis, Clusters
 from modeq.principal.coefficients import coefficients
-from modeq.principal.fork_sum import fork_sum
-from modeq.principal.recurrence import PLAIN, Recurrence
-from modeq.principal.resummation import reduced_trees
+from modeq.principal.first_correction import fork_sum
+from modeq.principal.multipliers import PLAIN, Recurrence
+from modeq.principal.reduced_trees import reduced_trees
 
 MAX_CONDITION = 1e4
 """Eigenvectors worse than this are replaced by those of matrices nearby."""

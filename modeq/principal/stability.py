@@ -24,9 +24,9 @@ from typing import Any
 import numpy as np
 
 from modeq.checks import check_order
-from modeq.flows.flow import check_start
-from modeq.flows.numeric import check_step
-from modeq.flows.tensors import DerivativeTensors
+from modeq.flows.fields import check_step
+from modeq.flows.forms import DerivativeTensors
+from modeq.flows.integrate import check_start
 from modeq.losses.loss import as_loss
 from modeq.principal.branches import logarithm
 from modeq.shown import Shown

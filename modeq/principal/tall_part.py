@@ -14,7 +14,7 @@ import sympy
 
 from modeq.algebra.trees import rooted_trees
 from modeq.checks import check_order
-from modeq.derivation.modified_field import ModifiedField
+from modeq.derivation.derive import ModifiedField
 from modeq.errors import InvalidValue
 from modeq.methods.named import Method, as_method
 from modeq.methods.tableaux_by_name import GradientDescent

@@ -14,22 +14,10 @@ from typing import Any
 
 import numpy as np
 
-from modeq.reports.document import (
-    Block,
-    Code,
-    Finding,
-    Formula,
-    Math,
-    Missing,
-    Picture,
-    Pictures,
-    Table,
-    Text,
-)
+from modeq.algebra.drawing import tree_drawing
+from modeq.report.formulas import matrix_formula
 from modeq.reports.flow_displays import FLOW_DISPLAYS
 from modeq.reports.method_displays import METHOD_DISPLAYS
-from modeq.reports.page import fragment
-from modeq.reports.report_formulas import matrix_formula
 from modeq.reports.report_pictures import (
     coordinates_figure,
     distances_figure,
@@ -43,6 +31,19 @@ from modeq.reports.result_blocks import (
     quantity_blocks,
     regime_blocks,
 )
+from modeq.show.document import (
+    Block,
+    Code,
+    Finding,
+    Formula,
+    Math,
+    Missing,
+    Picture,
+    Pictures,
+    Table,
+    Text,
+)
+from modeq.show.html import fragment
 
 MAX_ROWS = 8
 """Rows of points that are listed, from the start and from the end."""
@@ -186,7 +187,7 @@ def _invariance(found: Any) -> list[Block]:
 def _verdict(found: Any) -> list[Block]:
     blocks: list[Block] = [Finding(found.holds, str(found))]
     if found.witness:
-        rows = tuple((tree,) for tree in found.witness)
+        rows = tuple((tree_drawing(tree),) for tree in found.witness)
         blocks.append(Table(("trees for which it fails",), rows))
     return blocks
 

@@ -7,8 +7,8 @@ from collections.abc import Callable, Mapping
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from modeq.reports.document import Block, Formula, Math, Missing, Picture, Table, Text
 from modeq.reports.result_blocks import distance_table, number
+from modeq.show.document import Block, Formula, Math, Missing, Picture, Table, Text
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure

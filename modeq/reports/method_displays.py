@@ -8,7 +8,7 @@ from typing import Any
 import sympy
 
 from modeq.losses.formula_latex import expression_latex
-from modeq.reports.document import Block, Formula, Math, Table, Text
+from modeq.show.document import Block, Formula, Math, Table, Text
 
 
 def _printed(number: Any) -> str:

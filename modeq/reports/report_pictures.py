@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from modeq.flows.comparison import Comparison
-from modeq.flows.order_report import OrderReport
+from modeq.flows.check import OrderReport
+from modeq.flows.compare import Comparison
 from modeq.losses.loss import Field
 from modeq.presentation.panels import MAX_COORDINATES, draw_errors, draw_trajectories
-from modeq.reports.regimes import NAMES, StabilityRegimes
+from modeq.principal.regimes import NAMES, StabilityRegimes
 from modeq.show.figures import COLORS, DASHES, fix_layout, new_figure, own_style
 
 if TYPE_CHECKING:
@@ -50,7 +50,7 @@ def _legend(figure: Figure, axes: Axes, columns: int = 2) -> None:
 def trajectories_figure(comparison: Comparison, loss: Field | None) -> Figure:
     """Return the optimizer and its flows in the plane, or by coordinates against time.
 
-    >>> from modeq.flows.comparison import compare
+    >>> from modeq.flows.compare import compare
     >>> trajectories_figure(compare("x**2", [1.0], h=0.1, steps=3), None).axes[0].get_xlabel()
     't = steps × h'
     """
@@ -103,7 +103,7 @@ def errors_figure(reports: Sequence[OrderReport], kind: str) -> Figure:
 def regimes_figure(regimes: StabilityRegimes, h: float | None) -> Figure:
     """Return the regimes of each eigendirection as bars over the learning rate.
 
-    >>> from modeq.reports.regimes import stability_regimes
+    >>> from modeq.principal.regimes import stability_regimes
     >>> regimes_figure(stability_regimes("x**2", [0.0]), 0.1).axes[0].get_xlabel()
     'learning rate h'
     """

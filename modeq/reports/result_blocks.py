@@ -10,10 +10,13 @@ import numpy as np
 import sympy
 
 from modeq.errors import ModeqError
-from modeq.flows.comparison import error_rows
-from modeq.flows.order_report import OrderReport
+from modeq.flows.check import OrderReport
+from modeq.flows.compare import error_rows
 from modeq.invariants.conservation import ConservedQuantity
-from modeq.reports.document import (
+from modeq.principal.regimes import StabilityRegimes
+from modeq.report.formulas import is_printable, sum_formula
+from modeq.reports.report_pictures import MAX_DIRECTIONS, regimes_figure
+from modeq.show.document import (
     Block,
     Finding,
     Formula,
@@ -24,9 +27,6 @@ from modeq.reports.document import (
     Text,
     Words,
 )
-from modeq.reports.regimes import StabilityRegimes
-from modeq.reports.report_formulas import is_printable, sum_formula
-from modeq.reports.report_pictures import MAX_DIRECTIONS, regimes_figure
 
 
 def number(value: float, digits: int = 3) -> str:

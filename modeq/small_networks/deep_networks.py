@@ -6,8 +6,8 @@ from collections.abc import Sequence
 from typing import Any
 
 from modeq.errors import InvalidValue
-from modeq.small_networks.homogeneous_networks import SLOPES, HomogeneousNetwork
-from modeq.small_networks.linear_networks import LinearNetwork
+from modeq.small_networks.linear import LinearNetwork
+from modeq.small_networks.relu import SLOPES, HomogeneousNetwork
 
 
 def deep_network(

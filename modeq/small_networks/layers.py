@@ -11,7 +11,7 @@ import sympy
 
 from modeq.checks import as_integer, several
 from modeq.errors import InvalidPoint, InvalidValue
-from modeq.flows.numeric import as_numbers, as_points
+from modeq.flows.fields import as_numbers, as_points
 from modeq.losses.expressions import read_expression
 
 LOSSES = ("square", "logistic")

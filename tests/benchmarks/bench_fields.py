@@ -9,8 +9,8 @@ from measure import Row, best
 from modeq import GradientDescent, problems
 from modeq.algebra.logarithm import logarithm_weights
 from modeq.derivation.derive import derive_field
+from modeq.flows.fields import gradient_field
 from modeq.flows.forms import numeric_field
-from modeq.flows.numeric import gradient_field
 
 ORDER = 4
 POINTS = 1_000

@@ -108,7 +108,7 @@ def costs(loss, theta, h) -> Iterator[Row]:
 def rows() -> Iterator[Row]:
     if find_spec("jax") is None:
         return
-    from modeq.networks.vectors import flattened
+    from modeq.networks.flat_loss import flattened
 
     for widths, points in SIZES:
         loss, theta = flattened(*network(widths, points), "float64")

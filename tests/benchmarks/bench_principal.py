@@ -8,7 +8,7 @@ from measure import Row, best
 
 from modeq import principal_flow, principal_value, problems, top_eigenpairs
 from modeq.errors import ModeqError
-from modeq.flows.tensors import DerivativeTensors
+from modeq.flows.forms import DerivativeTensors
 from modeq.principal.resummed import resummed_field
 
 STARTS, TRIALS = 40, 400
