@@ -21,7 +21,7 @@ import numpy as np
 
 import modeq
 from modeq.networks import data
-from modeq.small_networks.fully_connected import FullyConnected
+from modeq.networks.models import FullyConnected
 
 
 @dataclass(frozen=True)

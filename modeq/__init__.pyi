@@ -122,12 +122,12 @@ from .principal.central import central_flow as central_flow
 from .principal.flow import PrincipalFlow as PrincipalFlow
 from .principal.flow import principal_flow as principal_flow
 from .principal.flow_comparison import FlowComparison as FlowComparison
+from .principal.flow_comparison import RateComparison as RateComparison
 from .principal.flow_comparison import compare_flows as compare_flows
+from .principal.flow_comparison import compare_rates as compare_rates
 from .principal.large import PrincipalValue as PrincipalValue
 from .principal.large import principal_value as principal_value
 from .principal.large import top_eigenpairs as top_eigenpairs
-from .principal.rate_comparison import RateComparison as RateComparison
-from .principal.rate_comparison import compare_rates as compare_rates
 from .principal.regimes import StabilityRegimes as StabilityRegimes
 from .principal.regimes import stability_regimes as stability_regimes
 from .principal.stability import StabilityReport as StabilityReport
@@ -149,8 +149,8 @@ from .sampling.stochastic import stochastic_equation as stochastic_equation
 from .sampling.tasks import TaskSteps as TaskSteps
 from .sampling.tasks import joint_step as joint_step
 from .sampling.tasks import sequential_steps as sequential_steps
-from .small_networks.deep_networks import deep_network as deep_network
 from .small_networks.linear import LinearNetwork as LinearNetwork
+from .small_networks.linear import deep_network as deep_network
 from .small_networks.linear import end_to_end_flow as end_to_end_flow
 from .small_networks.relu import HomogeneousNetwork as HomogeneousNetwork
 from .small_networks.relu_flow import convergence_times as convergence_times

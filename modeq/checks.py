@@ -1,18 +1,31 @@
 """Checks of whole numbers that a user gives, and how an error shows what was given.
 
 What arguments must be: whole numbers, one of several words, names that are known.
+
+Positive numbers that people hand in: tolerances, times, counts, and whole numbers of steps.
 """
 
 from __future__ import annotations
 
 import difflib
+import math
 import sys
 from collections.abc import Iterable
+from fractions import Fraction
 from numbers import Real
 from operator import index
 from typing import Any
 
-from modeq.errors import ExceedsLimit, InvalidMethod, InvalidOrder, InvalidValue
+import numpy as np
+
+from modeq.errors import (
+    ExceedsLimit,
+    InvalidMethod,
+    InvalidOrder,
+    InvalidPoint,
+    InvalidStep,
+    InvalidValue,
+)
 
 HIGHEST = 1000
 """The highest order that is taken: no series has been summed further, and none is of use there."""
@@ -183,3 +196,148 @@ def refuse_unknown(given: Iterable[str], known: Iterable[str], owner: str) -> No
                 f"{owner} has no parameter {name!r}: {hint(name, names)}it has "
                 f"{', '.join(names) or 'none'}"
             )
+
+
+def as_numbers(thing: Any) -> np.ndarray | None:
+    """Return an array of doubles, real or complex; None for what does not consist of numbers.
+
+    >>> as_numbers([1, 2]), as_numbers("12"), as_numbers([[1, 2], [3]])
+    (array([1., 2.]), None, None)
+    """
+    try:
+        array = np.asarray(thing)
+        if array.dtype.kind == "c":
+            return array
+        return array.astype(np.float64, copy=False) if array.dtype.kind in "biufO" else None
+    except (TypeError, ValueError, OverflowError):
+        return None
+
+
+def as_points(theta: Any, dimension: int) -> np.ndarray:
+    """Return an array of floats of shape (..., d).
+
+    Raises:
+        InvalidPoint: It is not numeric, or the last axis has not the length d.
+
+    >>> as_points([1, 2], 2)
+    array([1., 2.])
+    """
+    points = as_numbers(theta)
+    if points is None:
+        raise InvalidPoint(f"the point {theta!r} does not consist of numbers")
+    if points.ndim == 0 or points.shape[-1] != dimension:
+        raise InvalidPoint(
+            f"the point has the shape {points.shape}; "
+            f"its last axis must have the length {dimension}, one entry for each variable"
+        )
+    return points
+
+
+def check_step(h: Any) -> float:
+    """Return a learning rate as a float, if it is positive and finite.
+
+    >>> check_step(0.1)
+    0.1
+    """
+    value = positive(h)
+    if value is None:
+        raise InvalidStep(f"the learning rate h is {h!r}; it must be a positive finite number")
+    return value
+
+
+def positive(value: Any) -> float | None:
+    """Return the value of anything that stands for a positive finite number, None for the rest.
+
+    >>> positive(2), positive(-1), positive("1"), positive(10**400)
+    (2.0, None, None, None)
+    """
+    try:
+        number = math.nan if isinstance(value, str | bytes | bool | np.bool_) else float(value)
+    except (TypeError, ValueError, OverflowError):
+        return None
+    return number if 0 < number < math.inf else None
+
+
+MAX_STEPS = 10**8
+"""No more steps are taken in a run: every point of it is kept."""
+
+
+def check_steps(steps: Any) -> int:
+    """Return a number of steps, if it is an integer at least one whose points can be held.
+
+    >>> check_steps(10)
+    10
+    """
+    steps = whole(steps, "steps", 1, InvalidStep)
+    if steps > MAX_STEPS:
+        raise InvalidStep(f"steps is {shortened(steps)}; it must be at most {MAX_STEPS:,}")
+    return steps
+
+
+CLOSE = 1e-9
+"""How far the number of steps may be from a whole one, as a part of it: times are rounded."""
+
+
+def check_tolerance(tolerance: Any) -> float:
+    """Return a tolerance as a float, if it is positive and finite.
+
+    >>> check_tolerance(0.1)
+    0.1
+    """
+    return check_positive("tolerance", tolerance)
+
+
+def check_positive(name: str, value: Any) -> float:
+    """Return a number as a float, if it is positive and finite.
+
+    >>> check_positive("time", 2)
+    2.0
+    """
+    number = positive(value)
+    if number is None:
+        raise InvalidValue(f"{name} is {value!r}; it must be a positive finite number")
+    return number
+
+
+def check_count(name: str, value: Any, least: int = 1) -> int:
+    """Return a number of things as an int, if it is an integer that is not too small.
+
+    >>> check_count("directions", 0, least=0)
+    0
+    """
+    return whole(value, name, least, InvalidValue)
+
+
+def steps_until(time: Any, h: float) -> int:
+    """Return the number of steps of h that make up a time.
+
+    Raises:
+        InvalidValue: The time is not a positive finite number.
+        InvalidStep: It is not a whole multiple of h.
+
+    >>> steps_until(0.3, 0.1)
+    3
+    """
+    time, h = check_positive("time", time), check_step(h)
+    steps = round(Fraction(time) / Fraction(h))
+    if abs(steps * h - time) > CLOSE * time:
+        below = int(Fraction(time) / Fraction(h))
+        near = " or ".join(f"{k * h:.6g}" for k in (below, below + 1) if k)
+        raise InvalidStep(
+            f"time is {time:.6g}; it must be a whole multiple of h = {h:.6g}, such as {near}"
+        )
+    return check_steps(steps)
+
+
+def check_duration(steps: Any, time: Any, h: float) -> int:
+    """Return the number of steps that is given, or that makes up the time that is given.
+
+    Raises:
+        InvalidStep: Both are given, or what is given is no number of steps.
+
+    >>> check_duration(None, 0.3, 0.1), check_duration(5, None, 0.1)
+    (3, 5)
+    """
+    if steps is not None and time is not None:
+        raise InvalidStep(f"steps is {steps!r} and time is {time!r}; give one of them")
+    return check_steps(steps) if time is None else steps_until(time, h)

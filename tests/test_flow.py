@@ -10,8 +10,8 @@ from hypothesis import strategies as st
 
 import modeq
 from modeq import Loss, VectorField, problems
+from modeq.checks import check_steps
 from modeq.errors import DidNotConverge, FlowError, InvalidPoint, InvalidStep, MissingParameter
-from modeq.flows.integrate import check_steps
 from modeq.testing import losses, starts, tableaux
 
 SOLUTIONS = [

@@ -38,7 +38,7 @@ ALLOWED_FROM = {
     "sympy": "losses",
     "mpmath": "losses",
     "flint": "losses",
-    "numpy": "algebra",
+    "numpy": "errors",
     "scipy": "flows",
     "sklearn": "flows",
     "gmpy2": "algebra",

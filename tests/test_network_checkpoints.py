@@ -27,9 +27,8 @@ from network_cases import DOUBLE, tanh_network
 from modeq.errors import CannotWrite, InvalidCheckpoint
 from modeq.networks import train
 from modeq.networks.archives import read_archive, write_archive
-from modeq.networks.checkpoints import Checkpoint, load_checkpoint, save_checkpoint
-from modeq.networks.records import COLUMN
-from modeq.networks.training_state import TrainingState
+from modeq.networks.records import COLUMN, Checkpoint, load_checkpoint, save_checkpoint
+from modeq.networks.training_run import TrainingState
 
 PROGRAM = Path(__file__).parent / "training_case.py"
 

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from modeq.errors import InvalidValue
-from modeq.small_networks.fully_connected import FullyConnected
+from modeq.networks.models import FullyConnected
 
 pytest.importorskip("jax", reason="JAX is optional: pip install modeq[jax]")
 

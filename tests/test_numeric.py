@@ -12,8 +12,9 @@ from hypothesis import strategies as st
 
 import modeq
 from modeq import Loss, VectorField, problems
+from modeq.checks import as_points, check_step
 from modeq.errors import InvalidLoss, InvalidPoint, InvalidStep, InvalidValue, MissingParameter
-from modeq.flows.fields import as_points, check_step, gradient_field
+from modeq.flows.fields import gradient_field
 from modeq.flows.forms import FORMS
 from modeq.losses.loss import H
 from modeq.testing import losses, starts

@@ -8,7 +8,7 @@ import pytest
 
 import modeq
 from modeq.errors import InvalidValue
-from modeq.networks.optax_dal import dal_transform
+from modeq.networks.adjusted_rates import dal_transform
 
 REASON = "optax and jax are optional: pip install modeq[optax]"
 pytest.importorskip("jax", reason=REASON)

@@ -7,7 +7,7 @@ import modeq
 from modeq import problems, step_refinement
 from modeq.errors import FlowError, InvalidPoint, InvalidStep, InvalidValue
 from modeq.networks import data
-from modeq.small_networks.fully_connected import FullyConnected
+from modeq.networks.models import FullyConnected
 
 
 def small_network(activation):

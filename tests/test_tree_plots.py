@@ -14,7 +14,7 @@ import sympy
 from matplotlib.collections import LineCollection
 
 from modeq import BSeries, RootedTree, exact_flow, plot_trees, rooted_trees, series_table, tree_svg
-from modeq.algebra.drawing import mark
+from modeq.algebra.layout import mark
 from modeq.algebra.rule_series import modified_equation
 from modeq.errors import InvalidTree, InvalidValue
 from modeq.show.figures import save

@@ -31,12 +31,10 @@ from modeq.bounds.balls import NotEnclosed
 from modeq.bounds.certified import CertifiedBound
 from modeq.bounds.flow_bound import LARGEST_RATE, Demand, FlowBound
 from modeq.bounds.sampled import SampledBound
-from modeq.checks import check_order
+from modeq.checks import as_points, check_order, check_positive, check_tolerance
 from modeq.errors import FlowError, InvalidPoint
 from modeq.flows.compare import start_of
-from modeq.flows.fields import as_points
 from modeq.flows.integrate import check_start
-from modeq.flows.tolerances import check_positive, check_tolerance
 from modeq.losses.expressions import exact_values
 from modeq.losses.loss import as_field
 

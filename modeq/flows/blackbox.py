@@ -45,9 +45,8 @@ from typing import Any, TypeVar
 import numpy as np
 
 from modeq.algebra.logarithm import increment_weights
-from modeq.checks import check_order
+from modeq.checks import check_order, check_step
 from modeq.errors import FlowError, InvalidMethod, InvalidPoint, RoundOffWarning
-from modeq.flows.fields import check_step
 from modeq.shown import Shown
 
 COARSEST = 2.0**-7

@@ -20,13 +20,14 @@ from itertools import pairwise
 from typing import Any
 
 from modeq.algebra.power_series import Vector
+from modeq.checks import check_count, check_step, check_steps
 from modeq.derivation.derive import ModifiedField
 from modeq.derivation.start_shift import starts_at_rest
 from modeq.errors import FlowError, InvalidMethod
 from modeq.flows.experiment import AtRest, on_slow_manifold
-from modeq.flows.fields import NumericField, check_step, gradient_field, part_fields, with_values
+from modeq.flows.fields import NumericField, gradient_field, part_fields, with_values
 from modeq.flows.forms import is_short, numeric_field
-from modeq.flows.integrate import check_start, check_steps
+from modeq.flows.integrate import check_start
 from modeq.flows.next_terms import first_term, term_sizes
 from modeq.flows.precise import (
     Number,
@@ -40,7 +41,6 @@ from modeq.flows.precise import (
     norm,
     precise_iterates,
 )
-from modeq.flows.tolerances import check_count
 from modeq.methods.multistep import LinearMultistep
 from modeq.methods.named import Method
 from modeq.methods.optimizer import Optimizer

@@ -9,11 +9,11 @@ from typing import Any, TypeVar
 
 import numpy as np
 
-from modeq.checks import check_orders
+from modeq.checks import check_orders, check_step, check_steps
 from modeq.derivation.derive import ModifiedField, derive_field
 from modeq.errors import FlowError, InvalidPoint, InvalidStep, ModeqError
-from modeq.flows.fields import check_step, memory_field, with_values
-from modeq.flows.integrate import check_steps, solve
+from modeq.flows.fields import memory_field, with_values
+from modeq.flows.integrate import solve
 from modeq.flows.iterates import iterate
 from modeq.losses.loss import Field, as_field
 from modeq.methods.multistep import LinearMultistep

@@ -31,15 +31,14 @@ import numpy as np
 import sympy
 
 from modeq.algebra.power_series import Vector
-from modeq.checks import check_order
+from modeq.checks import check_duration, check_order, check_step
 from modeq.flows.check import SLOPE_TOLERANCE, slopes_of
 from modeq.flows.compare import start_and_step
 from modeq.flows.experiment import followed
-from modeq.flows.fields import check_step, recorded, with_values
+from modeq.flows.fields import recorded, with_values
 from modeq.flows.integrate import check_start
 from modeq.flows.next_terms import field_and_next_term, next_term, propagated
 from modeq.flows.precise import Precision, digits_to_see, flow
-from modeq.flows.tolerances import check_duration
 from modeq.losses.loss import Field, as_field
 from modeq.methods.named import Method, method_for
 from modeq.shown import Shown

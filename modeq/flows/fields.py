@@ -19,11 +19,12 @@ import sympy
 from sympy.printing.codeprinter import PrintMethodNotImplementedError
 
 from modeq.algebra.power_series import Coefficient
+from modeq.checks import as_numbers, as_points
 from modeq.derivation.derive import all_parameters
 from modeq.derivation.evaluate import SeriesField, constants_at
 from modeq.derivation.optimizer_map import optimizer_map
 from modeq.derivation.slow_manifold import slow_manifold
-from modeq.errors import InvalidPoint, InvalidStep, MissingParameter
+from modeq.errors import InvalidStep, MissingParameter
 from modeq.flows.source import compiled_program, program_source
 from modeq.flows.stable import stable, stable_components, stable_forces
 from modeq.flows.tape import Node, Tape
@@ -200,66 +201,6 @@ def _common_shape(points: tuple[int, ...], rates: tuple[int, ...]) -> tuple[int,
         raise InvalidStep(
             f"h has the shape {rates}; it must fit the leading axes of the points, {points}"
         ) from None
-
-
-def as_numbers(thing: Any) -> np.ndarray | None:
-    """Return an array of doubles, real or complex; None for what does not consist of numbers.
-
-    >>> as_numbers([1, 2]), as_numbers("12"), as_numbers([[1, 2], [3]])
-    (array([1., 2.]), None, None)
-    """
-    try:
-        array = np.asarray(thing)
-        if array.dtype.kind == "c":
-            return array
-        return array.astype(np.float64, copy=False) if array.dtype.kind in "biufO" else None
-    except (TypeError, ValueError, OverflowError):
-        return None
-
-
-def as_points(theta: Any, dimension: int) -> np.ndarray:
-    """Return an array of floats of shape (..., d).
-
-    Raises:
-        InvalidPoint: It is not numeric, or the last axis has not the length d.
-
-    >>> as_points([1, 2], 2)
-    array([1., 2.])
-    """
-    points = as_numbers(theta)
-    if points is None:
-        raise InvalidPoint(f"the point {theta!r} does not consist of numbers")
-    if points.ndim == 0 or points.shape[-1] != dimension:
-        raise InvalidPoint(
-            f"the point has the shape {points.shape}; "
-            f"its last axis must have the length {dimension}, one entry for each variable"
-        )
-    return points
-
-
-def check_step(h: Any) -> float:
-    """Return a learning rate as a float, if it is positive and finite.
-
-    >>> check_step(0.1)
-    0.1
-    """
-    value = positive(h)
-    if value is None:
-        raise InvalidStep(f"the learning rate h is {h!r}; it must be a positive finite number")
-    return value
-
-
-def positive(value: Any) -> float | None:
-    """Return the value of anything that stands for a positive finite number, None for the rest.
-
-    >>> positive(2), positive(-1), positive("1"), positive(10**400)
-    (2.0, None, None, None)
-    """
-    try:
-        number = math.nan if isinstance(value, str | bytes | bool | np.bool_) else float(value)
-    except (TypeError, ValueError, OverflowError):
-        return None
-    return number if 0 < number < math.inf else None
 
 
 def gradient_field(loss: Field, parameters: Mapping | None = None) -> NumericField:

@@ -13,11 +13,10 @@ from typing import Any
 import numpy as np
 import sympy
 
-from modeq.checks import check_order
+from modeq.checks import check_order, check_step
 from modeq.derivation.derive import ModifiedField
 from modeq.errors import FlowError, InvalidLoss, InvalidPoint, InvalidStep
 from modeq.flows.check import SLOPE_TOLERANCE, slopes_of
-from modeq.flows.fields import check_step
 from modeq.losses.loss import H
 from modeq.losses.parse import parse_names
 from modeq.losses.vanishing import Vanishing, vanishing_expression

@@ -9,11 +9,11 @@ from typing import Any
 
 import numpy as np
 
-from modeq.checks import shortened, whole
+from modeq.checks import as_points, check_step, check_steps
 from modeq.derivation.derive import ModifiedField
 from modeq.derivation.start_shift import slow_start
-from modeq.errors import FlowError, InvalidPoint, InvalidStep
-from modeq.flows.fields import as_points, check_step, domain_field, recorded, with_values
+from modeq.errors import FlowError, InvalidPoint
+from modeq.flows.fields import domain_field, recorded, with_values
 from modeq.flows.forms import numeric_field
 from modeq.losses.loss import Field
 from modeq.shown import Shown
@@ -23,9 +23,6 @@ ABSOLUTE_TOLERANCE = 1e-14
 """Relative to the size of what is followed where that is smaller than one: see ``small``."""
 MAX_EVALUATIONS, MAX_PER_STEP = 200_000, 2_000
 """No more evaluations of a field are spent on a trajectory: so many, and so many for each step."""
-
-MAX_STEPS = 10**8
-"""No more steps are taken in a run: every point of it is kept."""
 
 
 @dataclass(frozen=True)
@@ -39,18 +36,6 @@ class Trajectory(Shown):
 
     t: np.ndarray
     theta: np.ndarray
-
-
-def check_steps(steps: Any) -> int:
-    """Return a number of steps, if it is an integer at least one whose points can be held.
-
-    >>> check_steps(10)
-    10
-    """
-    steps = whole(steps, "steps", 1, InvalidStep)
-    if steps > MAX_STEPS:
-        raise InvalidStep(f"steps is {shortened(steps)}; it must be at most {MAX_STEPS:,}")
-    return steps
 
 
 def check_start(theta0: Any, loss: Field, parameters: Mapping | None = None) -> np.ndarray:

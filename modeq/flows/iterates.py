@@ -8,17 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from modeq.checks import as_points, check_step, check_steps
 from modeq.errors import DidNotConverge, FlowError, InvalidMethod, InvalidPoint
-from modeq.flows.fields import (
-    NumericField,
-    as_points,
-    check_step,
-    gradient_field,
-    part_fields,
-    recorded,
-    with_values,
-)
-from modeq.flows.integrate import check_start, check_steps, integrate
+from modeq.flows.fields import NumericField, gradient_field, part_fields, recorded, with_values
+from modeq.flows.integrate import check_start, integrate
 from modeq.flows.stable import stable_forces
 from modeq.losses.loss import Field, as_field
 from modeq.methods.multistep import LinearMultistep

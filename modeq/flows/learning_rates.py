@@ -8,14 +8,13 @@ from typing import Any
 
 import numpy as np
 
-from modeq.checks import check_order
+from modeq.checks import check_order, check_steps, check_tolerance
 from modeq.errors import FlowError
 from modeq.flows.compare import start_of
 from modeq.flows.fields import NumericField, with_values
-from modeq.flows.integrate import check_start, check_steps, integrate
+from modeq.flows.integrate import check_start, integrate
 from modeq.flows.iterates import iterate
 from modeq.flows.next_terms import field_and_next_term, next_term
-from modeq.flows.tolerances import check_tolerance
 from modeq.losses.loss import Field, as_field
 from modeq.methods.multistep import LinearMultistep
 from modeq.methods.named import Method, method_for

@@ -16,12 +16,11 @@ from typing import Any
 import mpmath
 import numpy as np
 
-from modeq.checks import check_order
+from modeq.checks import check_order, check_step
 from modeq.derivation.derive import derive_field, series_field
 from modeq.flows.compare import start_and_step
 from modeq.flows.fields import (
     NumericField,
-    check_step,
     gradient_field,
     recorded,
     series_at,

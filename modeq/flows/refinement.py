@@ -13,12 +13,11 @@ from typing import Any
 
 import numpy as np
 
-from modeq.checks import as_integer
+from modeq.checks import as_integer, check_duration, check_step, check_steps
 from modeq.errors import FlowError, InvalidPoint, InvalidValue
 from modeq.flows.compare import start_and_step
-from modeq.flows.fields import check_step, gradient_field, recorded
-from modeq.flows.integrate import check_start, check_steps
-from modeq.flows.tolerances import check_duration
+from modeq.flows.fields import gradient_field, recorded
+from modeq.flows.integrate import check_start
 from modeq.losses.expressions import exact_values
 from modeq.losses.loss import Loss, as_field
 from modeq.shown import Shown

@@ -14,10 +14,10 @@ from typing import NamedTuple
 import sympy
 from flint import fmpq
 
+from modeq.checks import check_count
 from modeq.derivation.derive import ModifiedField
 from modeq.derivation.ring import DifferentialRing, Element
 from modeq.errors import visible
-from modeq.flows.tolerances import check_count
 from modeq.losses.loss import H, Loss
 from modeq.show.document import in_lines
 

@@ -16,8 +16,8 @@ from modeq.algebra.layout import Layout, layout, mark
 from modeq.algebra.notation import differential, field_names
 from modeq.algebra.series import BSeries
 from modeq.algebra.trees import RootedTree
+from modeq.checks import check_count
 from modeq.errors import InvalidTree, InvalidValue
-from modeq.flows.tolerances import check_count
 from modeq.show.figures import new_figure, own_style, shortened
 from modeq.show.markdown import escaped
 

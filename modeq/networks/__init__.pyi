@@ -12,8 +12,9 @@ from .field import modified_field as modified_field
 from .flows import FieldFlow as FieldFlow
 from .flows import SeriesFlow as SeriesFlow
 from .jets import counter_terms as counter_terms
-from .precision import double_precision as double_precision
+from .optimizer_step import OptimizerStep as OptimizerStep
 from .principal_flow import TopPrincipalFlow as TopPrincipalFlow
+from .pytrees import double_precision as double_precision
 from .records import TrainingRecord as TrainingRecord
 from .sharding import device_mesh as device_mesh
 from .sharding import replicate as replicate
@@ -23,7 +24,6 @@ from .sharding import sharded_gradient as sharded_gradient
 from .spectrum import NetworkStability as NetworkStability
 from .spectrum import hessian_eigenpairs as hessian_eigenpairs
 from .spectrum import network_stability as network_stability
-from .steps import OptimizerStep as OptimizerStep
 from .sweep import sweep as sweep
 from .sweep_records import SweepRun as SweepRun
 from .sweep_records import load_sweep as load_sweep

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from modeq.algebra.logarithm import increment_weights
-from modeq.checks import check_order
+from modeq.checks import check_order, check_step
 from modeq.errors import FlowError, InvalidPoint, RoundOffWarning
 from modeq.flows.blackbox import (
     RoundOff,
@@ -27,13 +27,14 @@ from modeq.flows.blackbox import (
     second_difference,
     shift_for,
 )
-from modeq.flows.fields import check_step
 from modeq.networks.gradients import gradient
-from modeq.networks.precision import cast, check_precision, in_precision
 from modeq.networks.pytrees import (
     Params,
+    cast,
     check_params,
+    check_precision,
     epsilon,
+    in_precision,
     is_finite,
     is_traced,
     of_weights,

@@ -19,9 +19,11 @@ import numpy as np
 
 from modeq.errors import InvalidLoss, InvalidPoint
 from modeq.networks.gradients import Program, gradient, is_ruled
-from modeq.networks.precision import cast, check_precision, in_precision
 from modeq.networks.pytrees import (
+    cast,
     check_params,
+    check_precision,
+    in_precision,
     of_weights,
     partitioned,
     refuse_mixed,

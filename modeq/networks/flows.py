@@ -15,12 +15,11 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from modeq.checks import as_integer, check_order
+from modeq.checks import as_integer, check_count, check_order
 from modeq.errors import InvalidValue
-from modeq.flows.tolerances import check_count
 from modeq.networks.field import NetworkField
 from modeq.networks.flat_loss import FlatLoss
-from modeq.networks.precision import in_precision
+from modeq.networks.pytrees import in_precision
 
 
 class Flow(Protocol):

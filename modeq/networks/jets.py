@@ -20,10 +20,12 @@ from modeq.algebra.logarithm import increment_weights
 from modeq.checks import check_order
 from modeq.errors import InvalidPoint
 from modeq.networks.gradients import Program, gradient
-from modeq.networks.precision import cast, check_precision, in_precision
 from modeq.networks.pytrees import (
     Params,
+    cast,
     check_params,
+    check_precision,
+    in_precision,
     is_finite,
     is_traced,
     of_weights,

@@ -8,8 +8,8 @@ from typing import Any
 import numpy as np
 
 from modeq.networks.flat_loss import FlatLoss
-from modeq.networks.memory import check_optimizer
-from modeq.networks.precision import in_precision
+from modeq.networks.optimizer_memory import check_optimizer
+from modeq.networks.pytrees import in_precision
 
 try:
     import jax

@@ -35,9 +35,8 @@ from typing import Any
 import numpy as np
 
 from modeq.algebra.logarithm import increment_weights
-from modeq.checks import check_order
+from modeq.checks import check_count, check_order
 from modeq.errors import FlowError, InvalidPoint, InvalidValue
-from modeq.flows.tolerances import check_count
 from modeq.networks.flat_loss import FlatLoss
 from modeq.networks.flows import compiled_series
 from modeq.networks.gradients import gradient

@@ -15,8 +15,8 @@ from typing import Any
 
 import numpy as np
 
+from modeq.checks import check_step
 from modeq.errors import InvalidValue
-from modeq.flows.fields import check_step
 from modeq.networks.field import NetworkField
 from modeq.networks.pytrees import check_params, is_traced, scalar
 

@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from modeq.flows.fields import check_step
+from modeq.checks import check_step
 from modeq.networks.flat_loss import FlatLoss, flattened
 from modeq.principal.branches import logarithm
 from modeq.principal.large import SMALL, top_eigenpairs

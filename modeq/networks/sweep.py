@@ -28,10 +28,9 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+from modeq.checks import check_count
 from modeq.errors import InvalidValue
-from modeq.flows.tolerances import check_count
-from modeq.networks.folder_lock import locked
-from modeq.networks.sweep_records import SweepFolder, SweepRun, as_json, keyed
+from modeq.networks.sweep_records import SweepFolder, SweepRun, as_json, keyed, locked
 from modeq.progress import Callback, waiting
 
 ATTEMPTS = 2

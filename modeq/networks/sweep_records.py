@@ -1,4 +1,7 @@
-"""The records of a sweep: a folder with a JSON file for each run."""
+"""The records of a sweep: a folder with a JSON file for each run.
+
+One sweep at a time in a folder: a second one waits, and then finds what the first has done.
+"""
 
 from __future__ import annotations
 
@@ -6,13 +9,31 @@ import hashlib
 import json
 import math
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from modeq.errors import InvalidCheckpoint, InvalidValue
+from modeq.errors import CannotWrite, InvalidCheckpoint, InvalidValue
 from modeq.files import write_atomically
+
+try:
+    import fcntl
+
+    def _take(file: int) -> None:
+        fcntl.flock(file, fcntl.LOCK_EX)
+
+except ImportError:  # Windows has locks of another kind, which wait for ten seconds
+    import msvcrt
+
+    def _take(file: int) -> None:
+        while True:
+            try:
+                return msvcrt.locking(file, msvcrt.LK_LOCK, 1)
+            except OSError:
+                continue
+
 
 FIELDS = {"function", "settings", "status", "result", "error", "attempts", "seconds"}
 
@@ -145,3 +166,45 @@ def as_json(value: Any) -> Any:
         f"the function returned a {type(value).__name__}, which JSON cannot hold; return numbers, "
         f"texts, lists, arrays or mappings of them"
     )
+
+
+@contextmanager
+def locked(folder: Path) -> Iterator[None]:
+    """Hold the lock of a folder, once whoever has it is done or dead.
+
+    The system lets go of it when a process ends, however that ends.
+
+    Raises:
+        CannotWrite: There is no writing to the folder.
+
+    >>> import tempfile
+    >>> with tempfile.TemporaryDirectory() as folder, locked(Path(folder)):
+    ...     [path.name for path in Path(folder).iterdir()]
+    ['.lock']
+    """
+    path = folder / ".lock"
+    file = _opened(path)
+    try:
+        yield
+    finally:
+        path.unlink(missing_ok=True)
+        os.close(file)
+
+
+def _opened(path: Path) -> int:
+    """Return the file that is the lock; whoever had it before has removed his."""
+    while True:
+        try:
+            file = os.open(path, os.O_CREAT | os.O_RDWR)
+        except OSError as error:
+            raise CannotWrite(os.fsdecode(path), str(error)) from None
+        try:
+            _take(file)
+            if path.exists() and os.path.samestat(os.fstat(file), os.stat(path)):
+                return file
+        except FileNotFoundError:
+            pass  # it was removed between both looks
+        except BaseException:
+            os.close(file)
+            raise
+        os.close(file)

@@ -11,10 +11,8 @@ import os
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
+from modeq.checks import check_count, check_step, check_steps
 from modeq.errors import InvalidValue
-from modeq.flows.fields import check_step
-from modeq.flows.integrate import check_steps
-from modeq.flows.tolerances import check_count
 from modeq.networks.adjusted_rates import DriftAdjusted
 from modeq.networks.flat_loss import flattened
 from modeq.networks.flows import Flow, as_flow

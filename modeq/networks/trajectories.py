@@ -17,9 +17,8 @@ from typing import Any
 
 import numpy as np
 
+from modeq.checks import check_step, check_steps
 from modeq.errors import FlowError, InvalidPoint, InvalidValue
-from modeq.flows.fields import check_step
-from modeq.flows.integrate import check_steps
 from modeq.networks.flat_loss import FlatLoss, flattened
 from modeq.networks.flows import Field, SeriesFlow, as_flow
 from modeq.principal.adjusted_rates import Drift

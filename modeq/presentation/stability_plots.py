@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from modeq.presentation.panels import draw_contours
-from modeq.principal.flow_comparison import CENTRAL, FlowComparison
-from modeq.principal.rate_comparison import RateComparison
+from modeq.principal.flow_comparison import CENTRAL, FlowComparison, RateComparison
 from modeq.principal.stability import REGIMES, StabilityReport
 from modeq.show.figures import COLORS, DASHES, new_figure, own_style
 
@@ -129,7 +128,7 @@ def _set_window(axes: Axes, comparison: FlowComparison, in_plane: bool) -> None:
 def rates_figure(comparison: RateComparison) -> Figure:
     """Return a picture of the loss along runs with different learning rates.
 
-    >>> from modeq.principal.rate_comparison import compare_rates
+    >>> from modeq.principal.flow_comparison import compare_rates
     >>> found = compare_rates("x**2 + y**2/100", [1.0, 1.0], steps=9, rates=(0.9,))
     >>> [line.get_label() for line in rates_figure(found).axes[0].lines]
     ['DAL-1', 'DAL-0.5', 'h = 0.9']

@@ -19,12 +19,12 @@ from typing import Any
 
 import numpy as np
 
+from modeq.checks import check_positive, check_step, check_steps
 from modeq.errors import FlowError, InvalidValue
-from modeq.flows.fields import check_step, gradient_field
+from modeq.flows.fields import gradient_field
 from modeq.flows.forms import DerivativeTensors
-from modeq.flows.integrate import Trajectory, check_start, check_steps, integrate
+from modeq.flows.integrate import Trajectory, check_start, integrate
 from modeq.flows.iterates import iterate
-from modeq.flows.tolerances import check_positive
 from modeq.losses.loss import as_loss
 from modeq.methods.tableaux_by_name import GradientDescent
 from modeq.shown import Shown

@@ -21,10 +21,10 @@ from typing import Any
 
 import numpy as np
 
+from modeq.checks import check_step, check_steps
 from modeq.errors import FlowError, InvalidPoint
-from modeq.flows.fields import check_step
 from modeq.flows.forms import DerivativeTensors
-from modeq.flows.integrate import Trajectory, check_start, check_steps, small
+from modeq.flows.integrate import Trajectory, check_start, small
 from modeq.losses.loss import Loss, as_loss
 
 TOLERANCE = 1e-8

@@ -26,11 +26,11 @@ import numpy as np
 import sympy
 
 from modeq.algebra.trees import RootedTree
+from modeq.checks import as_points, check_count, check_step, check_steps
 from modeq.errors import FlowError, InvalidValue
-from modeq.flows.fields import as_points, check_step, with_values
+from modeq.flows.fields import with_values
 from modeq.flows.forms import DerivativeTensors
-from modeq.flows.integrate import ABSOLUTE_TOLERANCE, Trajectory, check_start, check_steps, small
-from modeq.flows.tolerances import check_count
+from modeq.flows.integrate import ABSOLUTE_TOLERANCE, Trajectory, check_start, small
 from modeq.losses.formula_latex import expression_latex
 from modeq.losses.loss import Field, Loss, as_field
 from modeq.methods.named import Method, method_for

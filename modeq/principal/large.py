@@ -28,9 +28,8 @@ from typing import Any
 import numpy as np
 
 from modeq.algebra.counts import physical_memory
+from modeq.checks import as_numbers, check_count, check_step, check_tolerance
 from modeq.errors import DidNotConverge, ExceedsLimit, InvalidPoint, InvalidStep, InvalidValue
-from modeq.flows.fields import as_numbers, check_step
-from modeq.flows.tolerances import check_count, check_tolerance
 from modeq.principal.branches import NEGLIGIBLE, chain_factor, composed_phases, logarithm
 from modeq.shown import Shown
 

@@ -23,8 +23,9 @@ from typing import Any
 
 import numpy as np
 
+from modeq.checks import check_step
 from modeq.errors import DidNotConverge, InvalidLoss, InvalidStep
-from modeq.flows.fields import check_step, with_values
+from modeq.flows.fields import with_values
 from modeq.flows.forms import DerivativeTensors
 from modeq.flows.integrate import check_start
 from modeq.losses.loss import Loss, as_field

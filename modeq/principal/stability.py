@@ -23,8 +23,7 @@ from typing import Any
 
 import numpy as np
 
-from modeq.checks import check_order
-from modeq.flows.fields import check_step
+from modeq.checks import check_order, check_step
 from modeq.flows.forms import DerivativeTensors
 from modeq.flows.integrate import check_start
 from modeq.losses.loss import as_loss

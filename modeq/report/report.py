@@ -13,11 +13,10 @@ from typing import Any
 
 import numpy as np
 
+from modeq.checks import as_points, check_step, check_steps
 from modeq.equation import ModifiedEquation, derive
 from modeq.errors import InvalidPoint, InvalidValue, ModeqError
 from modeq.files import path_text, write_together
-from modeq.flows.fields import as_points, check_step
-from modeq.flows.integrate import check_steps
 from modeq.losses.expressions import exact_values
 from modeq.report.exact_sections import (
     certificate_section,

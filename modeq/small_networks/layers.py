@@ -9,9 +9,8 @@ from typing import Any
 import numpy as np
 import sympy
 
-from modeq.checks import as_integer, several
+from modeq.checks import as_integer, as_numbers, as_points, several
 from modeq.errors import InvalidPoint, InvalidValue
-from modeq.flows.fields import as_numbers, as_points
 from modeq.losses.expressions import read_expression
 
 LOSSES = ("square", "logistic")

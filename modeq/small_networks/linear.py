@@ -14,6 +14,8 @@ Its Frobenius norm is at most 2 Σ_{j<k} ‖Δ_j‖ ‖Δ_k‖ Π ‖W_l‖, the
 2 Σ_{j<k} a_j a_k ≤ (N-1) Σ a_j².
 
 What the product of a balanced deep linear network does along gradient flow, in two numbers.
+
+Losses of deep networks without biases, by the name of their activation.
 """
 
 from __future__ import annotations
@@ -26,12 +28,13 @@ from typing import Any
 import numpy as np
 import sympy
 
+from modeq.checks import as_points, check_count, check_positive, check_step, check_steps
 from modeq.errors import InvalidValue
-from modeq.flows.fields import as_points, check_step, gradient_field, recorded
-from modeq.flows.integrate import Trajectory, check_steps, integrate
-from modeq.flows.tolerances import check_count, check_positive
+from modeq.flows.fields import gradient_field, recorded
+from modeq.flows.integrate import Trajectory, integrate
 from modeq.losses.loss import Loss
 from modeq.small_networks.layers import Layers
+from modeq.small_networks.relu import SLOPES, HomogeneousNetwork
 
 
 class LinearNetwork(Layers, Loss):
@@ -142,3 +145,41 @@ def end_to_end_flow(
         )
 
     return integrate(rhs, np.array([length, float(cosine)]), check_step(h), check_steps(steps))
+
+
+def deep_network(
+    widths: Sequence[int],
+    inputs: Sequence,
+    targets: Sequence,
+    *,
+    activation: str = "linear",
+    loss: str = "square",
+    slope: Any = None,
+) -> LinearNetwork | HomogeneousNetwork:
+    """Return the mean loss of a deep network over data.
+
+    A linear network is a loss. One with ReLU or leaky ReLU units is a loss piece by piece:
+    ``network.piece(theta)`` is that around a point.
+
+    Args:
+        widths: d₀, d₁, …, d_N: inputs, hidden units, outputs; N is the depth.
+        inputs: Data points of d₀ exact numbers each.
+        targets: As many points of d_N numbers, or plain numbers where d_N = 1.
+        activation: "linear", "relu" or "leaky-relu".
+        loss: "square" or "logistic".
+        slope: The slope of a leaky ReLU for negative inputs; 1/10 without it.
+
+    Raises:
+        InvalidValue: One of them is not as above.
+
+    >>> deep_network([1, 1, 1], [[1]], [2]).expression
+    (w1_1_1*w2_1_1 - 2)**2/2
+    >>> deep_network([1, 1, 1], [[1]], [2], activation="relu").piece([-1.0, 1.0]).expression
+    2
+    """
+    if activation == "linear" and slope is None:
+        return LinearNetwork(widths, inputs, targets, loss)
+    if not isinstance(activation, str) or activation not in SLOPES:
+        names = ", ".join(map(repr, ("linear", *SLOPES)))
+        raise InvalidValue(f"activation is {activation!r} (slope {slope!r}); known are {names}")
+    return HomogeneousNetwork(widths, inputs, targets, activation, loss, slope)

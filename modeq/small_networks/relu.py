@@ -35,8 +35,9 @@ import numpy as np
 import sympy
 from scipy.special import expit
 
+from modeq.checks import as_points
 from modeq.errors import InvalidPoint, InvalidValue, NotSmooth
-from modeq.flows.fields import as_points, recorded
+from modeq.flows.fields import recorded
 from modeq.losses.expressions import read_expression
 from modeq.losses.loss import Loss
 from modeq.shown import Shown

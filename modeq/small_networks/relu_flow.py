@@ -16,10 +16,10 @@ from typing import Any
 
 import numpy as np
 
+from modeq.checks import check_step, check_steps, check_tolerance
 from modeq.errors import FlowError, InvalidLoss
-from modeq.flows.fields import check_step, gradient_field, recorded
-from modeq.flows.integrate import ABSOLUTE_TOLERANCE, RELATIVE_TOLERANCE, check_start, check_steps
-from modeq.flows.tolerances import check_tolerance
+from modeq.flows.fields import gradient_field, recorded
+from modeq.flows.integrate import ABSOLUTE_TOLERANCE, RELATIVE_TOLERANCE, check_start
 from modeq.losses.loss import Loss, as_field
 from modeq.small_networks.relu import HomogeneousNetwork, Pattern, check_network_start
 

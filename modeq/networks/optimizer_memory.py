@@ -19,7 +19,9 @@ try:
     import jax
     import jax.numpy as jnp
 except ImportError as error:
-    raise ImportError("modeq.networks.memory needs JAX: pip install modeq[jax]") from error
+    raise ImportError(
+        "modeq.networks.optimizer_memory needs JAX: pip install modeq[jax]"
+    ) from error
 
 State = Any
 

@@ -31,21 +31,27 @@ from typing import Any
 import numpy as np
 
 from modeq.algebra.logarithm import increment_weights
-from modeq.checks import check_order, whole
+from modeq.checks import check_order, check_step, check_steps, whole
 from modeq.errors import DidNotConverge, FlowError, InvalidStep, InvalidValue
-from modeq.flows.fields import check_step
-from modeq.flows.integrate import check_steps
 from modeq.networks.contraction import Contraction, settled_point
-from modeq.networks.memory import Memory, check_optimizer
-from modeq.networks.precision import cast, check_precision, in_precision
-from modeq.networks.pytrees import Params, check_params, epsilon, is_finite, scalar
+from modeq.networks.optimizer_memory import Memory, check_optimizer
+from modeq.networks.pytrees import (
+    Params,
+    cast,
+    check_params,
+    check_precision,
+    epsilon,
+    in_precision,
+    is_finite,
+    scalar,
+)
 
 try:
     import jax
     import jax.numpy as jnp
     from jax.flatten_util import ravel_pytree
 except ImportError as error:
-    raise ImportError("modeq.networks.steps needs JAX: pip install modeq[jax]") from error
+    raise ImportError("modeq.networks.optimizer_step needs JAX: pip install modeq[jax]") from error
 
 State = Any
 """The state of an optimizer of optax: a pytree."""
