@@ -51,7 +51,7 @@ def show_bias() -> None:
     print(f"{equation.certify()}\n")
 
 
-def show_orders() -> modeq.flows.integrate.Trajectory:
+def show_orders() -> modeq.Comparison:
     """Print the measured orders against Adam itself on its slow manifold."""
     for order in (0, 1, 2):
         report = modeq.derive(LOSS, order, METHOD).check(START, h=0.01)

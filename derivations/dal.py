@@ -61,10 +61,10 @@ def main(pictures: Path | None = None) -> None:
     show_drift()
     runs = show_rates()
     if pictures is not None:
-        from modeq.presentation.stability_plots import rates_figure
         from modeq.show.figures import save
+        from modeq.show.plots import panel
 
-        save(rates_figure(runs), pictures / "dal.svg")
+        save(panel(runs.draw), pictures / "dal.svg")
 
 
 if __name__ == "__main__":

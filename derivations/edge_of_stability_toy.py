@@ -25,6 +25,7 @@ import sympy
 
 import modeq
 from modeq import central_flow
+from modeq.principal.central import CentralFlow
 
 TOY = modeq.Loss("(x*y - 1)**2/2")
 POINT = (2.0, 0.6)
@@ -69,15 +70,15 @@ def show_verdicts() -> None:
         assert (0 in report.misjudged) == (h > 1)
 
 
-def show_edge() -> modeq.FlowComparison:
+def show_edge() -> modeq.Comparison:
     """Print all flows next to gradient descent at the edge, and the oscillation that is left."""
     loss, start, h = FACTORED
-    found = modeq.compare_flows(
-        loss, start, h=h, steps=60, orders=(0, 1, 2), corrections=(0,), composed=(2,), central=True
-    )
+    composed = [modeq.principal_flow(loss, composed=s) for s in (1, 2)]
+    flows = [0, 1, 2, *composed, CentralFlow(loss)]
+    found = modeq.compare(loss, start, h=h, steps=60, flows=flows)
     print(f"\n{loss} from {start}, h = {h}: the central flow is compared with averages\n{found}")
     assert found.best == "central"
-    assert found.errors["central"].max() < np.nanmax(found.errors["order 0"]) / 5
+    assert found.errors["central"].max() < np.nanmax(found.errors[0]) / 5
     variance = central_flow(loss, start, h=h, steps=60).variance
     swing = (found.iterates[2:] - 2 * found.iterates[1:-1] + found.iterates[:-2]) / 4
     measured = (swing[-20:] ** 2).sum(axis=1).mean()
@@ -87,17 +88,15 @@ def show_edge() -> modeq.FlowComparison:
     return found
 
 
-def show_overshoot() -> modeq.FlowComparison:
+def show_overshoot() -> modeq.Comparison:
     """Print how far gradient descent goes past the edge before it oscillates."""
     loss, start, h = RIVER
-    found = modeq.compare_flows(
-        loss, start, h=h, steps=90, orders=(0,), corrections=(), central=True
-    )
+    found = modeq.compare(loss, start, h=h, steps=90, flows=[0, CentralFlow(loss)])
     highest = found.averages[:, 1].max()
     print(f"\n{loss} from {start}, h = {h}: lambda = y, and 2/h = {2 / h}")
     print(f"  gradient descent goes up to {highest:.2f}, and is at", end=" ")
     print(f"{found.averages[-20:, 1].mean():.2f} at the end; gradient flow is at", end=" ")
-    print(f"{found.flows['order 0'][-1, 1]:.2f}, the central flow at", end=" ")
+    print(f"{found.flows[0][-1, 1]:.2f}, the central flow at", end=" ")
     print(f"{found.flows['central'][-1, 1]:.2f}")
     assert highest > 1.1 * 2 / h
     assert found.flows["central"][:, 1].max() < 2 / h * (1 + 1e-6)
@@ -110,13 +109,16 @@ def main(pictures: Path | None = None) -> None:
     show_verdicts()
     edge, overshoot = show_edge(), show_overshoot()
     if pictures is not None:
-        from modeq.presentation.stability_plots import panels_figure, stability_figure
         from modeq.show.figures import save
+        from modeq.show.plots import columns, panel
 
         report = modeq.stability_report(TOY, POINT, h=0.45)
-        save(stability_figure(report), pictures / "edge_of_stability_report.svg")
-        panels = {"at the edge": edge, "from far below the edge": overshoot}
-        save(panels_figure(panels), pictures / "edge_of_stability_toy.svg")
+        save(panel(report.draw), pictures / "edge_of_stability_report.svg")
+        panels = {
+            title: (found.draw, found.draw_errors)
+            for title, found in (("at the edge", edge), ("from far below the edge", overshoot))
+        }
+        save(columns(panels), pictures / "edge_of_stability_toy.svg")
 
 
 if __name__ == "__main__":

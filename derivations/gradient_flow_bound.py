@@ -24,7 +24,8 @@ from modeq.bounds.bounds import (
     saddle_limit,
     strongly_convex_bound,
 )
-from modeq.presentation.bound_plots import bound_figure
+from modeq.show.figures import save
+from modeq.show.plots import panel
 
 TOLERANCE = 0.02
 CASES = (("double-well", 1.0), ("two-layer", 1.0), ("cosine", 1.5), ("rosenbrock", 0.002))
@@ -77,7 +78,7 @@ def main(pictures: Path | None = None) -> None:
     show_bounds()
     if pictures is not None:
         bound = modeq.gradient_flow_bound("cos(x)", [0.3], time=4, tolerance=TOLERANCE)
-        bound_figure(bound).savefig(pictures / "gradient_flow_bound.svg")
+        save(panel(bound.draw), pictures / "gradient_flow_bound.svg")
 
 
 if __name__ == "__main__":

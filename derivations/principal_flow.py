@@ -30,12 +30,14 @@ LANDSCAPES = {
 }
 
 
-def show_quadratic() -> dict[str, modeq.FlowComparison]:
+def show_quadratic() -> dict[str, modeq.Comparison]:
     """Print how far the flows are from the iterates, past hλ = 1 and past hλ = 2."""
     print("theta^T diag(1, 1/100) theta from (-0.35, -0.2), largest distance in 5 steps")
     found = {}
     for h in SIZES:
-        comparison = modeq.compare_flows(BOWL, START, h=h, steps=5, orders=(0, 3), corrections=(0,))
+        comparison = modeq.compare(
+            BOWL, START, h=h, steps=5, flows=[0, 3, modeq.principal_flow(BOWL)]
+        )
         largest = {row["flow"]: row["largest"] for row in comparison.table}
         print(f"  h = {h:<5}" + "".join(f"   {n} {e:.1e}" for n, e in largest.items()))
         found[f"h = {h}, h λ = {2 * h:g}"] = comparison
@@ -49,26 +51,38 @@ def show_quadratic() -> dict[str, modeq.FlowComparison]:
     return found
 
 
-def show_landscapes() -> dict[str, modeq.FlowComparison]:
+def show_landscapes() -> dict[str, modeq.Comparison]:
     """Print the tables of the flows on losses that are not quadratic, and on a saddle."""
     found = {}
     for title, (loss, start, h, steps) in LANDSCAPES.items():
-        comparison = modeq.compare_flows(loss, start, h=h, steps=steps, orders=(0, 1, 3))
+        comparison = modeq.compare(
+            loss, start, h=h, steps=steps, flows=[0, 1, 3, *principal_flows(loss)]
+        )
         print(f"\n{title.replace('λ', 'lambda')}: {loss}\n{comparison}")
         largest = {row["flow"]: row["largest"] for row in comparison.table}
-        assert max(largest["principal"], largest["principal + 1"]) < largest["order 1"]
+        assert max(largest["principal"], largest["principal + 1"]) < largest[1]
         found[title] = comparison
     return found
+
+
+def principal_flows(loss: str) -> list[modeq.PrincipalFlow]:
+    """Return the principal flow, and that with one correction."""
+    return [modeq.principal_flow(loss, k) for k in (0, 1)]
+
+
+def drawn(found: dict[str, modeq.Comparison]) -> dict[str, tuple]:
+    """Return the panels of comparisons: paths, and below them distances."""
+    return {title: (one.draw, one.draw_errors) for title, one in found.items()}
 
 
 def show_defeat() -> None:
     """Print where the flow of order 1 wins: it leaves out two terms that nearly cancel."""
     loss, start, h = "sqrt(1 + x**2)", [1.2], 0.5
-    found = modeq.compare_flows(loss, start, h=h, steps=1, orders=(1,), corrections=(0,))
+    found = modeq.compare(loss, start, h=h, steps=1, flows=[1, modeq.principal_flow(loss)])
     errors = {name: error[1] for name, error in found.errors.items()}
-    print(f"\n{loss} from 1.2: order 1 wins, {errors['order 1']:.1e}", end=" ")
+    print(f"\n{loss} from 1.2: order 1 wins, {errors[1]:.1e}", end=" ")
     print(f"against {errors['principal']:.1e}")
-    assert errors["order 1"] < errors["principal"]
+    assert errors[1] < errors["principal"]
 
 
 def main(pictures: Path | None = None) -> None:
@@ -76,11 +90,11 @@ def main(pictures: Path | None = None) -> None:
     quadratic, landscapes = show_quadratic(), show_landscapes()
     show_defeat()
     if pictures is not None:
-        from modeq.presentation.stability_plots import panels_figure
         from modeq.show.figures import save
+        from modeq.show.plots import columns
 
-        save(panels_figure(quadratic), pictures / "principal_flow_quadratic.svg")
-        save(panels_figure(landscapes), pictures / "principal_flow_landscapes.svg")
+        save(columns(drawn(quadratic)), pictures / "principal_flow_quadratic.svg")
+        save(columns(drawn(landscapes)), pictures / "principal_flow_landscapes.svg")
 
 
 if __name__ == "__main__":

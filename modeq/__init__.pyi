@@ -121,7 +121,6 @@ from .principal.central import CentralTrajectory as CentralTrajectory
 from .principal.central import central_flow as central_flow
 from .principal.flow import PrincipalFlow as PrincipalFlow
 from .principal.flow import principal_flow as principal_flow
-from .principal.flow_comparison import FlowComparison as FlowComparison
 from .principal.flow_comparison import RateComparison as RateComparison
 from .principal.flow_comparison import compare_flows as compare_flows
 from .principal.flow_comparison import compare_rates as compare_rates

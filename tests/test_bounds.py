@@ -10,6 +10,7 @@ import sympy
 from flint import arb, arb_mat
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from matplotlib.figure import Figure
 from scipy.integrate import solve_ivp
 
 import modeq
@@ -26,7 +27,6 @@ from modeq.bounds.bounds import (
 from modeq.bounds.certified import trajectory
 from modeq.bounds.closed_fields import closed_field
 from modeq.errors import FlowError, InvalidOrder, InvalidPoint, InvalidValue
-from modeq.presentation.bound_plots import bound_figure
 
 x, y = sympy.symbols("x y")
 
@@ -333,9 +333,9 @@ def test_other_arguments_that_cannot_be_right_are_refused():
 
 def test_the_picture_shows_curvature_and_growth():
     bound = gradient_flow_bound("cos(x)", [1.0], time=1, tolerance=0.1)
-    curvature, growth = bound_figure(bound).axes
-    assert "lambda" in curvature.get_ylabel()
-    assert len(growth.lines) == 2
+    axes = bound.plot(Figure().subplots())
+    assert "lambda" in axes.get_legend_handles_labels()[1][-1]
+    assert len(axes.lines) == 3
 
 
 @settings(max_examples=40, deadline=None)

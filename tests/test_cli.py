@@ -18,7 +18,7 @@ from modeq.cli.arguments import read_number
 from modeq.cli.main import main
 from modeq.cli.program import COMMANDS, program
 from modeq.errors import InvalidValue
-from modeq.presentation import plots
+from modeq.report import lower_orders
 
 DERIVE = ("derive", "x**2", "--order", "1")
 CHECK = ("check", "x**3/3", "--order", "0", "--at", "1/2", "--lr", "0.1")
@@ -187,14 +187,14 @@ def test_the_picture_is_written_beside_the_table_and_twice_the_same(good, tmp_pa
 
 def test_the_picture_shows_all_orders_up_to_that_of_the_check(good, tmp_path, monkeypatch):
     drawn = []
-    monkeypatch.setattr(plots, "check_figure", lambda *a, **k: drawn.append((*a, k)))
+    monkeypatch.setattr(lower_orders, "check_figure", lambda *a, **k: drawn.append((*a, k)))
     monkeypatch.setattr("modeq.cli.check.save", lambda figure, path: None)
     good("check", "cosine", "--order", "2", "--plot", str(tmp_path / "a.png"))
-    [(comparison, reports, options)] = drawn
+    [(comparison, reports, _)] = drawn
     assert list(comparison.flows) == [0, 1, 2]
     assert [report.order for report in reports] == [0, 1, 2]
     assert len(comparison.t) == 21
-    assert options["loss"].name == "cosine"
+    assert comparison.loss.name == "cosine"
 
 
 # trees and problems
@@ -362,7 +362,7 @@ BAD = {
 
 @pytest.mark.parametrize(("words", "part"), BAD.values(), ids=BAD)
 def test_bad_input_gets_one_line_and_no_output_and_no_file(run, tmp_path, monkeypatch, words, part):
-    monkeypatch.setattr(plots, "check_figure", lambda *arguments, **options: Figure())
+    monkeypatch.setattr(lower_orders, "check_figure", lambda *arguments, **options: Figure())
     words = [word.replace("FOLDER", str(tmp_path)) for word in words]
     code, output, messages = run(*words)
     assert (code, output) == (2, "")

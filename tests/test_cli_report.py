@@ -14,7 +14,7 @@ QUICK = ["x**2*y + y**2", "--order", "1"]
 
 def report(capsys, *words):
     """Run the command, and return its exit code and what it printed."""
-    code = main.main(["report", *words])
+    code = main(["report", *words])
     printed = capsys.readouterr()
     return code, printed.out, printed.err
 
@@ -99,7 +99,7 @@ def test_bad_input_gets_one_line_and_no_file(capsys, tmp_path, monkeypatch, word
 
 def test_a_file_that_cannot_be_written_is_refused_before_the_work(capsys, tmp_path, monkeypatch):
     monkeypatch.setattr(
-        "modeq.report.report.report", lambda *_, **__: pytest.fail("the work was done")
+        "modeq.cli.report.reports.report", lambda *_, **__: pytest.fail("the work was done")
     )
     assert report(capsys, *QUICK, "-o", str(tmp_path / "no" / "report.html"))[0] == 2
 

@@ -3,6 +3,7 @@
 import inspect
 import json
 import sys
+from dataclasses import replace
 from xml.etree import ElementTree
 
 import numpy as np
@@ -10,10 +11,9 @@ import pytest
 import sympy
 
 import modeq
+from modeq.losses import formula_latex
 from modeq.methods.named import as_method
-from modeq.report import formulas
-from modeq.reports.displays import DISPLAYS, blocks_of, html
-from modeq.shown import Shown
+from modeq.show.shown import Shown
 
 BETA = sympy.Symbol("beta")
 REPRESENTATIONS = ("_repr_html_", "_repr_latex_", "_repr_svg_", "_repr_mimebundle_")
@@ -40,9 +40,6 @@ EXAMPLES = {
     "Invariance": lambda: modeq.scale_invariance("x/sqrt(x**2 + y**2)"),
     "ConservedQuantity": lambda: modeq.conserved("(x*y - 1)**2/2")[0],
     "PrincipalFlow": lambda: modeq.principal_flow("x**4"),
-    "FlowComparison": lambda: modeq.compare_flows(
-        "x**2", [1.0], h=0.1, steps=2, orders=(0,), corrections=(0,)
-    ),
     "StabilityReport": lambda: modeq.stability_report("x**2", [1.0], h=0.1),
     "StabilityRegimes": lambda: modeq.stability_regimes("x**2", [1.0]),
     "RootedTree": lambda: modeq.rooted_trees(3)[0],
@@ -93,25 +90,17 @@ def test_the_representation_of_a_result_is_well_formed(name):
         assert shown["_repr_latex_"].startswith("$")
 
 
-def test_the_list_of_displays_names_kinds_that_show_themselves():
-    public = [getattr(modeq, name) for name in DISPLAYS if hasattr(modeq, name)]
-    assert len(public) > 20
-    assert all(issubclass(kind, Shown) for kind in public)
-
-
-def test_a_kind_that_is_not_in_the_list_is_shown_as_its_text():
+def test_a_kind_that_does_not_say_how_is_shown_as_its_text():
     class Answer(Shown):
         def __str__(self):
             return "1 < 2"
 
-    assert "1 &lt; 2" in html(Answer())
+    assert "1 &lt; 2" in Answer()._repr_html_()
 
 
 def test_a_kind_is_shown_as_the_one_that_it_inherits_from():
     run = modeq.run_dal("x**2", [1.0], steps=3)
-    assert [type(b) for b in blocks_of(run)] == [
-        type(b) for b in blocks_of(EXAMPLES["Trajectory"]())
-    ]
+    assert [type(b) for b in run.show()] == [type(b) for b in EXAMPLES["Trajectory"]().show()]
 
 
 def test_a_trajectory_is_drawn_and_its_ends_are_listed():
@@ -122,16 +111,15 @@ def test_a_trajectory_is_drawn_and_its_ends_are_listed():
 
 
 def test_the_tableau_of_heun_and_the_recurrence_of_heavy_ball_are_formulas():
-    assert r"1 & 1 & 0" in blocks_of(as_method("heun"))[1].latex
-    formula = blocks_of(modeq.HeavyBall(BETA))[1].latex
+    assert r"1 & 1 & 0" in as_method("heun").show()[1].latex
+    formula = modeq.HeavyBall(BETA).show()[1].latex
     assert r"\theta_{m+2} - \left(\beta + 1\right) \theta_{m+1} + \beta \theta_{m}" in formula
 
 
 def test_what_is_shown_of_a_hostile_message_is_escaped():
-    report = modeq.flows.compare.Comparison(
-        np.arange(2.0), np.zeros((2, 1)), {}, {}, {0: "<script>alert(1)</script>"}
-    )
-    assert "<script>" not in report._repr_html_()
+    found = EXAMPLES["Comparison"]()
+    hostile = replace(found, failures={2: "<script>alert(1)</script>"})
+    assert "<script>" not in hostile._repr_html_()
 
 
 NOTEBOOK = (
@@ -180,7 +168,7 @@ def test_a_notebook_is_executed_and_shows_all_results(kernel):
 
 
 def test_symbols_and_numbers_of_an_optimizer_are_formulas():
-    found = html(modeq.Adam(BETA, 0.99))
+    found = modeq.Adam(BETA, 0.99)._repr_html_()
     assert "<mi>β</mi>" in found
     assert "\\beta" not in found
     assert "<mfrac><mn>99</mn><mn>100</mn></mfrac>" in found
@@ -188,14 +176,14 @@ def test_symbols_and_numbers_of_an_optimizer_are_formulas():
 
 
 def test_a_quantity_too_long_to_print_says_how_long_it_is(monkeypatch):
-    monkeypatch.setattr(formulas, "MAX_OPERATIONS", 1)
-    assert "operations is too long to print" in html(modeq.conserved("(x*y - 1)**2/2")[0])
+    monkeypatch.setattr(formula_latex, "MAX_OPERATIONS", 1)
+    assert "operations is too long to print" in modeq.conserved("(x*y - 1)**2/2")[0]._repr_html_()
 
 
 def test_coordinates_that_are_not_listed_are_announced():
     field = modeq.VectorField([f"-x{i}" for i in range(7)])
     path = modeq.derive(field, 0).solve(np.ones(7), h=0.1, steps=1)
-    assert blocks_of(path)[1].rows[0] == ("0", "1, 1, 1, 1, 1, 1, …")
+    assert path.show()[1].rows[0] == ("0", "1, 1, 1, 1, 1, 1, …")
 
 
 @pytest.mark.parametrize(
@@ -207,5 +195,5 @@ def test_coordinates_that_are_not_listed_are_announced():
     ],
 )
 def test_what_a_step_does_to_a_conserved_quantity_is_said(loss, words):
-    shown = [html(quantity) for quantity in modeq.conserved(loss)]
+    shown = [quantity._repr_html_() for quantity in modeq.conserved(loss)]
     assert any(words in text for text in shown)

@@ -15,6 +15,12 @@ from modeq.errors import FlowError, InvalidMethod, InvalidPoint, InvalidStep, Mi
 from modeq.methods.multistep_by_name import NAMED
 from modeq.methods.named import as_method
 
+
+def compare_flows(*arguments, **options):
+    with pytest.deprecated_call(match="compare takes flows"):
+        return modeq.compare_flows(*arguments, **options)
+
+
 F = Fraction
 ALPHA, BETA = sympy.symbols("alpha beta")
 LOSS = Loss("x**2*y**2/2 + x**2/2 + y**4/4 + y")
@@ -230,7 +236,7 @@ def test_a_memory_that_is_no_finite_point_is_refused(value):
         modeq.iterate("x**2", [1.0], h=0.1, steps=2, method=adam, start=start)
 
 
-@pytest.mark.parametrize("compare", [modeq.compare, modeq.compare_flows])
+@pytest.mark.parametrize("compare", [modeq.compare, compare_flows])
 def test_a_comparison_that_would_be_the_start_alone_is_refused(compare):
     with pytest.raises(InvalidStep, match="at least 2 steps"):
         compare("x**2/2", [1.0], h=0.01, steps=1, method=HeavyBall(0.5))
@@ -238,7 +244,7 @@ def test_a_comparison_that_would_be_the_start_alone_is_refused(compare):
 
 def test_both_comparisons_start_an_optimizer_on_its_slow_manifold():
     settings = {"h": 0.001, "steps": 3, "method": modeq.Adam(0.5, 0.5, epsilon=0.1)}
-    all_flows = modeq.compare_flows("x**2/2", [1.0], corrections=(), **settings)
+    all_flows = compare_flows("x**2/2", [1.0], corrections=(), **settings)
     orders = modeq.compare("x**2/2", [1.0], **settings)
     np.testing.assert_array_equal(all_flows.iterates, orders.iterates)
     assert all_flows.errors["order 2"].max() < 1e-10

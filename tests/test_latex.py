@@ -13,10 +13,11 @@ import modeq
 from modeq import GradientDescent, Loss, VectorField, problems
 from modeq.derivation.derive import derive_field
 from modeq.errors import InvalidValue
-from modeq.formats.latex import document, latex, printed_width, repr_latex
+from modeq.formats.latex import document, latex, repr_latex
 from modeq.losses.formula_latex import symbol_latex
 from modeq.methods.named import as_method
 from modeq.show.latex import escaped
+from modeq.show.lines import printed_width
 
 FIRST, SECOND = (f"v1*tanh({data}*w1 + b1) + v2*tanh({data}*w2 + b2)" for data in (1, 2))
 NET = f"({FIRST} - 1)**2/2 + ({SECOND})**2/2"

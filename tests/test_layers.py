@@ -10,25 +10,14 @@ import modeq
 PACKAGE = Path(modeq.__file__).parent
 
 ROWS = {
-    "errors": [("errors", "checks", "shown", "progress", "files"), ("show",)],
+    "errors": [("errors", "checks", "progress", "files"), ("show",)],
     "algebra": [("algebra",)],
     "losses": [("losses",)],
     "methods": [("methods",)],
-    "derivation": [("derivation",), ("sampling",)],
-    "flows": [
-        ("flows",),
-        ("principal",),
-        ("bounds",),
-        ("invariants",),
-        ("small_networks",),
-    ],
-    "networks": [("networks",)],
-    "presentation": [
-        ("formats",),
-        ("presentation", "equation"),
-        ("reports", "report"),
-        ("testing", "cli", "__init__", "__main__"),
-    ],
+    "derivation": [("derivation",), ("sampling",), ("invariants",)],
+    "flows": [("flows",), ("principal",), ("bounds",), ("small_networks",), ("formats",)],
+    "equation": [("networks",), ("equation",), ("testing",), ("report",)],
+    "cli": [("cli", "__init__", "__main__")],
 }
 """The rows of the design, from above, and in each row the folders and files of the package. Those
 that know each other stand together; apart from them each knows only what stands before it.
@@ -39,23 +28,20 @@ ALLOWED_FROM = {
     "mpmath": "losses",
     "flint": "losses",
     "numpy": "errors",
-    "scipy": "flows",
+    "scipy": "errors",
     "sklearn": "flows",
     "gmpy2": "algebra",
-    "jax": "networks",
-    "optax": "networks",
-    "ml_dtypes": "networks",
+    "jax": "equation",
+    "optax": "equation",
+    "ml_dtypes": "equation",
     "matplotlib": "errors",
     "latex2mathml": "errors",
-    "rich": "presentation",
-    "click": "presentation",
-    "hypothesis": "presentation",
+    "rich": "errors",
+    "click": "cli",
+    "hypothesis": "equation",
     "lazy_loader": "errors",
 }
 """The first row that may import a library from elsewhere."""
-
-EARLY = {"progress": {"rich"}}
-"""Libraries that a function imports before their row, because people may do without them."""
 
 ROW_OF = {name: row for row, groups in ROWS.items() for group in groups for name in group}
 GROUPS = [group for groups in ROWS.values() for group in groups]
@@ -144,7 +130,7 @@ def test_each_library_enters_at_its_row():
     early = [
         (module, library)
         for module in MODULES
-        for library in outside_imports(module) - EARLY.get(module, set())
+        for library in outside_imports(module)
         if library not in ALLOWED_FROM
         or ROW_RANK[ALLOWED_FROM[library]] > ROW_RANK[ROW_OF[place(module)]]
     ]

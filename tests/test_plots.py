@@ -10,14 +10,15 @@ import pytest
 import modeq
 from modeq import problems
 from modeq.errors import CannotWrite, FlowError, InvalidValue
-from modeq.presentation import panels, plots
+from modeq.report import lower_orders
+from modeq.show import plots
 from modeq.show.figures import save
 
 
 def picture(loss, orders, theta0=None, h=None, method="gradient-descent", steps=20):
     reports = [modeq.derive(loss, n, method).check(theta0, h=h) for n in orders]
     comparison = modeq.compare(loss, theta0, h=h, steps=steps, orders=orders, method=method)
-    return plots.check_figure(comparison, reports, loss=loss)
+    return lower_orders.check_figure(comparison, reports)
 
 
 @pytest.fixture(scope="module")
@@ -67,7 +68,7 @@ def test_the_dots_are_the_iterates_and_the_lines_pass_through_the_flows(plane):
     *flows, dots = plane.axes[0].lines
     assert np.array_equal(dots.get_xydata(), comparison.iterates)
     for line, theta in zip(flows, comparison.flows.values(), strict=True):
-        assert np.allclose(line.get_xydata()[:: panels._FINE], theta, rtol=1e-13)
+        assert np.allclose(line.get_xydata()[:: plots._FINE], theta, rtol=1e-13)
 
 
 @pytest.mark.parametrize(("panel", "slopes"), [(1, [2, 3]), (2, [1, 2])])
@@ -85,14 +86,14 @@ def test_measured_errors_lie_on_lines_of_the_expected_slopes(plane, panel, slope
 def test_one_variable_is_drawn_against_time():
     figure = picture(modeq.Loss("x**4/4"), (0, 1), [1], 0.1)
     paths = figure.axes[0]
-    assert (paths.get_ylabel(), paths.get_title()) == ("x", "trajectory against time")
+    assert (paths.get_xlabel(), paths.get_ylabel()) == ("t = steps × h", "x")
     assert paths.lines[-1].get_xydata()[:2].tolist() == [[0, 1], [0.1, 0.9]]
 
 
-def test_of_many_variables_the_first_are_drawn_and_the_title_says_so():
+def test_of_many_variables_the_first_are_drawn_and_the_label_says_so():
     loss = modeq.Loss("+".join(f"{k + 1}*x{k}**2" for k in range(5)))
     figure = picture(loss, (0,), [1, 2, 3, 4, 5], 0.01)
-    assert figure.axes[0].get_title() == "the first 3 of 5 coordinates against time"
+    assert figure.axes[0].get_ylabel() == "the first 3 of 5 coordinates"
     assert [text.get_text() for text in figure.axes[0].texts] == ["x0", "x1", "x2"]
 
 
@@ -105,7 +106,7 @@ def test_names_of_coordinates_that_end_together_are_set_apart():
 def test_a_flow_that_blows_up_is_named_in_the_legend_and_the_others_are_drawn():
     report = modeq.derive("x**3/3", 1).check([-0.5], h=0.1)
     comparison = modeq.compare("x**3/3", [-0.5], h=0.1, steps=22, orders=(0, 1))
-    figure = plots.check_figure(comparison, report)
+    figure = lower_orders.check_figure(comparison, report)
     assert "flow of order 0: blows up" in labels(figure)
     assert "flow of order 1" in labels(figure)
 
@@ -117,7 +118,7 @@ def test_of_a_lower_order_that_blows_up_there_are_no_errors(monkeypatch):
     equation = modeq.derive("x**3/3", 1)
     report = equation.check([-0.5], h=0.1)
     monkeypatch.setattr(modeq.ModifiedEquation, "check", blown_up)
-    figure = plots.figure_with_lower_orders(equation, report, [-0.5], h=0.1, steps=22)
+    figure = lower_orders.figure_with_lower_orders(equation, report, [-0.5], h=0.1, steps=22)
     assert "flow of order 0: blows up" in labels(figure)
     assert [text.get_text() for text in figure.axes[1].texts] == ["$h^{3}$"]
 
@@ -186,7 +187,7 @@ def test_settings_of_the_user_neither_matter_nor_change(plane, tmp_path):
 
 def test_modeq_imports_matplotlib_only_for_a_picture_and_pyplot_never(tmp_path):
     code = (
-        "import sys, modeq.cli.main, modeq.presentation.plots;"
+        "import sys, modeq.cli.main, modeq.report.lower_orders;"
         "assert 'matplotlib' not in sys.modules;"
         "modeq.cli.main.main(['check', 'x**2/2', '--at', '1', '--lr', '0.1', '--order', '0',"
         f" '--plot', {str(tmp_path / 'a.png')!r}]);"
@@ -199,4 +200,4 @@ def test_modeq_imports_matplotlib_only_for_a_picture_and_pyplot_never(tmp_path):
 def test_a_picture_needs_an_order_check():
     comparison = modeq.compare("x**2", [1.0], h=0.1, steps=2, orders=(0,))
     with pytest.raises(InvalidValue, match="reports is empty"):
-        plots.check_figure(comparison, [])
+        lower_orders.check_figure(comparison, [])

@@ -58,7 +58,6 @@ PRODUCERS = {
     "Optimizer": [modeq.optimizer],
     "Comparison": [modeq.compare],
     "PrincipalFlow": [modeq.principal_flow],
-    "FlowComparison": [modeq.compare_flows],
     "StabilityReport": [modeq.stability_report],
     "DiscretizationError": [modeq.discretization_error],
     "Truncation": [modeq.optimal_truncation],

@@ -7,8 +7,8 @@ import sympy
 
 import modeq
 from modeq import scheduled
-from modeq.losses.formula_latex import expression_latex
-from modeq.report.formulas import series_formula, sum_formula
+from modeq.losses.formula_latex import expression_latex, sum_formula
+from modeq.report.formulas import series_formula
 
 BETA = sympy.Symbol("beta")
 

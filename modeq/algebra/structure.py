@@ -28,10 +28,12 @@ from typing import Any
 import numpy as np
 
 from modeq.algebra.catalog import Catalog
+from modeq.algebra.drawing import tree_drawing
 from modeq.algebra.prunings import composition
 from modeq.algebra.residuals import Residuals, nearly
 from modeq.algebra.trees import RootedTree
-from modeq.shown import Shown
+from modeq.show.document import Block, Finding, Table
+from modeq.show.shown import Shown
 
 Condition = Callable[[np.ndarray, np.ndarray, np.ndarray, np.ndarray], np.ndarray]
 
@@ -57,6 +59,14 @@ class Verdict(Shown):
     witness: tuple[RootedTree, ...] = ()
     reason: str = ""
     proved: bool = True
+
+    def show(self) -> list[Block]:
+        """Return the verdict, and the trees for which it fails."""
+        blocks: list[Block] = [Finding(self.holds, str(self))]
+        if self.witness:
+            rows = tuple((tree_drawing(tree),) for tree in self.witness)
+            blocks.append(Table(("trees for which it fails",), rows))
+        return blocks
 
     def __bool__(self) -> bool:
         return self.holds

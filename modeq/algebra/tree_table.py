@@ -19,7 +19,8 @@ from modeq.algebra.sweep import field_numerators, primes_needed
 from modeq.algebra.trees import RootedTree
 from modeq.checks import as_integer
 from modeq.errors import InvalidTree, InvalidValue
-from modeq.shown import Shown
+from modeq.show.document import Block, Table, Text
+from modeq.show.shown import Shown
 
 Progress = Callable[[int, int], None]
 
@@ -225,6 +226,15 @@ class TreeTable(Shown):
             for numerator in self._numerators[n].tolist()
         ]
         return BSeries.of_array(self._catalog, np.array(entries, object))
+
+    def show(self) -> list[Block]:
+        """Return how many trees there are, and their denominators."""
+        rows = tuple(
+            (str(n), f"{self.count(n):,}", f"{self.coefficients(n)[1]:,}")
+            for n in range(1, self.order + 2)
+        )
+        head = ("vertices", "trees", "common denominator")
+        return [Text(f"{len(self):,} trees"), Table(head, rows, numeric=True)]
 
     def __repr__(self) -> str:
         return f"<TreeTable of order {self.order}: {len(self):,} trees>"

@@ -4,12 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 import sympy
 
 from modeq.losses.loss import Field
-from modeq.shown import Shown
+from modeq.show.document import Block, Finding, Picture, Table, Text, number
+from modeq.show.plots import panel
+from modeq.show.shown import Plotted
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 LARGEST_RATE = 2.0**20
 """No larger learning rates are looked at."""
@@ -37,7 +44,7 @@ class Demand:
 
 
 @dataclass(frozen=True)
-class FlowBound(Shown):
+class FlowBound(Plotted):
     """A learning rate below which gradient descent stays within a tolerance of a flow.
 
     Attributes:
@@ -73,6 +80,30 @@ class FlowBound(Shown):
     def factor(self) -> np.ndarray:
         """exp(-∫₀ᵗ m ds) at the times t: by how much two solutions approach, or separate."""
         return np.exp(-np.concatenate([[0.0], np.cumsum(self.lambda_min * np.diff(self.t))]))
+
+    def draw(self, axes: Axes) -> None:
+        """Draw what errors grow to along the flow, and the curvature m(t) that makes them grow."""
+        axes.plot(self.t, self.factor, label=r"$\exp(-\int_0^t m)$")
+        axes.plot(self.t, self.growth, label=r"$\int_0^t \exp(-\int_{t'}^t m)\,dt'$")
+        axes.stairs(
+            self.lambda_min, self.t, baseline=None, color="0.5", label=r"$m(t) \leq \lambda_{min}$"
+        )
+        axes.axhline(0, color="0.7", lw=0.8)
+        axes.set(xlabel="t", title="curvature along the flow, and the growth of errors")
+
+    def show(self) -> list[Block]:
+        """Return the bound, why it is not certified if it is not, and a table."""
+        reason = [Text(f"Not certified because {self.reason}")] if self.reason else []
+        rows = (
+            ("learning rates below", self.max_learning_rate),
+            ("keep the error below", self.tolerance),
+            ("until t =", self.time),
+            ("smallest curvature along the flow", float(self.lambda_min.min())),
+            ("growth of errors up to then", float(self.growth[-1])),
+        )
+        table = Table(("", ""), tuple((name, number(float(value), 4)) for name, value in rows))
+        picture = Picture("growth", "Curvature along the flow", partial(panel, self.draw))
+        return [Finding(self.certified, str(self)), *reason, table, picture]
 
     def __str__(self) -> str:
         how = "certified by interval arithmetic" if self.certified else "not certified: sampled"

@@ -8,8 +8,8 @@ import modeq
 from modeq.cli import arguments
 from modeq.cli.output import Command, print_text
 from modeq.cli.program import CHECK_FAILED, DONE
-from modeq.presentation import plots
 from modeq.progress import waiting
+from modeq.report import lower_orders
 from modeq.show.figures import FORMATS, picture_format, save
 
 CHECK_STEPS = 4
@@ -57,7 +57,7 @@ def command(loss, order, method, at, lr, steps, plot, limit) -> int:
     with waiting("checking"):
         report = equation.check(at, h=lr, steps=steps or CHECK_STEPS)
         if plot is not None:
-            figure = plots.figure_with_lower_orders(
+            figure = lower_orders.figure_with_lower_orders(
                 equation, report, at, h=lr, steps=steps or PICTURE_STEPS
             )
             save(figure, plot)

@@ -32,7 +32,8 @@ from modeq.derivation.slow_manifold import slow_manifold
 from modeq.losses.vanishing import Decisions
 from modeq.methods.multistep import LinearMultistep
 from modeq.methods.optimizer import Optimizer
-from modeq.shown import Shown
+from modeq.show.document import Block, Finding, code_lines
+from modeq.show.shown import Shown
 
 
 @dataclass(frozen=True)
@@ -76,6 +77,11 @@ class Certificate(Shown):
             ("the flow satisfies the method's equation", self.satisfies_through),
         ]
         return [(sentence, power) for sentence, power in findings if power is not None]
+
+    def show(self) -> list[Block]:
+        """Return the verdict, and what it rests on."""
+        first, *rest = str(self).splitlines()
+        return [Finding(self.holds, first.rstrip(":")), *code_lines(rest)]
 
     def __bool__(self) -> bool:
         return self.holds

@@ -47,7 +47,7 @@ import numpy as np
 from modeq.algebra.logarithm import increment_weights
 from modeq.checks import check_order, check_step
 from modeq.errors import FlowError, InvalidMethod, InvalidPoint, RoundOffWarning
-from modeq.shown import Shown
+from modeq.show.shown import Shown
 
 COARSEST = 2.0**-7
 """The largest ε that is looked for: that of bfloat16."""

@@ -16,8 +16,11 @@ import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 from itertools import pairwise
-from typing import Any
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from modeq.algebra.power_series import Vector
 from modeq.checks import check_count, check_step, check_steps
@@ -45,7 +48,12 @@ from modeq.methods.multistep import LinearMultistep
 from modeq.methods.named import Method
 from modeq.methods.optimizer import Optimizer
 from modeq.methods.tableaux_by_name import GradientDescent
-from modeq.shown import Shown
+from modeq.show.document import Block, Finding, Math, Picture, Pictures, Table, Text, number
+from modeq.show.plots import Curve, draw_errors, panel
+from modeq.show.shown import Plotted
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 SLOPE_TOLERANCE = 0.1
 """How far a measured slope may be from the expected one."""
@@ -60,7 +68,7 @@ FIXED_POINT = "the field vanishes at the start, where any counter terms pass; ta
 
 
 @dataclass(frozen=True)
-class OrderReport(Shown):
+class OrderReport(Plotted):
     """Errors of a flow at halved learning rates, and the slopes that they follow.
 
     Attributes:
@@ -110,6 +118,59 @@ class OrderReport(Shown):
         last = slopes[-3:]
         return len(last) == 3 and all(abs(slope - expected) <= SLOPE_TOLERANCE for slope in last)
 
+    def draw(self, axes: Axes, kind: str = "global") -> None:
+        """Draw the errors against h and the line of the expected slope.
+
+        Args:
+            axes: Where to draw.
+            kind: "local" for the errors after one step, "global" for those at the fixed time.
+        """
+        draw_errors(axes, [self.curve(kind)])
+        axes.set_ylabel("flow minus optimizer")
+
+    def curve(self, kind: str) -> Curve:
+        """Return the errors after one step, "local", or those at the fixed time, "global"."""
+        errors = np.array(getattr(self, f"{kind}_errors"))
+        return Curve(self.order, np.array(self.h), errors, getattr(self, f"expected_{kind}"))
+
+    def show(self) -> list[Block]:
+        """Return the verdict, a table, and the errors against h."""
+        places = (("local", "after one step"), ("global", f"at t = {self.time:.4g}"))
+        pictures = tuple(
+            Picture(
+                kind,
+                f"Error {where} against the learning rate",
+                partial(panel, partial(self.draw, kind=kind)),
+            )
+            for kind, where in places
+        )
+        words = Text(f"Order {self.order}, {self.method}")
+        return [words, *self.findings(), Pictures(pictures)]
+
+    def findings(self) -> list[Block]:
+        """Return the verdict in words, and a table."""
+        words = (
+            f"{'Passed' if self.passed else 'Failed'}: expected slopes ",
+            number(self.expected_local), " after one step and ", number(self.expected_global),
+            f" at the fixed time t = {self.time:.4g}, measured ",
+            _last(self.local_slopes), " and ", _last(self.global_slopes), ".",
+            f" Nothing is seen: {self.unseen}." if self.unseen else "",
+        )  # fmt: skip
+        rows = tuple(
+            (f"{h:.4g}", number(local), _cell(a), number(far), _cell(b))
+            for h, local, a, far, b in zip(
+                self.h,
+                self.local_errors,
+                (None, *self.local_slopes),
+                self.global_errors,
+                (None, *self.global_slopes),
+                strict=True,
+            )
+        )
+        far = f"error at t = {self.time:.4g}"
+        head = (Math("h"), "error after one step", "slope", far, "slope")
+        return [Finding(self.passed, words), Table(head, rows, numeric=True)]
+
     def __bool__(self) -> bool:
         return self.passed
 
@@ -145,6 +206,14 @@ def slopes_of(errors: Iterable[float]) -> tuple[float, ...]:
     (2.0, nan)
     """
     return tuple(math.log2(a / b) if a > 0 and b > 0 else math.nan for a, b in pairwise(errors))
+
+
+def _last(slopes: tuple[float, ...]) -> str:
+    return _cell(slopes[-1]) if slopes else "–"
+
+
+def _cell(slope: float | None) -> str:
+    return "" if slope is None else "–" if math.isnan(slope) else f"{slope:.3f}"
 
 
 def _slope(slope: float | None) -> str:

@@ -2,48 +2,152 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from modeq.checks import check_orders, check_step, check_steps
-from modeq.derivation.derive import ModifiedField, derive_field
-from modeq.errors import FlowError, InvalidPoint, InvalidStep, ModeqError
-from modeq.flows.fields import memory_field, with_values
-from modeq.flows.integrate import solve
+from modeq.checks import check_orders, check_step, check_steps, shortened
+from modeq.derivation.derive import derive_field
+from modeq.errors import FlowError, InvalidPoint, InvalidStep, InvalidValue, ModeqError
+from modeq.flows.fields import memory_field, recorded, with_values
+from modeq.flows.flow import Flow, OrderFlow
+from modeq.flows.integrate import check_start
 from modeq.flows.iterates import iterate
-from modeq.losses.loss import Field, as_field
+from modeq.losses.loss import Field, Loss, as_field
 from modeq.methods.multistep import LinearMultistep
 from modeq.methods.named import Method, method_for
 from modeq.methods.optimizer import Optimizer
-from modeq.shown import Shown
+from modeq.show.document import Block, Picture, Pictures, Table, Words, missing, number
+from modeq.show.figures import abridged
+from modeq.show.plots import Paths, draw_distances, draw_paths, panel
+from modeq.show.shown import Plotted
 
-Name = TypeVar("Name")
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+Name = int | str
+"""A flow of an order is called by it; the others have names."""
 
 
 @dataclass(frozen=True)
-class Comparison(Shown):
+class Comparison(Plotted):
     """The optimizer and its flows, side by side.
 
     Attributes:
         t: Times 0, h, 2h, … of shape (steps + 1,).
         iterates: The optimizer, of shape (steps + 1, d).
-        flows: {order: points of shape (steps + 1, d)}.
-        errors: {order: distances from the iterates, of shape (steps + 1,)}.
-        failures: {order: why that flow could not be followed}.
+        flows: {order or name: points of shape (steps + 1, d)}; of complex flows the real part.
+        errors: {order or name: distances from the iterates, of shape (steps + 1,)}. Those of a flow
+            of s steps are nan but at t = 0, sh, 2sh, …; those of the central flow are distances
+            from ``averages``.
+        failures: {order or name: why that flow could not be followed}.
+        averages: (θ_{m-1} + 2θ_m + θ_{m+1})/4, the optimizer without its oscillation, of the same
+            shape as the iterates, if a flow of averages was asked for; else None.
+        loss: The loss or vector field.
+        h: The learning rate.
+        values: The loss at points, for contour lines; None where it has no value.
     """
 
     t: np.ndarray
     iterates: np.ndarray
-    flows: dict[int, np.ndarray]
-    errors: dict[int, np.ndarray]
-    failures: dict[int, str] = field(default_factory=dict)
+    flows: dict[Name, np.ndarray]
+    errors: dict[Name, np.ndarray]
+    failures: dict[Name, str]
+    averages: np.ndarray | None
+    loss: Field = field(repr=False)
+    h: float
+    values: Callable[[np.ndarray], np.ndarray] | None = field(default=None, repr=False)
+
+    @property
+    def best(self) -> Name:
+        """The order or the name of the flow whose largest error is smallest.
+
+        Raises:
+            FlowError: None could be followed.
+        """
+        rows = error_rows(self.errors)
+        if not rows:
+            raise FlowError("no flow could be followed, so that none is best")
+        return min(rows, key=lambda name: (np.isnan(rows[name][1]), rows[name][1]))
+
+    @property
+    def table(self) -> list[dict[str, Any]]:
+        """One row for each flow that could be followed."""
+        return [
+            {"flow": name, **dict(zip(("first", "largest", "final"), row, strict=True))}
+            for name, row in error_rows(self.errors).items()
+        ]
 
     def __str__(self) -> str:
-        return error_table("order", self.errors, self.failures)
+        if all(isinstance(name, int) for name in (*self.errors, *self.failures)):
+            return error_table("order", self.errors, self.failures)
+        return error_table("flow", _labelled(self.errors), _labelled(self.failures))
+
+    def draw(self, axes: Axes) -> None:
+        """Draw the optimizer as dots and its flows as lines, in the plane or against time."""
+        if self.averages is not None:
+            path = self.averages[:, :2].T if self._is_plane else (self.t, self.averages[:, 0])
+            axes.plot(*path, ".", color="0.5", ms=3, label="its average", zorder=3)
+        names = [abridged(x.name, 12) for x in self.loss.variables]
+        lines = {_drawn_name(name): theta for name, theta in self.flows.items()}
+        failures = [f"flow of {name}" for name in map(label, self.failures)]
+        draw_paths(axes, Paths(self.t, self.iterates, lines, names, failures, self.values))
+
+    @property
+    def _is_plane(self) -> bool:
+        return self.iterates.shape[1] == 2
+
+    def draw_errors(self, axes: Axes) -> None:
+        """Draw the distances of the flows from the optimizer against time."""
+        draw_distances(axes, self.t, _labelled(self.errors))
+
+    def show(self) -> list[Block]:
+        """Return the paths and the distances, as pictures and as a table."""
+        pictures = (
+            Picture(
+                "trajectories",
+                "The optimizer (dots) and its flows",
+                partial(panel, self.draw),
+            ),
+            Picture(
+                "distances",
+                "Distance of each flow from the optimizer",
+                partial(panel, self.draw_errors),
+            ),
+        )
+        table = [self.distances(f"h = {self.h:g}")] if self.errors else []
+        return [Pictures(pictures), *table, *missing(_labelled(self.failures))]
+
+    def distances(self, caption: Words = "") -> Table:
+        """Return the distances of the flows from the optimizer as a table."""
+        rows = tuple(
+            (label(name), *map(number, row)) for name, row in error_rows(self.errors).items()
+        )
+        head = ("flow", "after one step", "largest", "at the end")
+        return Table(head, rows, caption, numeric=True)
+
+
+def label(name: Name) -> str:
+    """Return what a flow is called where flows of all kinds stand together.
+
+    >>> label(1), label("principal")
+    ('order 1', 'principal')
+    """
+    return f"order {name}" if isinstance(name, int) else name
+
+
+def _drawn_name(name: Name) -> str:
+    """Return what a line is called."""
+    if name == 0:
+        return "gradient flow (order 0)"
+    return f"flow of order {name}" if isinstance(name, int) else name
+
+
+def _labelled(things: Mapping[Name, Any]) -> dict[str, Any]:
+    return {label(name): thing for name, thing in things.items()}
 
 
 ERROR_COLUMNS = ("first error", "largest error", "final error")
@@ -76,12 +180,12 @@ def error_table(heading: str, errors: Mapping[Any, np.ndarray], failures: Mappin
     lines = ["   ".join((heading.ljust(width), *ERROR_COLUMNS))]
     for name, row in error_rows(errors).items():
         cells = (f"{x:{len(c)}.3e}" for x, c in zip(row, ERROR_COLUMNS, strict=True))
-        lines.append("   ".join((_label(name, width), *cells)))
-    lines += [f"{_label(name, width)}   {message}" for name, message in failures.items()]
+        lines.append("   ".join((_justified(name, width), *cells)))
+    lines += [f"{_justified(name, width)}   {message}" for name, message in failures.items()]
     return "\n".join(lines)
 
 
-def _label(name: Any, width: int) -> str:
+def _justified(name: Any, width: int) -> str:
     """Return names at the left, and numbers at the right."""
     return name.ljust(width) if isinstance(name, str) else str(name).rjust(width)
 
@@ -92,24 +196,35 @@ def compare(
     *,
     h: float | None = None,
     steps: int = 20,
-    orders: Sequence[int] = (0, 1, 2, 3),
+    flows: Sequence[int | Flow] = (0, 1, 2, 3),
+    orders: Sequence[int] | None = None,
     method: Any = None,
     parameters: Mapping | None = None,
 ) -> Comparison:
-    """Run the optimizer and the flows of several orders, and measure how far apart they are.
+    """Run the optimizer and its flows, and measure how far apart they are.
 
-    ``compare_flows`` does so with the principal, composed and central flows as well.
+    Args:
+        loss: A loss or vector field, or a text.
+        theta0: The start; that of the problem if the loss is one of ``modeq.problems``.
+        h: The learning rate; the same.
+        steps: The number of steps.
+        flows: n for the flow with counter terms up to hⁿ, and flows of other kinds, such as
+            ``modeq.principal_flow(loss, 1)``, or one's own: see ``modeq.flows.flow``.
+        orders: The same for orders alone.
+        method: Gradient descent unless given.
+        parameters: Values of symbols.
 
-    For the losses of ``modeq.problems`` the start and the learning rate may be left out. Distances
-    are Euclidean. A flow that blows up is named in ``failures``; the others are still compared.
+    Distances are Euclidean. A flow that blows up, or that does not exist at this h, is named in
+    ``failures``; the others are still compared.
 
-    A method with memory starts on the flow of the highest order that can be followed: its first k
+    A method with memory starts on the last flow of single steps that can be followed: its first k
     points are those at t = 0, h, …, (k-1)h; an optimizer given as a rule has the memory that it has
-    on its slow manifold. Started elsewhere, such as at rest, it follows another
-    solution of that flow.
+    on its slow manifold. Started elsewhere, such as at rest, it follows another solution of that
+    flow.
 
     Raises:
         InvalidStep: A multistep method starts from as many points as there would be, or more.
+        InvalidValue: A flow is none, is of another loss or method, or has the name of another.
         InvalidPoint, InvalidOrder, InvalidMethod, MissingParameter: The arguments cannot be right.
 
     >>> print(compare("x**2/2", [1.0], h=0.1, steps=10))
@@ -123,22 +238,96 @@ def compare(
     method = method_for(loss, method)
     theta0, h = start_and_step(loss, theta0, h)
     h, steps = check_step(h), check_steps(steps)
-    orders = check_orders(orders)
-    modified = derive_field(loss, max(orders, default=0), method)
-    flows, failures = followed(
-        {n: partial(_solved, modified.truncated(n), theta0, h, steps, parameters) for n in orders}
+    own, _ = with_values(loss, method, parameters)
+    check_start(theta0, loss, own)
+    solved = {"theta0": theta0, "h": h, "steps": steps, "parameters": parameters}
+    named = _named(flows if orders is None else check_orders(orders), loss, method)
+    # The arguments are right, so what is refused now is a point on the way, or what is too large.
+    paths, failures = followed(
+        {name: lambda flow=flow: flow.solve(**solved).theta for name, flow in named.items()},
+        (FlowError, InvalidValue),
     )
-    highest = flows[max(flows)] if flows else None
-    start = start_on_flow(loss, method, theta0, h, modified.order, parameters, highest)
-    iterates = iterate(
-        loss, theta0, h=h, steps=steps, method=method, parameters=parameters, start=start
+    single = [theta for name, theta in paths.items() if _is_single(named[name])]
+    order = max((name for name in named if isinstance(name, int)), default=0)
+    start = start_on_flow(
+        loss, method, theta0, h, order, parameters, single[-1] if single else None
     )
-    errors = {order: np.linalg.norm(theta - iterates, axis=1) for order, theta in flows.items()}
-    return Comparison(h * np.arange(steps + 1), iterates, flows, errors, failures)
+    is_averaged = any(getattr(flow, "is_average", False) for flow in named.values())
+    # The last average needs one step more than the flows.
+    points = iterate(loss, method=method, start=start, **{**solved, "steps": steps + is_averaged})
+    averages, points = averaged(points)[: steps + 1] if is_averaged else None, points[: steps + 1]
+    errors = {name: _errors(named[name], path, points, averages) for name, path in paths.items()}
+    t, values = h * np.arange(steps + 1), _values(loss, own)
+    return Comparison(t, points, paths, errors, failures, averages, loss, h, values)
 
 
-def _solved(modified: ModifiedField, *arguments: Any) -> np.ndarray:
-    return solve(modified, *arguments).theta
+def _named(flows: Any, loss: Field, method: Method) -> dict[Name, Flow]:
+    """Return the flows by their orders and names."""
+    if isinstance(flows, str) or not isinstance(flows, Iterable):
+        raise InvalidValue(f"flows is {shortened(flows)}; it must be a list, such as [0, 1]")
+    flows = list(flows)
+    orders = check_orders([flow for flow in flows if not isinstance(flow, Flow)])
+    modified = derive_field(loss, max(orders), method) if orders else None
+    ready = iter(orders)
+    found: dict[Name, Flow] = {}
+    for flow in flows:
+        is_flow = isinstance(flow, Flow)
+        name = flow.name if is_flow else next(ready)
+        if name in found:
+            raise InvalidValue(f"two flows are called {name!r}; each needs a name of its own")
+        found[name] = (
+            _checked(flow, loss, method) if is_flow else OrderFlow(modified.truncated(name))
+        )
+    return found
+
+
+def _checked(flow: Flow, loss: Field, method: Method) -> Flow:
+    for word, own in (("loss", loss), ("method", method)):
+        theirs = getattr(flow, word, own)
+        if theirs != own:
+            raise InvalidValue(
+                f"the flow {flow.name!r} is of the {word} {shortened(theirs)}, and would be "
+                f"compared with {shortened(own)}; make it of that one"
+            )
+    return flow
+
+
+def _every(flow: Flow) -> int:
+    """Return how many steps lie between the times at which a flow meets the optimizer."""
+    return getattr(flow, "every", 1)
+
+
+def _is_single(flow: Flow) -> bool:
+    return _every(flow) == 1
+
+
+def _errors(
+    flow: Flow, theta: np.ndarray, points: np.ndarray, averages: np.ndarray | None
+) -> np.ndarray:
+    """Return the distances from where the flow should be, nan where it need not be anywhere."""
+    target = averages if getattr(flow, "is_average", False) else points
+    distances = np.linalg.norm(theta - target, axis=1)
+    return np.where(np.arange(len(distances)) % _every(flow) == 0, distances, np.nan)
+
+
+def _values(loss: Field, parameters: Mapping) -> Callable[[np.ndarray], np.ndarray] | None:
+    """Return the loss as a function of points in the plane, for contour lines."""
+    if not isinstance(loss, Loss) or loss.dimension != 2:
+        return None
+    function = recorded(loss, [loss.expression], parameters)
+    return lambda points: function(points, 0.0)[..., 0]
+
+
+def averaged(points: np.ndarray) -> np.ndarray:
+    """Return (θ_{m-1} + 2θ_m + θ_{m+1})/4 for each point but the ends, which stay: without the
+    oscillation from step to step.
+
+    >>> averaged(np.array([[1.0], [-1.0], [1.0], [-1.0]])).ravel().tolist()
+    [1.0, 0.0, 0.0, -1.0]
+    """
+    points = np.asarray(points, dtype=float)
+    inner = (points[:-2] + 2 * points[1:-1] + points[2:]) / 4
+    return np.concatenate([points[:1], inner, points[-1:]])
 
 
 def followed(

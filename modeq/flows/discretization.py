@@ -41,7 +41,8 @@ from modeq.flows.next_terms import field_and_next_term, next_term, propagated
 from modeq.flows.precise import Precision, digits_to_see, flow
 from modeq.losses.loss import Field, as_field
 from modeq.methods.named import Method, method_for
-from modeq.shown import Shown
+from modeq.show.document import Block, Text, code_lines
+from modeq.show.shown import Shown
 
 
 @dataclass(frozen=True)
@@ -98,6 +99,14 @@ class DiscretizationError(Shown):
     def time_ratio(self) -> float:
         """The length of predicted over measured error at the smallest rate, at the fixed time."""
         return ratio(self.time_predictions[-1], self.time_errors[-1])
+
+    def show(self) -> list[Block]:
+        """Return the errors, and the slopes that they follow."""
+        first, *lines = str(self).splitlines()
+        slopes = ", ".join(f"{s:.2f}" for s in self.slopes)
+        time_slopes = ", ".join(f"{s:.2f}" for s in self.time_slopes)
+        words = f"Slopes after {len(self.measured) - 1} steps: {slopes}; at a fixed time: "
+        return [Text(first), *code_lines(lines), Text(f"{words}{time_slopes}")]
 
     def __str__(self) -> str:
         steps = len(self.measured) - 1

@@ -33,7 +33,8 @@ from modeq.losses.expressions import exact_values
 from modeq.losses.loss import Field, H
 from modeq.methods.named import Method
 from modeq.methods.optimizer import Optimizer
-from modeq.shown import Shown
+from modeq.show.document import Block, Code, Text
+from modeq.show.shown import Shown
 
 
 def series_over(loss: Field, constant: Callable[[sympy.Expr], Coefficient]) -> SeriesField:
@@ -175,6 +176,11 @@ class NumericField(Shown):
                 for i, value in enumerate(self._arrays(*columns[:, part], rate)):
                     result[part, i] = _kept_real(value) if result.dtype == float else value
         return result
+
+    def show(self) -> list[Block]:
+        """Return its size and its program."""
+        size = f"a function of points with {self.dimension} coordinates and of h"
+        return [Text(f"{size}, {self.form}, {self.cost} operations"), Code(self.source())]
 
 
 def _kept_real(value: np.ndarray) -> np.ndarray:

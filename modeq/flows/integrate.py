@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from itertools import count
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -16,7 +17,12 @@ from modeq.errors import FlowError, InvalidPoint
 from modeq.flows.fields import domain_field, recorded, with_values
 from modeq.flows.forms import numeric_field
 from modeq.losses.loss import Field
-from modeq.shown import Shown
+from modeq.show.document import Block, Math, Picture, Table
+from modeq.show.plots import draw_path, panel
+from modeq.show.shown import Plotted
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 RELATIVE_TOLERANCE = 1e-12
 ABSOLUTE_TOLERANCE = 1e-14
@@ -26,7 +32,7 @@ MAX_EVALUATIONS, MAX_PER_STEP = 200_000, 2_000
 
 
 @dataclass(frozen=True)
-class Trajectory(Shown):
+class Trajectory(Plotted):
     """A solution at t = 0, h, 2h, …
 
     Attributes:
@@ -36,6 +42,34 @@ class Trajectory(Shown):
 
     t: np.ndarray
     theta: np.ndarray
+
+    def draw(self, axes: Axes) -> None:
+        """Draw the path: in the plane if it has two coordinates, or against time."""
+        draw_path(axes, self.t, self.theta)
+
+    def show(self) -> list[Block]:
+        """Return the path, and its first and last points."""
+        words = f"{len(self.t) - 1} steps from t = 0 to {self.t[-1]:.6g}"
+        return [Picture("path", words, partial(panel, self.draw)), _points(self.t, self.theta)]
+
+
+MAX_ROWS = 8
+"""Rows of points that are listed, from the start and from the end."""
+
+MAX_NUMBERS = 6
+"""Coordinates of each of them."""
+
+
+def _points(t: np.ndarray, theta: np.ndarray) -> Table:
+    """Return the first and the last points."""
+    shown = list(range(len(t)))
+    if len(shown) > MAX_ROWS:
+        shown = [*shown[: MAX_ROWS // 2], *shown[-MAX_ROWS // 2 :]]
+    more = ", …" * (theta.shape[1] > MAX_NUMBERS)
+    rows = tuple(
+        (f"{t[i]:.6g}", ", ".join(f"{x:.6g}" for x in theta[i, :MAX_NUMBERS]) + more) for i in shown
+    )
+    return Table((Math("t"), Math(r"\theta")), rows)
 
 
 def check_start(theta0: Any, loss: Field, parameters: Mapping | None = None) -> np.ndarray:

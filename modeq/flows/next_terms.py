@@ -33,7 +33,8 @@ from modeq.flows.tape import Tape
 from modeq.losses.loss import Field, H, as_field
 from modeq.methods.named import Method, method_for
 from modeq.methods.tableaux_by_name import GradientDescent
-from modeq.shown import Shown
+from modeq.show.document import Block, Finding, Table, number
+from modeq.show.shown import Shown
 
 DIGITS = 60
 LOOKAHEADS = (1, 4, 8)
@@ -205,6 +206,12 @@ class Truncation(Shown):
     error: float
     errors: tuple[float, ...]
     is_reached: bool
+
+    def show(self) -> list[Block]:
+        """Return the best order, and the error of each."""
+        rows = tuple((str(n), number(error)) for n, error in enumerate(self.errors))
+        head = ("order", "error of one step, to leading order")
+        return [Finding(self.is_reached, str(self)), Table(head, rows, numeric=True)]
 
     def __str__(self) -> str:
         rest = "" if self.is_reached else f"; it still falls at order {len(self.errors) - 1}"

@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -20,7 +21,12 @@ from modeq.flows.fields import gradient_field, recorded
 from modeq.flows.integrate import check_start
 from modeq.losses.expressions import exact_values
 from modeq.losses.loss import Loss, as_field
-from modeq.shown import Shown
+from modeq.show.document import Block, Picture, Table, number
+from modeq.show.plots import draw_distances, panel
+from modeq.show.shown import Plotted
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 FACTORS = (2, 5, 10, 20)
 STEPS = 20
@@ -28,7 +34,7 @@ Step = Callable[[np.ndarray, float], Any]
 
 
 @dataclass(frozen=True)
-class StepRefinement(Shown):
+class StepRefinement(Plotted):
     """The optimizer with steps h and h/r, compared at t = 0, h, 2h, …
 
     Attributes:
@@ -52,6 +58,22 @@ class StepRefinement(Shown):
         The error is a multiple of h to leading order, so all of them agree while that holds.
         """
         return {r: float(d[-1]) / (1 - 1 / r) for r, d in self.distances.items()}
+
+    def draw(self, axes: Axes) -> None:
+        """Draw the distances between steps of h and of h/r at equal times."""
+        draw_distances(axes, self.t, {f"h/{r}": d for r, d in self.distances.items()})
+        axes.set_ylabel("distance from steps of h")
+
+    def show(self) -> list[Block]:
+        """Return the distances, as a picture and a table."""
+        words = "Distance between steps of h and of h/r at equal times"
+        rows = tuple(
+            (f"h/{r}", number(float(d.max())), number(d[-1]), number(self.estimates[r]))
+            for r, d in self.distances.items()
+        )
+        head = ("steps", "largest distance", "final distance", "estimate for gradient flow")
+        picture = Picture("refinement", words, partial(panel, self.draw))
+        return [picture, Table(head, rows, numeric=True)]
 
     def __str__(self) -> str:
         lines = ["steps   largest distance   final distance   final loss"]

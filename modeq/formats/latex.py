@@ -5,8 +5,6 @@ Where to break is decided by counting what is printed, not the characters of the
 
 from __future__ import annotations
 
-import re
-from collections import deque
 from collections.abc import Callable, Iterable
 from functools import cache
 
@@ -14,14 +12,17 @@ import sympy
 
 from modeq.derivation.derive import ModifiedField
 from modeq.errors import InvalidValue
-from modeq.formats.text import MAX_TERMS, Terms, grouped_terms, signed_pieces, unsigned_start
+from modeq.formats.text import MAX_TERMS, Terms, grouped_terms, signed_pieces
 from modeq.losses.formula_latex import expression_latex, symbol_latex
 from modeq.losses.loss import H
-from modeq.show.document import in_lines
 from modeq.show.latex import escaped
-
-WIDTH = 72
-"""Printed signs in a line, which fit on a page with narrow margins."""
+from modeq.show.lines import (
+    WIDTH,
+    in_lines,
+    printed_width,
+    rest_in_latex,
+    unsigned_start,
+)
 
 Show = Callable[[sympy.Expr], str]
 
@@ -106,58 +107,6 @@ def _broken(terms: Terms, show: Show, room: float) -> list[str]:
         if len(lines) == 1:
             break
     return lines
-
-
-def rest_in_latex(omitted: int) -> str:
-    r"""Return the announcement of monomials left out, or nothing.
-
-    >>> print(rest_in_latex(11875))
-    + \cdots \text{ and $11{,}875$ more terms}
-    """
-    if not omitted:
-        return ""
-    count = f"{omitted:,}".replace(",", "{,}")
-    return rf"+ \cdots \text{{ and ${count}$ more term{'s' * (omitted > 1)}}}"
-
-
-_TOKEN = re.compile(r"\\[A-Za-z]+\*?|\\.|.", re.DOTALL)
-_INVISIBLE = {r"\left", r"\right", r"\Bigl", r"\Bigr", r"\mathrm", r"\operatorname", r"\text"}
-_INVISIBLE |= {r"\dot", r"\ddot", r"\hat", r"\bar", r"\tilde", r"\mathring", "}", " ", "$"}
-_SPACES = {r"\quad": 2.0, r"\qquad": 4.0, "+": 2.5, "-": 2.5, "=": 2.5, r"\cdots": 3.0}
-_WORDS = {r"\sin", r"\cos", r"\tan", r"\sinh", r"\cosh", r"\tanh", r"\log"}
-_WORDS |= {r"\arcsin", r"\arccos", r"\arctan"}
-_SCRIPT = 0.7
-
-
-def printed_width(source: str) -> float:
-    r"""Return about how wide a formula is when printed, in letters.
-
-    >>> printed_width(r"\theta x"), printed_width(r"\frac{abc}{2}"), printed_width(r"x^{10}")
-    (2.0, 3.0, 2.4)
-    """
-    return _width_of_group(deque(_TOKEN.findall(source)))
-
-
-def _width_of_group(tokens: deque[str]) -> float:
-    total = 0.0
-    while tokens and tokens[0] != "}":
-        total += _width_of_next(tokens)
-    if tokens:
-        tokens.popleft()
-    return total
-
-
-def _width_of_next(tokens: deque[str]) -> float:
-    token = tokens.popleft() if tokens else " "
-    if token == "{":
-        return _width_of_group(tokens)
-    if token in ("^", "_"):
-        return _SCRIPT * _width_of_next(tokens)
-    if token == r"\frac":
-        return max(_width_of_next(tokens), _width_of_next(tokens))
-    if token in _INVISIBLE:
-        return 0.0
-    return float(len(token) - 1) if token in _WORDS else _SPACES.get(token, 1.0)
 
 
 _PREAMBLE = r"""\documentclass{article}

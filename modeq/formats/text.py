@@ -19,7 +19,7 @@ from modeq.derivation.derive import ModifiedField
 from modeq.derivation.ring import DifferentialRing, Element
 from modeq.errors import visible
 from modeq.losses.loss import H, Loss
-from modeq.show.document import in_lines
+from modeq.show.lines import in_lines, signed, unsigned_start
 
 MAX_TERMS = 40
 """Monomials that are printed of each component and power of h."""
@@ -103,24 +103,6 @@ def signed_pieces(
     pieces[0] = f"+ {opening}{unsigned_start(pieces[0])}"
     pieces[-1] += closing
     return pieces
-
-
-def signed(printed: str) -> str:
-    """Return a printed term with its sign set apart.
-
-    >>> signed("-x"), signed("x")
-    ('- x', '+ x')
-    """
-    return f"- {printed[1:].lstrip()}" if printed.startswith("-") else f"+ {printed}"
-
-
-def unsigned_start(piece: str) -> str:
-    """Return a signed piece as a sum starts with it: without a plus, and the minus close.
-
-    >>> unsigned_start("+ x"), unsigned_start("- x")
-    ('x', '-x')
-    """
-    return piece[2:] if piece.startswith("+ ") else piece.replace("- ", "-", 1)
 
 
 def rest_in_words(omitted: int) -> str:

@@ -1,6 +1,6 @@
 """Many trees at once: as a figure, and as a table of the coefficients of a B-series.
 
-`modeq.presentation.plots.save` writes the figure.
+`modeq.report.lower_orders.save` writes the figure.
 """
 
 from __future__ import annotations
@@ -18,7 +18,7 @@ from modeq.algebra.series import BSeries
 from modeq.algebra.trees import RootedTree
 from modeq.checks import check_count
 from modeq.errors import InvalidTree, InvalidValue
-from modeq.show.figures import new_figure, own_style, shortened
+from modeq.show.figures import abridged, new_figure, own_style
 from modeq.show.markdown import escaped
 
 if TYPE_CHECKING:
@@ -97,7 +97,7 @@ def _cell(tree: RootedTree, fields: Sequence[str], coefficient: list[str]) -> _C
     )
     # There is no need for the thin negative spaces, which move primes into parentheses here.
     formula = differential(tree, latex=True, fields=fields).replace(r"\!", "")
-    lines = [f"${formula}$", *(shortened(text, _COEFFICIENT) for text in coefficient)]
+    lines = [f"${formula}$", *(abridged(text, _COEFFICIENT) for text in coefficient)]
     return _Cell(tree, plan, lines, width, _LEAF * max(plan.y) + _LINE * len(lines))
 
 

@@ -21,10 +21,13 @@ from flint import fmpq, fmpq_mat
 from modeq.checks import check_order
 from modeq.derivation.derive import ModifiedField, derive_field, field_ring
 from modeq.derivation.ring import DifferentialRing, Element
+from modeq.errors import ModeqError
 from modeq.invariants.flow_laws import derivative_along, quantity_derivatives
+from modeq.losses.formula_latex import formula_blocks
 from modeq.losses.loss import Field, H, as_field
 from modeq.methods.tableaux_by_name import GradientDescent
-from modeq.shown import Shown
+from modeq.show.document import Block, Missing, Text
+from modeq.show.shown import Shown
 
 Row = dict[sympy.Expr, fmpq]
 
@@ -95,6 +98,21 @@ class ConservedQuantity(Shown):
             if hessian[i, j] != 0:
                 total = total + ring.convert(hessian[i, j]) * f[i] * f[j]
         return ring.reduce(total)
+
+    def show(self) -> list[Block]:
+        """Return the quantity, and what a step of gradient descent does to it."""
+        blocks = formula_blocks("Q", self.expression)
+        if self.degree == 1:
+            return [*blocks, Text("Gradient descent keeps it, too, exactly.")]
+        try:
+            factor, change = self.factor, self.gradient_descent
+        except ModeqError as error:
+            return [*blocks, Missing(str(error))]
+        if factor is not None:
+            words = Text("One step of gradient descent multiplies it by")
+            return [*blocks, words, *formula_blocks(r"\frac{Q^+}{Q}", factor)]
+        words = Text("One step of gradient descent changes it by")
+        return [*blocks, words, *formula_blocks("Q^+ - Q", change)]
 
     def __str__(self) -> str:
         if self.degree == 1:

@@ -26,7 +26,8 @@ from modeq.losses.expressions import names_of
 from modeq.losses.loss import Field, Loss, as_loss
 from modeq.losses.parse import parse_names
 from modeq.losses.vanishing import Vanishing
-from modeq.shown import Shown
+from modeq.show.document import Block, Finding, code_lines
+from modeq.show.shown import Shown
 
 WITNESS_POINTS = 200
 SIZES = (1, 10, 100, 1_000, sympy.Rational(1, 10), 10_000)
@@ -75,6 +76,11 @@ class Invariance(Shown):
     is_proved: bool
     witness: Witness | None
     laws: Laws | None
+
+    def show(self) -> list[Block]:
+        """Return the verdict, and the laws that follow."""
+        first, *rest = str(self).splitlines()
+        return [Finding(self.holds, first), *code_lines(rest)]
 
     def __bool__(self) -> bool:
         return self.holds

@@ -8,13 +8,21 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Iterable
+from typing import Any
 
 import sympy
 from sympy.core.alphabets import greeks
 from sympy.printing.conventions import split_super_sub
 from sympy.printing.latex import LatexPrinter, translate
 
+from modeq.show.document import (
+    Block,
+    Formula,
+    Missing,
+)
 from modeq.show.latex import character_latex
+from modeq.show.lines import _LABEL, WIDTH, aligned, in_lines, printed_width, signed
 
 _PLAIN_NAME = re.compile(r"[A-Za-z]+[A-Za-z0-9]*(?:__?[A-Za-z0-9]+)*")
 _GREEK = {
@@ -77,3 +85,76 @@ def _part(part: str) -> str:
     translated = translate(spelled)
     several_letters = translated.isalnum() and len(translated) > 1 and not translated.isdecimal()
     return rf"\mathrm{{{translated}}}" if several_letters else translated
+
+
+MAX_OPERATIONS = 400
+"""Expressions with more operations than that are counted and not printed."""
+
+
+def sum_formula(left: str, expression: sympy.Expr) -> str:
+    r"""Return left = expression as LaTeX, a long sum on several lines.
+
+    >>> x = sympy.Symbol("x")
+    >>> print(sum_formula("L", x**2 - x))
+    \begin{aligned}
+    L &= x^{2} - x
+    \end{aligned}
+    """
+    terms = expression.as_ordered_terms()
+    pieces = [signed(expression_latex(term)) for term in terms]
+    return aligned(left, in_lines(pieces, WIDTH - _LABEL, printed_width))
+
+
+def is_printable(expression: sympy.Expr) -> bool:
+    """Tell whether an expression is short enough for a person.
+
+    >>> is_printable(sympy.Symbol("x") ** 2)
+    True
+    """
+    return sympy.count_ops(expression) <= MAX_OPERATIONS
+
+
+def matrix_formula(left: str, matrix: sympy.Matrix) -> str:
+    r"""Return left = matrix as LaTeX.
+
+    >>> x = sympy.Symbol("x")
+    >>> print(matrix_formula("f", sympy.Matrix([x, 1])))
+    f = \left[\begin{matrix}x\\1\end{matrix}\right]
+    """
+    rows = r"\\".join(" & ".join(map(expression_latex, row)) for row in matrix.tolist())
+    return rf"{left} = \left[\begin{{matrix}}{rows}\end{{matrix}}\right]"
+
+
+def formula_blocks(left: str, expression: sympy.Expr) -> list[Block]:
+    """Return left = expression as a formula, or how long it would be."""
+    if is_printable(expression):
+        return [Formula(sum_formula(left, expression))]
+    count = sympy.count_ops(expression)
+    return [Missing(f"a formula of {count} operations is too long to print")]
+
+
+def number_latex(number: Any) -> str:
+    r"""Return a number of any kind, or an expression, as LaTeX.
+
+    >>> print(number_latex(Fraction(1, 2)))
+    \frac{1}{2}
+    """
+    return expression_latex(sympy.sympify(number, strict=True))
+
+
+def sum_latex(terms: Iterable[tuple[Any, str]]) -> str:
+    r"""Return Σ cᵢ tᵢ as LaTeX, the last first.
+
+    >>> print(sum_latex([(-1, "x"), (Fraction(1, 2), "y")]))
+    \frac{1}{2} y - x
+    """
+    parts = []
+    for coefficient, name in reversed(list(terms)):
+        value = sympy.sympify(coefficient, strict=True)
+        if value == 0:
+            continue
+        sign = "-" if value.could_extract_minus_sign() else "+"
+        size = number_latex(-value if sign == "-" else value)
+        size = rf"\left({size}\right)" if value.is_Add else size
+        parts.append(f"{sign} {'' if size == '1' else size + ' '}{name}")
+    return " ".join(parts).removeprefix("+ ") or "0"

@@ -14,7 +14,7 @@ from modeq.algebra.entries import Entry, exact_row, vanishes
 from modeq.errors import InvalidMethod, visible
 from modeq.methods.rules import Rule, fixed_point
 from modeq.methods.tableaux import RungeKutta
-from modeq.shown import Shown
+from modeq.show.shown import Shown
 
 GAUSS_NODES = 16
 """Nodes of the integral in the iterates of the average vector field."""

@@ -35,8 +35,10 @@ from modeq.algebra.entries import (
 from modeq.algebra.zeros import is_expression
 from modeq.checks import one_of
 from modeq.errors import InvalidMethod, visible
+from modeq.losses.formula_latex import sum_latex
 from modeq.methods.rules import MemoryRule, linear_multistep
-from modeq.shown import Shown
+from modeq.show.document import Block, Formula, Text
+from modeq.show.shown import Shown
 
 SWEEPS = 500
 
@@ -281,6 +283,15 @@ class LinearMultistep(Shown):
             self.starts_at_rest,
         )
 
+    def show(self) -> list[Block]:
+        """Return Σ αⱼ θ_{m+j} = h Σ β_l f(Σ c_{lj} θ_{m+j})."""
+        left = sum_latex((a, _iterate(j)) for j, a in enumerate(self.alpha))
+        slopes = []
+        for weight, row in zip(self.beta, self.points, strict=True):
+            point = sum_latex((c, _iterate(j)) for j, c in enumerate(row))
+            slopes.append((weight, rf"f\left({point}\right)"))
+        return [Text(str(self)), Formula(rf"{left} = h \left({sum_latex(slopes)}\right)")]
+
     def __str__(self) -> str:
         return visible(self.name)
 
@@ -356,3 +367,7 @@ def _momentum(beta: Any) -> Entry:
     if not is_expression(beta) and beta == 1:
         raise InvalidMethod("beta is 1; it must be another number, or the method never settles")
     return beta
+
+
+def _iterate(j: int) -> str:
+    return rf"\theta_{{m+{j}}}" if j else r"\theta_{m}"

@@ -34,7 +34,7 @@ from modeq.methods.several_gradients import (
 from modeq.methods.splitting import Splitting
 from modeq.methods.tableaux import RungeKutta
 from modeq.methods.tableaux_by_name import GradientDescent
-from modeq.shown import Shown
+from modeq.show.shown import Shown
 
 NAMED_OPTIMIZERS: Mapping[str, Callable[..., Optimizer]] = {
     "sgd": SGD,

@@ -33,7 +33,9 @@ from modeq.algebra.entries import (
 )
 from modeq.checks import flag, refuse_unknown, several
 from modeq.errors import InvalidMethod, visible
-from modeq.shown import Shown
+from modeq.losses.formula_latex import number_latex
+from modeq.show.document import Block, Math, Table, Text
+from modeq.show.shown import Shown
 
 UpdateRule = Callable[["State", Callable, Any, SimpleNamespace], "State"]
 
@@ -177,6 +179,15 @@ class Optimizer(Shown):
                 f"state.replace(theta=..., ...)"
             )
         return following
+
+    def show(self) -> list[Block]:
+        """Return the parameters, the options, and what it carries from step to step."""
+        rows = [(name, Math(number_latex(value))) for name, value in self.parameters]
+        for name, value in self.options:
+            said = ("no", "yes")[value] if isinstance(value, bool) else str(value)
+            rows.append((name, said))
+        carried = ", ".join(self.memory) or "nothing"
+        return [Text(str(self)), Table(("", ""), (*rows, ("carries", carried)))]
 
     def __str__(self) -> str:
         return visible(self.name)

@@ -25,7 +25,7 @@ from modeq.algebra.entries import (
 )
 from modeq.errors import InvalidMethod, visible
 from modeq.methods.rules import Rule, advance, fixed_point, parts_of
-from modeq.shown import Shown
+from modeq.show.shown import Shown
 
 Table = tuple[tuple[Entry, ...], ...]
 Slope = tuple[int, int]

@@ -20,7 +20,7 @@ from modeq.algebra.entries import (
 from modeq.checks import whole
 from modeq.errors import InvalidMethod, visible
 from modeq.methods.rules import Rule, parts_of
-from modeq.shown import Shown
+from modeq.show.shown import Shown
 
 
 @dataclass(frozen=True)

@@ -22,8 +22,10 @@ from modeq.algebra.entries import (
 )
 from modeq.checks import MAX_PARTS, whole
 from modeq.errors import InvalidMethod, visible
+from modeq.losses.formula_latex import number_latex
 from modeq.methods.rules import Rule, is_explicit, runge_kutta
-from modeq.shown import Shown
+from modeq.show.document import Block, Formula, Text
+from modeq.show.shown import Shown
 
 
 @dataclass(frozen=True)
@@ -136,6 +138,15 @@ class RungeKutta(Shown):
         ]
         b = [with_values(x, values, f"b[{i}]") for i, x in enumerate(self.b)]
         return RungeKutta(A, b, name=name_with_values(self.name, values))
+
+    def show(self) -> list[Block]:
+        """Return the Butcher tableau."""
+        rows = zip(self.c, self.A, strict=True)
+        lines = [" & ".join(map(number_latex, (c, *row))) for c, row in rows]
+        last = " & ".join(["", *map(number_latex, self.b)])
+        body = r" \\ ".join(lines) + r" \\ \hline " + last
+        columns = f"r|{'r' * len(self.b)}"
+        return [Text(str(self)), Formula(rf"\begin{{array}}{{{columns}}}{body}\end{{array}}")]
 
     def __str__(self) -> str:
         return visible(self.name)

@@ -22,7 +22,7 @@ from modeq.checks import shortened
 from modeq.errors import InvalidCheckpoint, InvalidValue
 from modeq.files import path_text, write_atomically
 from modeq.networks.archives import read_archive, write_archive
-from modeq.shown import Shown
+from modeq.show.shown import Shown
 
 COLUMN = "column/"
 THETA = "theta"

@@ -24,7 +24,7 @@ from modeq.networks.flat_loss import FlatLoss, flattened
 from modeq.principal.branches import logarithm
 from modeq.principal.large import SMALL, top_eigenpairs
 from modeq.principal.stability import regime
-from modeq.shown import Shown
+from modeq.show.shown import Shown
 
 TOLERANCES = {np.dtype(np.float64): 1e-10, np.dtype(np.float32): 1e-4}
 """Of the eigenvalues, by the precision of the weights."""

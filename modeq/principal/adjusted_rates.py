@@ -27,7 +27,7 @@ from modeq.flows.integrate import Trajectory, check_start, integrate
 from modeq.flows.iterates import iterate
 from modeq.losses.loss import as_loss
 from modeq.methods.tableaux_by_name import GradientDescent
-from modeq.shown import Shown
+from modeq.show.shown import Shown
 
 REASON = "drift is that of a loss"
 

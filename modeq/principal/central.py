@@ -26,6 +26,7 @@ from modeq.errors import FlowError, InvalidPoint
 from modeq.flows.forms import DerivativeTensors
 from modeq.flows.integrate import Trajectory, check_start, small
 from modeq.losses.loss import Loss, as_loss
+from modeq.methods.tableaux_by_name import GradientDescent
 
 TOLERANCE = 1e-8
 CLOSE = 1e-7
@@ -213,13 +214,23 @@ def _until(
     return solution.y[:, -1], left if solution.status == 1 and left > 1e-14 * time else 0.0
 
 
-def averaged(points: np.ndarray) -> np.ndarray:
-    """Return (θ_{m-1} + 2θ_m + θ_{m+1})/4 for each point but the ends, which stay: without the
-    oscillation from step to step.
+class CentralFlow:
+    """The central flow of a loss, to be compared with the averages of gradient descent.
 
-    >>> averaged(np.array([[1.0], [-1.0], [1.0], [-1.0]])).ravel().tolist()
-    [1.0, 0.0, 0.0, -1.0]
+    Attributes:
+        loss: The loss.
+        method: Gradient descent.
     """
-    points = np.asarray(points, dtype=float)
-    inner = (points[:-2] + 2 * points[1:-1] + points[2:]) / 4
-    return np.concatenate([points[:1], inner, points[-1:]])
+
+    name = "central"
+    is_average = True
+
+    def __init__(self, loss: Any):
+        self.loss = as_loss(loss, REASON)
+        self.method = GradientDescent()
+
+    def solve(
+        self, theta0: Any, *, h: float, steps: int, parameters: Mapping | None = None
+    ) -> CentralTrajectory:
+        """Return the central flow; see ``central_flow``."""
+        return central_flow(self.loss, theta0, h=h, steps=steps, parameters=parameters)

@@ -37,7 +37,8 @@ from modeq.methods.named import Method, method_for
 from modeq.principal.multipliers import Recurrence, recurrence_of
 from modeq.principal.reduced_trees import reduced_trees, symbolic_coefficient
 from modeq.principal.resummed import resummed_field
-from modeq.shown import Shown
+from modeq.show.document import Block, Formula, Math, Text
+from modeq.show.shown import Shown
 
 RELATIVE_TOLERANCE = 1e-13
 MAX_EVALUATIONS = 2_000
@@ -67,15 +68,27 @@ class PrincipalFlow(Shown):
         loss: The loss or vector field.
         method: The method that it is the flow of.
         corrections: The largest power of f beyond the first.
-        composed: How many steps it takes for one.
+        composed, every: How many steps it takes for one, after which it meets the iterates.
+        name: "principal", "principal + k", "2 steps", "2 steps + k".
     """
 
     def __init__(self, loss: Field, corrections: int, method: Method, composed: int = 1):
         self.loss = loss
         self.method = method
         self.corrections = corrections
-        self.composed = composed
+        self.composed = self.every = composed
+        base = "principal" if composed == 1 else f"{composed} steps"
+        self.name = f"{base} + {corrections}" if corrections else base
         recurrence_of(method)
+
+    def show(self) -> list[Block]:
+        """Return what it is of, and the coefficients of its trees."""
+        words = f"{self.method}, corrections={self.corrections}, composed={self.composed}"
+        sums = (
+            "θ' = Σ h^{n-1}/σ C F over these trees, n vertices each, with ",
+            Math(r"\mu = 1+h\nu"),
+        )
+        return [Text(words), Text((sums, Math(r"\mu = 1+h\nu"))), Formula(self.latex())]
 
     def __repr__(self) -> str:
         steps = f", composed={self.composed}" if self.composed > 1 else ""

@@ -1,90 +1,39 @@
-"""Every flow beside the optimizer: truncated, resummed, of several steps, and central.
-
-Gradient descent with drift-adjusted learning rates next to fixed ones.
-"""
+"""Gradient descent with drift-adjusted learning rates next to fixed ones."""
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from dataclasses import dataclass, field, replace
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from modeq.checks import check_orders, check_step, check_steps, several
-from modeq.derivation.derive import derive_field
-from modeq.errors import FlowError, InvalidMethod, InvalidValue
+from modeq.errors import FlowError, InvalidMethod
 from modeq.flows.compare import (
-    error_rows,
-    error_table,
+    Comparison,
+    compare,
     followed,
-    start_and_step,
-    start_on_flow,
+    label,
 )
-from modeq.flows.fields import recorded, with_values
-from modeq.flows.integrate import check_start, solve
+from modeq.flows.fields import recorded
+from modeq.flows.integrate import check_start
 from modeq.flows.iterates import iterate
-from modeq.losses.loss import Field, as_field, as_loss
-from modeq.methods.named import Method, method_for
+from modeq.losses.loss import as_field, as_loss
+from modeq.methods.named import method_for
 from modeq.methods.tableaux_by_name import GradientDescent
 from modeq.principal.adjusted_rates import checked_powers, run_dal
-from modeq.principal.central import REASON, averaged, central_flow
+from modeq.principal.central import CentralFlow
 from modeq.principal.flow import principal_flow
 from modeq.principal.multipliers import recurrence_of
-from modeq.shown import Shown
+from modeq.show.document import Block, Picture, Table, missing, number
+from modeq.show.plots import panel, style
+from modeq.show.shown import Plotted
 
-CENTRAL = "central"
-
-
-@dataclass(frozen=True)
-class FlowComparison(Shown):
-    """The optimizer and its flows, each by its name.
-
-    Attributes:
-        t: Times 0, h, 2h, … of shape (steps + 1,).
-        iterates: The optimizer, of shape (steps + 1, d).
-        flows: {name: points of shape (steps + 1, d)}; of complex flows the real part.
-        errors: {name: distances from the iterates, of shape (steps + 1,)}. Those of s steps
-            composed are nan but at t = 0, sh, 2sh, …; those of the central flow are distances from
-            ``averages``.
-        failures: {name: why that flow could not be followed}.
-        averages: (θ_{m-1} + 2θ_m + θ_{m+1})/4, the optimizer without its oscillation, of the same
-            shape; the first is the start, and without the central flow the last is the last.
-        loss: The loss or vector field.
-        h: The learning rate.
-    """
-
-    t: np.ndarray
-    iterates: np.ndarray
-    flows: dict[str, np.ndarray]
-    errors: dict[str, np.ndarray]
-    failures: dict[str, str]
-    averages: np.ndarray
-    loss: Field = field(repr=False)
-    h: float
-
-    @property
-    def best(self) -> str:
-        """The name of the flow whose largest error is smallest.
-
-        Raises:
-            FlowError: None could be followed.
-        """
-        rows = error_rows(self.errors)
-        if not rows:
-            raise FlowError("no flow could be followed, so that none is best")
-        return min(rows, key=lambda name: (np.isnan(rows[name][1]), rows[name][1]))
-
-    @property
-    def table(self) -> list[dict[str, Any]]:
-        """One row for each flow that could be followed."""
-        return [
-            {"flow": name, **dict(zip(("first", "largest", "final"), row, strict=True))}
-            for name, row in error_rows(self.errors).items()
-        ]
-
-    def __str__(self) -> str:
-        return error_table("flow", self.errors, self.failures)
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 
 def compare_flows(
@@ -99,26 +48,16 @@ def compare_flows(
     central: bool = False,
     method: Any = None,
     parameters: Mapping | None = None,
-) -> FlowComparison:
-    """Run the optimizer and all its flows, and measure how far apart they are.
+) -> Comparison:
+    """Return ``compare`` with flows by their kinds, which goes on for one release.
 
     Args:
-        loss: A loss or vector field, or a text.
-        theta0: The start; that of the problem if the loss is one of ``modeq.problems``.
-        h: The learning rate; the same.
-        steps: The number of steps.
+        loss, theta0, h, steps, method, parameters: Those of ``modeq.compare``.
         orders: n for each flow with counter terms up to hⁿ: "order n".
         corrections: k for each principal flow with corrections: "principal", "principal + k".
         composed: s for each flow of s steps taken as one, with all the corrections: "2 steps",
             "2 steps + k". It meets the iterates at t = 0, sh, 2sh, …
-        central: Whether the central flow of gradient descent takes part, as "central"; it is
-            compared with the averages over the oscillation.
-        method: Gradient descent unless given.
-        parameters: Values of symbols.
-
-    A flow that blows up, or that does not exist at this h, is named in ``failures``. A method with
-    memory starts on the last flow of single steps; an optimizer given as a rule has the memory that
-    it has on its slow manifold.
+        central: Whether the central flow of gradient descent takes part, as "central".
 
     Raises:
         InvalidLoss: The central flow is asked for of a vector field.
@@ -126,89 +65,41 @@ def compare_flows(
             the chains of the method are not summed.
         InvalidPoint, InvalidStep, InvalidValue, MissingParameter: The arguments cannot be right.
 
-    >>> print(compare_flows("x**2/2", [1.0], h=0.5, steps=4, orders=(0, 1), corrections=(0,)))
+    >>> with warnings.catch_warnings():
+    ...     warnings.simplefilter("ignore")
+    ...     print(compare_flows("x**2/2", [1.0], h=0.5, steps=4, orders=(0, 1), corrections=(0,)))
     flow        first error   largest error   final error
     order 0       1.065e-01       1.179e-01     7.284e-02
     order 1       3.526e-02       3.650e-02     1.958e-02
     principal   ...
     """
-    loss = as_field(loss)
-    method = method_for(loss, method)
-    theta0, h = start_and_step(loss, theta0, h)
-    h, steps = check_step(h), check_steps(steps)
-    check_start(theta0, loss, with_values(loss, method, parameters)[0])
-    solved = {"theta0": theta0, "h": h, "steps": steps, "parameters": parameters}
-    orders = check_orders(orders)
-    ways = {
-        **_truncated(loss, method, orders, solved),
-        **_resummed(loss, method, corrections, composed, solved),
-    }
-    if central:
-        ways[CENTRAL] = _central(loss, method, solved)
-    # The arguments are right, so what is refused now is a point on the way, or what is too large.
-    flows, failures = followed(ways, (FlowError, InvalidValue))
-    single = [theta for name, theta in flows.items() if _every(name) == 1]
-    start = start_on_flow(
-        loss, method, theta0, h, max(orders, default=0), parameters, single[-1] if single else None
+    warnings.warn(
+        "compare_flows goes after this release; compare takes flows=[0, 1, principal_flow(loss)]",
+        DeprecationWarning,
+        stacklevel=2,
     )
-    # The last average needs one step more than the flows.
-    points = iterate(loss, method=method, start=start, **{**solved, "steps": steps + central})
-    averages, points = averaged(points)[: steps + 1], points[: steps + 1]
-    errors = {name: _errors(name, theta, points, averages) for name, theta in flows.items()}
-    t = h * np.arange(steps + 1)
-    return FlowComparison(t, points, flows, errors, failures, averages, loss, h)
-
-
-Way = Callable[[], np.ndarray]
-
-
-def _truncated(
-    loss: Field, method: Method, orders: Sequence[int], solved: Mapping
-) -> dict[str, Way]:
-    modified = derive_field(loss, max(orders, default=0), method)
-    return {f"order {n}": lambda n=n: solve(modified.truncated(n), **solved).theta for n in orders}
-
-
-def _resummed(
-    loss: Field,
-    method: Method,
-    corrections: Sequence[int],
-    composed: Sequence[int],
-    solved: Mapping,
-) -> dict[str, Way]:
-    ways = {}
+    loss = as_field(loss)
+    flows: list[Any] = list(check_orders(orders))
     for s in (1, *several(composed, "composed")):
         for k in several(corrections, "corrections"):
-            flow = principal_flow(loss, k, method, composed=s)
-            ways[_name(s, k)] = lambda flow=flow: flow.solve(**solved).theta
-    return ways
-
-
-def _name(composed: int, corrections: int) -> str:
-    base = "principal" if composed == 1 else f"{composed} steps"
-    return f"{base} + {corrections}" if corrections else base
-
-
-def _central(loss: Field, method: Method, solved: Mapping) -> Way:
-    if not recurrence_of(method).is_plain:
-        raise InvalidMethod(f"the central flow is that of gradient descent, not of {method}")
-    loss = as_loss(loss, REASON)
-    return lambda: central_flow(loss, **solved).theta
-
-
-def _every(name: str) -> int:
-    """Return how many steps lie between the times at which a flow meets the iterates."""
-    return int(name.split()[0]) if " steps" in name else 1
-
-
-def _errors(name: str, theta: np.ndarray, points: np.ndarray, averages: np.ndarray) -> np.ndarray:
-    """Return the distances from where the flow should be, nan where it need not be anywhere."""
-    distances = np.linalg.norm(theta - (averages if name == CENTRAL else points), axis=1)
-    return np.where(np.arange(len(distances)) % _every(name) == 0, distances, np.nan)
+            flows.append(principal_flow(loss, k, method, composed=s))
+    if central:
+        own = method_for(loss, method)
+        if not recurrence_of(own).is_plain:
+            raise InvalidMethod(f"the central flow is that of gradient descent, not of {own}")
+        flows.append(CentralFlow(loss))
+    found = compare(
+        loss, theta0, h=h, steps=steps, flows=flows, method=method, parameters=parameters
+    )
+    named = {
+        name: {label(key): value for key, value in getattr(found, name).items()}
+        for name in ("flows", "errors", "failures")
+    }
+    return replace(found, **named)
 
 
 @dataclass(frozen=True)
-class RateComparison(Shown):
+class RateComparison(Plotted):
     """Runs of gradient descent with different learning rates, each by its name.
 
     Attributes:
@@ -239,6 +130,19 @@ class RateComparison(Shown):
             {"rate": name, "largest": float(values.max()), "final": float(values[-1])}
             for name, values in self.losses.items()
         ]
+
+    def draw(self, axes: Axes) -> None:
+        """Draw the loss along the runs."""
+        for i, (name, values) in enumerate(self.losses.items()):
+            axes.semilogy(np.where(values > 0, values, np.nan), label=name, **style(i))
+        axes.set(xlabel="step", ylabel="loss")
+
+    def show(self) -> list[Block]:
+        """Return the loss along the runs, as a picture and a table."""
+        rows = tuple((r["rate"], number(r["largest"]), number(r["final"])) for r in self.table)
+        table = Table(("learning rate", "largest loss", "final loss"), rows, numeric=True)
+        picture = Picture("rates", "The loss along the runs", partial(panel, self.draw))
+        return [picture, table, *missing(self.failures)]
 
     def __str__(self) -> str:
         lines = ["learning rate     largest loss    final loss"]

@@ -31,7 +31,7 @@ from modeq.algebra.counts import physical_memory
 from modeq.checks import as_numbers, check_count, check_step, check_tolerance
 from modeq.errors import DidNotConverge, ExceedsLimit, InvalidPoint, InvalidStep, InvalidValue
 from modeq.principal.branches import NEGLIGIBLE, chain_factor, composed_phases, logarithm
-from modeq.shown import Shown
+from modeq.show.shown import Shown
 
 SMALL = 64
 """Matrices of up to so many rows are built column by column and diagonalized."""

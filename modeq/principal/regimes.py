@@ -18,8 +18,9 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import pairwise
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -31,9 +32,21 @@ from modeq.flows.integrate import check_start
 from modeq.losses.loss import Loss, as_field
 from modeq.methods.named import method_for
 from modeq.principal.multipliers import multipliers_of
-from modeq.shown import Shown
+from modeq.show.document import Block, Finding, Math, Picture, Table, Text
+from modeq.show.figures import COLORS
+from modeq.show.plots import panel
+from modeq.show.shown import Plotted
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 NAMES = ("attracted", "oscillating", "spiraling", "neutral", "repelled", "divergent")
+
+_COLORS = dict(
+    zip(NAMES, (COLORS[2], COLORS[5], COLORS[0], "#999999", COLORS[4], COLORS[1]), strict=True)
+)
+MAX_DIRECTIONS = 12
+"""Eigendirections that are listed and drawn."""
 
 GRID = 400
 """Learning rates at which a direction is looked at before boundaries are bisected."""
@@ -64,7 +77,7 @@ class Band:
 
 
 @dataclass(frozen=True)
-class StabilityRegimes(Shown):
+class StabilityRegimes(Plotted):
     """What a method does at a point, direction by direction, over the learning rate.
 
     Attributes:
@@ -111,6 +124,66 @@ class StabilityRegimes(Shown):
                 f"stability_regimes a larger one, largest=..."
             )
         return tuple(next(band.name for band in row if h <= band.high) for row in self.bands)
+
+    def draw(self, axes: Axes, h: float | None = None) -> None:
+        """Draw the regimes of each eigendirection as bars over the learning rate.
+
+        Args:
+            axes: Where to draw.
+            h: A learning rate to mark.
+        """
+        count = min(len(self.bands), MAX_DIRECTIONS)
+        for place, row in enumerate(self.bands[:count]):
+            for band in row:
+                axes.barh(
+                    place, band.high - band.low, left=band.low, height=0.62,
+                    color=_COLORS[band.name], label=band.name,
+                )  # fmt: skip
+        axes.set_yticks(range(count), [f"λ = {lam:.4g}" for lam in self.eigenvalues[:count]])
+        axes.invert_yaxis()
+        axes.set(xlim=(0, self.largest), xlabel="learning rate h")
+        if h is not None and h <= self.largest:
+            axes.axvline(h, color="black", lw=1.4, ls=(0, (4, 2)))
+            axes.annotate(f"h = {h:.4g}", (h, 1.01), xycoords=("data", "axes fraction"), fontsize=9)
+
+    def show(self) -> list[Block]:
+        """Return the regimes as a sentence, a picture and a table."""
+        return [Text(f"{self.method}, by its linear part"), *self.blocks(None, "regimes")]
+
+    def blocks(self, h: float | None, name: str) -> list[Block]:
+        """Return a sentence, a picture and a table, with what happens at one learning rate.
+
+        Args:
+            h: The learning rate, or None.
+            name: What to call the picture.
+        """
+        rate = None if h is None else float(h)
+        now = self.at(rate) if rate is not None else ("",) * len(self.bands)
+        rows = tuple(
+            (f"{lam:.6g}", here, "; ".join(f"{b.name} to {b.high:.4g}" for b in row))
+            for lam, here, row in zip(self.eigenvalues, now, self.bands, strict=True)
+        )[:MAX_DIRECTIONS]
+        height = 1.7 + 0.42 * min(len(self.bands), MAX_DIRECTIONS)
+        blocks: list[Block] = [
+            Picture(
+                f"regimes-{name}",
+                f"Regimes of {self.method} over the learning rate, one bar for each eigenvalue",
+                partial(panel, partial(self.draw, h=rate), height, 3),
+            ),
+            Table(
+                (
+                    Math(r"\lambda"),
+                    "now" if rate is None else f"at h = {rate:.4g}",
+                    "over the learning rate",
+                ),
+                rows,
+            ),
+        ]
+        if self.limit is not None:
+            stable = rate is None or rate < self.limit
+            words = f"Directions of positive curvature are stable for h < {self.limit:.6g}."
+            blocks.insert(0, Finding(stable, words))
+        return blocks
 
     def __str__(self) -> str:
         lines = [f"{self.method} at {self.theta.tolist()}, for 0 < h <= {self.largest:.6g}"]

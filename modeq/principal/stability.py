@@ -19,7 +19,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
@@ -28,7 +29,13 @@ from modeq.flows.forms import DerivativeTensors
 from modeq.flows.integrate import check_start
 from modeq.losses.loss import as_loss
 from modeq.principal.branches import logarithm
-from modeq.shown import Shown
+from modeq.show.document import Block, Math, Picture, Pictures, Table, Text, number
+from modeq.show.figures import COLORS
+from modeq.show.plots import panel
+from modeq.show.shown import Plotted
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 REGIMES = ("repelled", "flat", "attracted", "one step", "oscillating", "edge", "divergent")
 ORDERS = (0, 1, 2, 3)
@@ -65,7 +72,7 @@ def multiplier_of_flow(z: float, order: int) -> float:
 
 
 @dataclass(frozen=True)
-class StabilityReport(Shown):
+class StabilityReport(Plotted):
     """What gradient descent and its flows do at a point, direction by direction.
 
     Attributes:
@@ -143,6 +150,56 @@ class StabilityReport(Shown):
         return [
             (_name(flow), verdict, self.eigenvalue_rates.get(flow))
             for flow, verdict in self.verdicts.items()
+        ]
+
+    def draw(self, axes: Axes) -> None:
+        """Draw hλ in each eigendirection, by its regime."""
+        z, place = self.h * self.eigenvalues, np.arange(len(self.eigenvalues))
+        axes.bar(place, z, color=self._colors())
+        for x, value, name in zip(place, z, self.regimes, strict=True):
+            axes.annotate(name, (x, value), ha="center", va="bottom" if value >= 0 else "top")
+        for level in (0, 1, 2):
+            axes.axhline(level, color="0.6", lw=0.8, ls="-" if level == 0 else "--")
+        axes.margins(y=0.15)
+        axes.set(xlabel="eigendirection", ylabel="h λ", xticks=place)
+
+    def draw_coefficients(self, axes: Axes) -> None:
+        """Draw the stability coefficient of each eigendirection, by its regime."""
+        place = np.arange(len(self.eigenvalues))
+        finite = np.where(np.isfinite(self.coefficients), self.coefficients, 0)
+        axes.bar(place, finite, color=self._colors())
+        axes.axhline(0, color="0.6", lw=0.8)
+        axes.set(xlabel="eigendirection", ylabel="stability coefficient", xticks=place)
+
+    def _colors(self) -> list[str]:
+        palette = dict(zip(REGIMES, (*COLORS, "0.45"), strict=True))
+        return [palette[name] for name in self.regimes]
+
+    def show(self) -> list[Block]:
+        """Return the eigendirections and the flows, as pictures and tables."""
+        where = f"at {self.theta.tolist()}, h = {self.h:.6g}"
+        head = ("regime", Math(r"\lambda"), Math(r"h\lambda"), Math(r"g\cdot u"), "coefficient")
+        columns = ("eigenvalue", "h_lambda", "gradient", "coefficient")
+        rows = tuple(
+            (row["regime"], *(number(row[column]) for column in columns)) for row in self.table
+        )
+        flows = tuple(
+            (name, verdict, "" if rate is None else number(rate))
+            for name, verdict, rate in self.flows
+        )
+        pictures = (
+            Picture("stability", "hλ of each eigendirection", partial(panel, self.draw)),
+            Picture(
+                "coefficients",
+                "The stability coefficient of each eigendirection",
+                partial(panel, self.draw_coefficients),
+            ),
+        )
+        return [
+            Pictures(pictures),
+            Table(head, rows, where, True),
+            Text(("Along the principal flow ", Math(f"dL/dt = {self.loss_rate:.4g}"))),
+            Table(("flow", f"for {self.judged}", Math(r"d\lambda_0/dt")), flows),
         ]
 
     def __str__(self) -> str:

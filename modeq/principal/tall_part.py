@@ -19,7 +19,8 @@ from modeq.errors import InvalidValue
 from modeq.methods.named import Method, as_method
 from modeq.methods.tableaux_by_name import GradientDescent
 from modeq.methods.universal import modified_equation
-from modeq.shown import Shown
+from modeq.show.document import Block, Finding, code_lines
+from modeq.show.shown import Shown
 
 
 @dataclass(frozen=True)
@@ -84,6 +85,11 @@ class TallCertificate(Shown):
     def holds(self) -> bool:
         """Whether all residuals vanish."""
         return not any(self.residuals)
+
+    def show(self) -> list[Block]:
+        """Return the verdict, and what it rests on."""
+        first, *rest = str(self).splitlines()
+        return [Finding(self.holds, first.rstrip(":")), *code_lines(rest)]
 
     def __bool__(self) -> bool:
         return self.holds

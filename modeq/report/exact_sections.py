@@ -11,18 +11,18 @@ from modeq.algebra.notation import signed_formula
 from modeq.algebra.series import BSeries
 from modeq.errors import InvalidValue, NotAGradient, NotHamiltonian
 from modeq.formats.markdown import MAX_UNIVERSAL_ORDER
-from modeq.losses.formula_latex import expression_latex, symbol_latex
-from modeq.methods.multistep import LinearMultistep
-from modeq.methods.optimizer import Optimizer
-from modeq.report.formulas import (
+from modeq.losses.formula_latex import (
+    expression_latex,
+    formula_blocks,
     is_printable,
     matrix_formula,
-    power_of_h,
-    series_formula,
     sum_formula,
+    symbol_latex,
 )
+from modeq.methods.multistep import LinearMultistep
+from modeq.methods.optimizer import Optimizer
+from modeq.report.formulas import series_formula
 from modeq.report.parts import Parts, attempted
-from modeq.reports.result_blocks import formula_blocks, quantity_blocks
 from modeq.show.document import (
     Block,
     Finding,
@@ -34,6 +34,7 @@ from modeq.show.document import (
     Text,
     Words,
 )
+from modeq.show.lines import power_of_h
 
 MAX_TREES = 20
 """How many trees are listed one by one."""
@@ -260,5 +261,5 @@ def _conserved(parts: Parts) -> list[Block]:
         Text(f"All polynomials of degree one and two that {subject} keeps, up to combinations:")
     ]
     for quantity in found:
-        blocks += quantity_blocks(quantity)
+        blocks += quantity.show()
     return blocks

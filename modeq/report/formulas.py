@@ -2,81 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-import sympy
-
 from modeq.algebra.notation import field_names, signed_formula
 from modeq.algebra.series import BSeries
 from modeq.algebra.series_text import linear_combination
 from modeq.algebra.trees import rooted_trees
-from modeq.formats.latex import WIDTH, printed_width
-from modeq.formats.text import signed, unsigned_start
-from modeq.losses.formula_latex import expression_latex
-from modeq.show.document import Math, in_lines
-
-MAX_OPERATIONS = 400
-"""Expressions with more operations than that are counted and not printed."""
-
-_LABEL = 6.0
-
-
-def sum_formula(left: str, expression: sympy.Expr) -> str:
-    r"""Return left = expression as LaTeX, a long sum on several lines.
-
-    >>> x = sympy.Symbol("x")
-    >>> print(sum_formula("L", x**2 - x))
-    \begin{aligned}
-    L &= x^{2} - x
-    \end{aligned}
-    """
-    terms = expression.as_ordered_terms()
-    pieces = [signed(expression_latex(term)) for term in terms]
-    return aligned(left, in_lines(pieces, WIDTH - _LABEL, printed_width))
-
-
-def power_of_h(power: int) -> Math:
-    """Return hⁿ as a formula for a line of words.
-
-    >>> power_of_h(1), power_of_h(2)
-    ('h', 'h^{2}')
-    """
-    return Math("h" if power == 1 else f"h^{{{power}}}")
-
-
-def is_printable(expression: sympy.Expr) -> bool:
-    """Tell whether an expression is short enough for a person.
-
-    >>> is_printable(sympy.Symbol("x") ** 2)
-    True
-    """
-    return sympy.count_ops(expression) <= MAX_OPERATIONS
-
-
-def matrix_formula(left: str, matrix: sympy.Matrix) -> str:
-    r"""Return left = matrix as LaTeX.
-
-    >>> x = sympy.Symbol("x")
-    >>> print(matrix_formula("f", sympy.Matrix([x, 1])))
-    f = \left[\begin{matrix}x\\1\end{matrix}\right]
-    """
-    rows = r"\\".join(" & ".join(map(expression_latex, row)) for row in matrix.tolist())
-    return rf"{left} = \left[\begin{{matrix}}{rows}\end{{matrix}}\right]"
-
-
-def aligned(left: str, rows: Sequence[str]) -> str:
-    r"""Return left = rows as LaTeX, one row on each line.
-
-    >>> print(aligned("L", ["x", "+ y"]))
-    \begin{aligned}
-    L &= x \\
-    &\quad + y
-    \end{aligned}
-    """
-    first, *others = rows
-    lines = [f"{left} &= {unsigned_start(first)}", *(rf"&\quad {row}" for row in others)]
-    body = " \\\\\n".join(lines)
-    return f"\\begin{{aligned}}\n{body}\n\\end{{aligned}}"
+from modeq.show.lines import _LABEL, WIDTH, aligned, in_lines, printed_width, signed, unsigned_start
 
 
 def series_formula(series: BSeries, notation: str) -> str:

@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
+from typing import TYPE_CHECKING
 
 import numpy as np
 
-from modeq.errors import ModeqError
+from modeq.flows.check import OrderReport
+from modeq.flows.compare import label
 from modeq.formats.markdown import snippet
 from modeq.report.parts import Parts, attempted
-from modeq.reports.report_pictures import distances_figure, errors_figure, trajectories_figure
-from modeq.reports.result_blocks import distance_table, order_blocks, regime_blocks
 from modeq.show.document import (
     Block,
     Code,
@@ -19,7 +20,12 @@ from modeq.show.document import (
     Pictures,
     Section,
     Text,
+    missing,
 )
+from modeq.show.plots import draw_errors, panel
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
 
 
 def check_section(parts: Parts) -> Section:
@@ -34,7 +40,7 @@ def _check(parts: Parts) -> list[Block]:
             "The flow against the method itself, at halved learning rates, with as many digits "
             "as the errors need."
         ),
-        *order_blocks(report),
+        *report.findings(),
     ]
     return [*blocks, *attempted(lambda: [_check_pictures(parts)])]
 
@@ -47,15 +53,20 @@ def _check_pictures(parts: Parts) -> Pictures:
             Picture(
                 "one-step",
                 f"Errors after one step against the learning rate, for the flows of order {orders}",
-                partial(errors_figure, parts.checks, "local"),
+                partial(panel, partial(_draw_errors, parts.checks, "local")),
             ),
             Picture(
                 "fixed-time",
                 f"Errors at the fixed time t = {time}, for the flows of order {orders}",
-                partial(errors_figure, parts.checks, "global"),
+                partial(panel, partial(_draw_errors, parts.checks, "global")),
             ),
         )
     )
+
+
+def _draw_errors(reports: Sequence[OrderReport], kind: str, axes: Axes) -> None:
+    draw_errors(axes, [report.curve(kind) for report in reports])
+    axes.set_ylabel("flow minus optimizer")
 
 
 def trajectories_section(parts: Parts) -> Section:
@@ -64,48 +75,25 @@ def trajectories_section(parts: Parts) -> Section:
     return Section("trajectories", "Trajectories", tuple(blocks))
 
 
-def distances(parts: Parts) -> tuple[dict[str, np.ndarray], dict[str, str]]:
-    """Return the distances of all flows from the method, and why others cannot be followed.
-
-    For gradient descent the principal flow is among them.
-    """
-    comparison = parts.comparison
-    errors = {f"order {n}": error for n, error in comparison.errors.items()}
-    failures = {f"order {n}": reason for n, reason in comparison.failures.items()}
-    if not getattr(parts.method, "is_euler", False):
-        return errors, failures
-    try:
-        errors |= parts.principal.errors
-        failures |= parts.principal.failures
-    except ModeqError as error:
-        failures["principal"] = str(error)
-    return errors, failures
-
-
 def _trajectories(parts: Parts) -> list[Block]:
     comparison = parts.comparison
-    errors, failures = distances(parts)
     where = "in the plane" if comparison.iterates.shape[1] == 2 else "by coordinates"
     caption = f"Distance from {parts.method} in {parts.steps} steps with h = {float(parts.h):.6g}"
-    pictures = Pictures(
-        (
-            Picture(
-                "trajectories",
-                f"The iterates (dots) and the flows {where}: {parts.method}",
-                partial(trajectories_figure, comparison, parts.loss),
-            ),
-            Picture(
-                "distances",
-                f"Distance of each flow from {parts.method}, step by step",
-                partial(distances_figure, comparison.t, errors),
-            ),
-        )
+    pictures = (
+        Picture(
+            "trajectories",
+            f"The iterates (dots) and the flows {where}: {parts.method}",
+            partial(panel, comparison.draw),
+        ),
+        Picture(
+            "distances",
+            f"Distance of each flow from {parts.method}, step by step",
+            partial(panel, comparison.draw_errors),
+        ),
     )
-    return [
-        pictures,
-        *([distance_table(errors, caption)] if errors else []),
-        *(Missing(f"{name}: {reason}") for name, reason in failures.items()),
-    ]
+    table = [comparison.distances(caption)] if comparison.errors else []
+    named = {label(name): reason for name, reason in comparison.failures.items()}
+    return [Pictures(pictures), *table, *missing(named)]
 
 
 def stability_section(parts: Parts) -> Section:
@@ -126,7 +114,7 @@ def _stability_at_start(parts: Parts) -> list[Block]:
         f"What {parts.method} does in each eigendirection of the Hessian, as the learning rate "
         f"grows, by its linear part at the start {_point(parts.point)}."
     )
-    return [lead, *regime_blocks(parts.regimes, parts.h, "start")]
+    return [lead, *parts.regimes.blocks(parts.h, "start")]
 
 
 def _stability_at_critical_point(parts: Parts) -> list[Block]:
@@ -136,7 +124,7 @@ def _stability_at_critical_point(parts: Parts) -> list[Block]:
         f"The same at {_point(point)}, the point without gradient that is reached from where the "
         f"iterates end; there the regimes decide what is stable."
     )
-    return [lead, *regime_blocks(regimes, parts.h, "critical-point")]
+    return [lead, *regimes.blocks(parts.h, "critical-point")]
 
 
 def code_section(parts: Parts) -> Section:

@@ -22,9 +22,9 @@ from modeq.flows.forms import DerivativeTensors
 from modeq.invariants.conservation import ConservedQuantity, conserved
 from modeq.losses.loss import Loss
 from modeq.methods.optimizer import Optimizer
-from modeq.presentation.plots import lower_reports
-from modeq.principal.flow_comparison import FlowComparison, compare_flows
+from modeq.principal.flow import principal_flow
 from modeq.principal.regimes import StabilityRegimes, stability_regimes
+from modeq.report.lower_orders import lower_reports
 from modeq.show.document import Block, Missing
 
 CHECK_STEPS = 4
@@ -142,21 +142,16 @@ class Parts:
 
     @cached_property
     def comparison(self) -> Comparison:
-        """The method and its flows of all orders up to that of the equation."""
+        """The method and its flows of all orders up to that of the equation; of gradient descent
+        the principal flows as well.
+        """
         theta0, h = self.start()
-        orders = range(self.equation.order + 1)
+        flows: list[Any] = list(range(self.equation.order + 1))
+        if getattr(self.method, "is_euler", False):
+            flows += [principal_flow(self.loss, k, self.method) for k in (0, 1)]
         return compare(
-            self.loss, theta0, h=h, steps=self.steps, orders=orders, method=self.method,
+            self.loss, theta0, h=h, steps=self.steps, flows=flows, method=self.method,
             parameters=self.parameters,
-        )  # fmt: skip
-
-    @cached_property
-    def principal(self) -> FlowComparison:
-        """The principal flow beside the method."""
-        theta0, h = self.start()
-        return compare_flows(
-            self.loss, theta0, h=h, steps=self.steps, orders=(), corrections=(0, 1),
-            method=self.method, parameters=self.parameters,
         )  # fmt: skip
 
     def regimes_at(self, theta: np.ndarray) -> StabilityRegimes:

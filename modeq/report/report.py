@@ -17,6 +17,7 @@ from modeq.checks import as_points, check_step, check_steps
 from modeq.equation import ModifiedEquation, derive
 from modeq.errors import InvalidPoint, InvalidValue, ModeqError
 from modeq.files import path_text, write_together
+from modeq.flows.compare import label
 from modeq.losses.expressions import exact_values
 from modeq.report.exact_sections import (
     certificate_section,
@@ -26,27 +27,25 @@ from modeq.report.exact_sections import (
     terms_section,
     universal_section,
 )
-from modeq.report.formulas import power_of_h
 from modeq.report.measured_sections import (
     check_section,
     code_section,
-    distances,
     stability_section,
     trajectories_section,
 )
 from modeq.report.parts import Parts
-from modeq.reports.result_blocks import number
-from modeq.show.document import Document, Fact, parts_of_words
-from modeq.show.figures import rendered, shortened
+from modeq.show.document import Block, Document, Fact, Table, number, parts_of_words
+from modeq.show.figures import abridged, rendered
 from modeq.show.html import page
 from modeq.show.latex import latex_of
+from modeq.show.lines import power_of_h
 from modeq.show.markdown import markdown_of
-from modeq.shown import Shown
+from modeq.show.shown import Shown
 
 
 def summary(parts: Parts) -> Iterable[Fact]:
     """Yield one line for each thing that a reader in a hurry wants to know."""
-    for label, section, line in (
+    for name, section, line in (
         ("Modified loss", "modified-loss", _potential_fact),
         ("Certificate", "certificate", _certificate_fact),
         ("Order check", "order-check", _check_fact),
@@ -58,7 +57,7 @@ def summary(parts: Parts) -> Iterable[Fact]:
             value, state = line(parts)
         except ModeqError as error:
             value, state = f"not available: {error}", ""
-        yield Fact(label, value, state, section)
+        yield Fact(name, value, state, section)
 
 
 def _potential_fact(parts: Parts) -> tuple:
@@ -90,16 +89,17 @@ def _check_fact(parts: Parts) -> tuple:
 
 
 def _nearest_fact(parts: Parts) -> tuple:
-    errors, failures = distances(parts)
-    if not errors:
-        return f"none: {'; '.join(f'{name}: {reason}' for name, reason in failures.items())}", "bad"
-    largest = {name: float(np.nanmax(error)) for name, error in errors.items()}
-    best = min(largest, key=largest.get)
-    first = largest.get("order 0")
-    compared = "" if first is None or best == "order 0" else f"; gradient flow {number(first)}"
+    comparison = parts.comparison
+    if not comparison.errors:
+        why = "; ".join(f"{label(name)}: {why}" for name, why in comparison.failures.items())
+        return f"none: {why}", "bad"
+    largest = {name: float(np.nanmax(error)) for name, error in comparison.errors.items()}
+    best, first = comparison.best, largest.get(0)
+    compared = "" if first is None or best == 0 else f"; gradient flow {number(first)}"
     if not parts.is_loss:
         compared = compared.replace("gradient flow", "the flow of f")
-    return f"{best}, at most {number(largest[best])} away in {parts.steps} steps{compared}", ""
+    words = f"{label(best)}, at most {number(largest[best])} away in {parts.steps} steps{compared}"
+    return words, ""
 
 
 def _stability_fact(parts: Parts) -> tuple:
@@ -192,6 +192,12 @@ class Report(Shown):
         write = markdown_of if kind == "markdown" else latex_of
         write_together({**contents, path: write(self.document, names)})
 
+    def show(self) -> list[Block]:
+        """Return its facts and the blocks of its sections."""
+        facts = tuple((fact.label, fact.value) for fact in self.document.summary)
+        sections = [block for section in self.document.sections for block in section.blocks]
+        return [Table((self.document.title, ""), facts), *sections]
+
     def __str__(self) -> str:
         lines = [self.document.title]
         for fact in self.document.summary:
@@ -276,7 +282,7 @@ def report(
     sections = tuple(make(parts) for make in _SECTIONS)
     subject = "loss" if parts.is_loss else "vector field"
     document = Document(
-        f"{_capital(str(parts.method))} on {shortened(parts.name, 60)}",
+        f"{_capital(str(parts.method))} on {abridged(parts.name, 60)}",
         (f"The differential equation that the method follows on this {subject}, up to ",
          power_of_h(equation.order), "."),
         tuple(summary(parts)),

@@ -17,10 +17,12 @@ import sympy
 from modeq.checks import check_order, whole
 from modeq.errors import InvalidOrder, InvalidValue
 from modeq.losses.expressions import names_of, read_expression, split_symbols
+from modeq.losses.formula_latex import matrix_formula
 from modeq.losses.loss import H
 from modeq.losses.vanishing import Decisions
 from modeq.sampling.operators import Exponents, Operator, OperatorAlgebra, exponents
-from modeq.shown import Shown
+from modeq.show.document import Block, Finding, Formula
+from modeq.show.shown import Shown
 
 
 @dataclass(frozen=True)
@@ -42,6 +44,10 @@ class DiffusionVerdict(Shown):
     order: int | None = None
     witness: tuple[tuple[sympy.Symbol, ...], sympy.Expr] | None = None
     proved: bool = True
+
+    def show(self) -> list[Block]:
+        """Return the verdict."""
+        return [Finding(self.holds, str(self))]
 
     def __bool__(self) -> bool:
         return self.holds
@@ -208,6 +214,14 @@ class Generator(Shown):
         monomials = [_power(self.variables, alpha) for alpha in indices]
         rows = [_row(self._applied(m), self.variables, indices, m) for m in monomials]
         return tuple(monomials), sympy.ImmutableMatrix(rows)
+
+    def show(self) -> list[Block]:
+        """Return the drift, the covariance, and whether it is the generator of a diffusion."""
+        return [
+            Formula(matrix_formula("b", self.drift)),
+            Formula(matrix_formula("D", self.covariance)),
+            *self.is_diffusion.show(),
+        ]
 
     def __repr__(self) -> str:
         return f"<Generator of order {self.order} in {names_of(self.variables)}>"

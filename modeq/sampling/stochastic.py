@@ -29,11 +29,13 @@ import sympy
 
 from modeq.checks import as_integer, check_order
 from modeq.errors import InvalidOrder
+from modeq.losses.formula_latex import matrix_formula
 from modeq.losses.loss import H
 from modeq.sampling.diffusion import Generator
 from modeq.sampling.gradient_noise import random_gradient
 from modeq.sampling.operators import Operator, OperatorAlgebra, exponents
-from modeq.shown import Shown
+from modeq.show.document import Block, Formula
+from modeq.show.shown import Shown
 
 
 def sgd_generator(
@@ -129,6 +131,14 @@ class StochasticEquation(Shown):
     def moment_equations(self, degree: int) -> tuple[tuple[sympy.Expr, ...], sympy.ImmutableMatrix]:
         """Return the equations of the moments; see ``Generator.moment_equations``."""
         return self.generator.moment_equations(degree)
+
+    def show(self) -> list[Block]:
+        """Return dX = b dt + D^{1/2} dW with b and D."""
+        return [
+            Formula(r"dX = b\,dt + D^{1/2}\,dW"),
+            Formula(matrix_formula("b", self.drift)),
+            Formula(matrix_formula("D", self.covariance)),
+        ]
 
 
 def stochastic_equation(

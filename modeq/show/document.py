@@ -6,7 +6,8 @@ A document is built once; ``page`` writes it as HTML, ``document_markdown`` as M
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import math
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -190,6 +191,16 @@ class Document:
             yield from pictures_of(section.blocks)
 
 
+def code_lines(lines: Sequence[str]) -> list[Block]:
+    """Return lines of text as they are, or nothing if there is none."""
+    return [Code("\n".join(lines), "text")] if lines else []
+
+
+def missing(failures: Mapping[Any, str]) -> list[Block]:
+    """Return what failed, and why."""
+    return [Missing(f"{name}: {why}") for name, why in failures.items()]
+
+
 def in_a_column(blocks: Iterable[Block]) -> Iterator[Block]:
     """Yield blocks for formats without pictures side by side and drawings inside of the text.
 
@@ -220,22 +231,16 @@ def parts_of_words(words: Any) -> tuple[str, ...]:
     return (words,) if isinstance(words, str) else tuple(words)
 
 
-def in_lines(
-    pieces: Sequence[str], width: float, measure: Callable[[str], float] = len
-) -> list[str]:
-    """Return pieces joined by blanks, in lines not wider than ``width`` where that is possible.
+def number(value: float, digits: int = 3) -> str:
+    """Return a number for a table.
 
-    >>> in_lines(["x", "+ y", "+ z"], 5)
-    ['x + y', '+ z']
+    >>> number(0.00012345), number(float("inf")), number(0.25)
+    ('1.23e-04', '∞', '0.25')
     """
-    lines: list[str] = []
-    used = 0.0
-    for piece in pieces:
-        size = measure(piece) + measure(" ")
-        if lines and used + size <= width + measure(" "):
-            lines[-1] += " " + piece
-            used += size
-        else:
-            lines.append(piece)
-            used = size
-    return lines
+    if math.isinf(value):
+        return "∞" if value > 0 else "-∞"
+    if math.isnan(value):
+        return "–"
+    if value == 0 or 1e-3 <= abs(value) < 1e5:
+        return f"{value:.{digits + 1}g}"
+    return f"{value:.{digits - 1}e}"

@@ -69,10 +69,10 @@ MARKERS = "os^Dv<>P"
 DASHES = ("-", (0, (6, 2)), (0, (2, 1.5)), (0, (6, 2, 1.5, 2)))
 
 
-def shortened(text: str, length: int) -> str:
+def abridged(text: str, length: int) -> str:
     """Return a text that is not longer than that, with dots where its end was.
 
-    >>> shortened("x**2 + y**2", 9)
+    >>> abridged("x**2 + y**2", 9)
     'x**2 +...'
     """
     return text if len(text) <= length else f"{text[: length - 3]}..."

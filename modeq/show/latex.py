@@ -24,9 +24,9 @@ from modeq.show.document import (
     Text,
     Typed,
     in_a_column,
-    in_lines,
     parts_of_words,
 )
+from modeq.show.lines import in_lines
 
 _PREAMBLE = r"""\documentclass{article}
 \usepackage[T1]{fontenc}

@@ -40,7 +40,7 @@ from modeq.errors import InvalidPoint, InvalidValue, NotSmooth
 from modeq.flows.fields import recorded
 from modeq.losses.expressions import read_expression
 from modeq.losses.loss import Loss
-from modeq.shown import Shown
+from modeq.show.shown import Shown
 from modeq.small_networks.layers import Layers
 
 Pattern = tuple[tuple[tuple[bool, ...], ...], ...]

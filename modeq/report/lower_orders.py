@@ -15,8 +15,8 @@ from modeq.errors import FlowError, InvalidValue
 from modeq.flows.check import OrderReport
 from modeq.flows.compare import Comparison, compare
 from modeq.losses.loss import Field, Loss
-from modeq.presentation.panels import draw_errors, draw_trajectories
-from modeq.show.figures import fix_layout, new_figure, own_style, shortened
+from modeq.show.figures import abridged, fix_layout, new_figure, own_style
+from modeq.show.plots import OPTIMIZER, draw_errors, error_handles
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -27,12 +27,7 @@ _TITLE = 90
 _LEGEND_COLUMNS = 7
 
 
-def check_figure(
-    comparison: Comparison,
-    reports: OrderReport | Sequence[OrderReport],
-    *,
-    loss: Field | None = None,
-) -> Figure:
+def check_figure(comparison: Comparison, reports: OrderReport | Sequence[OrderReport]) -> Figure:
     """Return a picture of the trajectories, and of the errors against h with the expected slopes.
 
     Args:
@@ -40,7 +35,6 @@ def check_figure(
             contour lines of the loss, or coordinates against time.
         reports: Order checks, one or several, which are drawn on the right: the error after one
             step and the error at a fixed time.
-        loss: The loss, for contour lines and names.
 
     Raises:
         InvalidValue: There is no order check.
@@ -51,7 +45,7 @@ def check_figure(
     ...     [derive("x**4/4", order=n).check([1.0], h=0.1) for n in (0, 1)],
     ... )
     >>> [axes.get_ylabel() for axes in figure.axes]
-    ['coordinate 1', 'flow minus optimizer', '']
+    ['x', 'flow minus optimizer', '']
     """
     reports = (reports,) if isinstance(reports, OrderReport) else tuple(reports)
     if not reports:
@@ -60,12 +54,12 @@ def check_figure(
         figure = new_figure(14, 5.6)
         figure.get_layout_engine().set(w_pad=0.1, h_pad=0.08)
         paths, one_step, fixed_time = figure.subplots(1, 3, width_ratios=(1.25, 1, 1))
-        draw_trajectories(paths, comparison, loss)
-        draw_errors(one_step, reports, "local")
-        draw_errors(fixed_time, reports, "global")
+        comparison.draw(paths)
+        draw_errors(one_step, [report.curve("local") for report in reports])
+        draw_errors(fixed_time, [report.curve("global") for report in reports])
         one_step.set(title="error after one step", ylabel="flow minus optimizer")
         fixed_time.set_title(f"error at the fixed time t = {reports[0].time:.4g}")
-        _add_title(figure, comparison, reports, loss)
+        _add_title(figure, comparison, reports)
         _add_legend(figure, paths)
         fix_layout(figure)
     return figure
@@ -88,7 +82,7 @@ def figure_with_lower_orders(
     loss, orders = equation.loss, range(equation.order + 1)
     comparison = compare(loss, theta0, h=h, steps=steps, orders=orders, method=equation.method)
     lower = lower_reports(equation, theta0, h, round(report.time / report.h[0]))
-    return check_figure(comparison, [*lower, report], loss=loss)
+    return check_figure(comparison, [*lower, report])
 
 
 def lower_reports(
@@ -100,30 +94,24 @@ def lower_reports(
             yield equation.truncated(order).check(theta0, h=h, steps=steps)
 
 
-def _add_title(
-    figure: Figure, comparison: Comparison, reports: Sequence[OrderReport], loss: Field | None
-) -> None:
+def _add_title(figure: Figure, comparison: Comparison, reports: Sequence[OrderReport]) -> None:
     title = f"{reports[0].method} and its flows, h = {comparison.t[1]:.6g}"
-    figure.suptitle(shortened(f"{_loss_name(loss)}{title}", _TITLE), parse_math=False, fontsize=14)
+    figure.suptitle(
+        abridged(f"{_loss_name(comparison.loss)}{title}", _TITLE), parse_math=False, fontsize=14
+    )
 
 
 def _add_legend(figure: Figure, paths: Axes) -> None:
-    from matplotlib.lines import Line2D
-
-    gray = {"color": "0.4"}
     drawn = paths.get_legend_handles_labels()[0]
     handles = [
-        *sorted(drawn, key=lambda handle: handle.get_label() != "optimizer"),
-        Line2D([], [], marker="o", ls="none", label="measured error", **gray),
-        Line2D([], [], ls="--", label="expected slope", **gray),
+        *sorted(drawn, key=lambda handle: handle.get_label() != OPTIMIZER),
+        *error_handles(),
     ]
     columns = math.ceil(len(handles) / math.ceil(len(handles) / _LEGEND_COLUMNS))
     figure.legend(handles=handles, loc="outside lower center", ncols=columns, frameon=False)
 
 
-def _loss_name(loss: Field | None) -> str:
-    if loss is None:
-        return ""
+def _loss_name(loss: Field) -> str:
     letter = "L" if isinstance(loss, Loss) else "f"
-    formula = f"{letter} = {shortened(', '.join(map(str, loss.expressions)), 60)}"
+    formula = f"{letter} = {abridged(', '.join(map(str, loss.expressions)), 60)}"
     return f"{getattr(loss, 'name', formula)}: "

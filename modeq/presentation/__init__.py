@@ -1,1 +1,0 @@
-"""Text, LaTeX, files and pictures."""
