@@ -58,7 +58,7 @@ PAPERS: dict[str, tuple[Claim, ...]] = {
         Claim(
             "The mean of an epoch in random order follows L̄ + ε/(4m) Σ |∇L_k|², up to ε",
             REPRODUCED,
-            ("derivations/random_shuffling.py", "tests/test_minibatches.py"),
+            ("derivations/random_shuffling.py", "tests/sampling/test_minibatches.py"),
             "",
         ),
         Claim(
@@ -210,7 +210,7 @@ PAPERS: dict[str, tuple[Claim, ...]] = {
         Claim(
             "Where ε stands, inside the root or outside",
             REPRODUCED,
-            ("modeq/methods/adaptive.py", "tests/test_optimizers.py"),
+            ("modeq/methods/adaptive.py", "tests/methods/test_optimizers.py"),
             "both forms",
         ),
         Claim(
@@ -274,14 +274,14 @@ PAPERS: dict[str, tuple[Claim, ...]] = {
                 "modeq/algebra/trees.py",
                 "modeq/algebra/series.py",
                 "modeq/algebra/laws.py",
-                "tests/test_laws.py",
+                "tests/algebra/test_laws.py",
             ),
             "the tables of the book are in the tests",
         ),
         Claim(
             "VI.7: which series are symplectic, and which fields Hamiltonian",
             EXTENDED,
-            ("modeq/algebra/structure.py", "tests/test_structure.py"),
+            ("modeq/algebra/structure.py", "tests/algebra/test_structure.py"),
             "gradient fields, and energy preservation (Celledoni et al. 2010)",
         ),
         Claim(

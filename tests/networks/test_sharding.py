@@ -67,7 +67,7 @@ def found():
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM],
         env={**os.environ, **flags},
-        cwd=Path(__file__).parent.parent,
+        cwd=Path(__file__).parents[2],
         capture_output=True,
         text=True,
         check=True,

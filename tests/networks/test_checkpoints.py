@@ -30,7 +30,7 @@ from modeq.networks.archives import read_archive, write_archive
 from modeq.networks.records import COLUMN, Checkpoint, load_checkpoint, save_checkpoint
 from modeq.networks.training_run import TrainingState
 
-PROGRAM = Path(__file__).parent / "training_case.py"
+PROGRAM = Path(__file__).parents[1] / "training_case.py"
 
 
 def assert_same(first, second):

@@ -26,7 +26,7 @@ x, y = sympy.symbols("x y")
 
 
 def load(name):
-    path = Path(__file__).parent / "fuzz" / f"{name}.py"
+    path = Path(__file__).parents[1] / "fuzz" / f"{name}.py"
     spec = importlib.util.spec_from_file_location(f"fuzz_{name}", path)
     module = sys.modules[spec.name] = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
