@@ -258,7 +258,7 @@ def positive(value: Any) -> float | None:
     return number if 0 < number < math.inf else None
 
 
-MAX_STEPS = 10**8
+_MAX_STEPS = 10**8
 """No more steps are taken in a run: every point of it is kept."""
 
 
@@ -269,12 +269,12 @@ def check_steps(steps: Any) -> int:
     10
     """
     steps = whole(steps, "steps", 1, InvalidStep)
-    if steps > MAX_STEPS:
-        raise InvalidStep(f"steps is {shortened(steps)}; it must be at most {MAX_STEPS:,}")
+    if steps > _MAX_STEPS:
+        raise InvalidStep(f"steps is {shortened(steps)}; it must be at most {_MAX_STEPS:,}")
     return steps
 
 
-CLOSE = 1e-9
+_CLOSE = 1e-9
 """How far the number of steps may be from a whole one, as a part of it: times are rounded."""
 
 
@@ -320,7 +320,7 @@ def steps_until(time: Any, h: float) -> int:
     """
     time, h = check_positive("time", time), check_step(h)
     steps = round(Fraction(time) / Fraction(h))
-    if abs(steps * h - time) > CLOSE * time:
+    if abs(steps * h - time) > _CLOSE * time:
         below = int(Fraction(time) / Fraction(h))
         near = " or ".join(f"{k * h:.6g}" for k in (below, below + 1) if k)
         raise InvalidStep(

@@ -196,7 +196,7 @@ def exact_matrix(A: Sequence[Sequence], where: str = "A") -> tuple[tuple[Entry, 
     return tuple(exact_row(row, f"{where}[{i}]") for i, row in enumerate(A))
 
 
-NEARLY = 1e-10
+_NEARLY = 1e-10
 """What is smaller, and not zero, is said to be nearly zero."""
 
 
@@ -206,7 +206,7 @@ def is_nearly_zero(entry: Entry) -> bool:
     >>> is_nearly_zero(Fraction(1, 10**12)), is_nearly_zero(Fraction(1, 9))
     (True, False)
     """
-    return not symbols_of([entry]) and abs(float(entry)) < NEARLY
+    return not symbols_of([entry]) and abs(float(entry)) < _NEARLY
 
 
 def check_equal(value: Entry, wanted: Entry, what: str, wrong: str) -> None:

@@ -45,7 +45,7 @@ TYPED_DIGITS = 10
 DOUBLE = 53
 """The bits of a double."""
 
-MAX_BITS = 4_000
+_MAX_BITS = 4_000
 """Numbers have no more bits, and are powers of ten up to this one; larger ones are infinite."""
 
 
@@ -130,8 +130,8 @@ def measure(number: Any, where: str = "a number") -> Measured:
         value, bits, text = _of_mpf(number) if hasattr(number, "_mpf_") else _of_float(number)
     if value is None:
         raise InvalidValue(f"{where} is {number!r}; it must be finite")
-    if bits > MAX_BITS:
-        raise InvalidValue(f"{where} has {bits:,} bits; at most {MAX_BITS:,} are read")
+    if bits > _MAX_BITS:
+        raise InvalidValue(f"{where} has {bits:,} bits; at most {_MAX_BITS:,} are read")
     unit = Fraction(2) ** (_binade(abs(value)) + 1 - bits)
     digits = _digits(text)
     if bits < DOUBLE and value:
@@ -158,7 +158,7 @@ def _of_float(number: float | np.floating) -> tuple[Fraction | None, int, str]:
 
 def _of_decimal(number: Decimal) -> tuple[Fraction | None, int, str]:
     """Return a Decimal; its bits are those that its digits are worth."""
-    if not number.is_finite() or abs(number.adjusted()) > MAX_BITS:
+    if not number.is_finite() or abs(number.adjusted()) > _MAX_BITS:
         return None, 0, ""
     digits = len(number.as_tuple().digits)
     return Fraction(number), math.floor(digits * math.log2(10)), str(number)
@@ -167,11 +167,11 @@ def _of_decimal(number: Decimal) -> tuple[Fraction | None, int, str]:
 def _of_mpf(number: Any) -> tuple[Fraction | None, int, str]:
     """Return a number of sympy or mpmath, which has the bits of a double if not told otherwise."""
     sign, mantissa, exponent, bits = map(int, number._mpf_)
-    if (not mantissa and exponent) or abs(exponent + bits) > 4 * MAX_BITS:
+    if (not mantissa and exponent) or abs(exponent + bits) > 4 * _MAX_BITS:
         return None, 0, ""
     value = (-1) ** sign * mantissa * Fraction(2) ** exponent
     bits = getattr(number, "_prec", max(bits, DOUBLE))
-    if bits > MAX_BITS:
+    if bits > _MAX_BITS:
         return value, bits, ""
     if bits == DOUBLE and Fraction(float(value)) == value:
         return value, bits, repr(float(value))

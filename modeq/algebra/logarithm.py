@@ -14,7 +14,7 @@ from fractions import Fraction
 from math import comb
 from typing import TypeVar
 
-State = TypeVar("State")
+_State = TypeVar("State")
 
 
 def logarithm_weights(order: int) -> tuple[Fraction, ...]:
@@ -43,7 +43,7 @@ def increment_weights(order: int) -> tuple[Fraction, ...]:
     return tuple(sum(weights[s:]) for s in range(1, order + 2))
 
 
-def logarithm(step: Callable[[State], State], start: State, order: int) -> State:
+def logarithm(step: Callable[[_State], _State], start: _State, order: int) -> _State:
     """Return h f̃ at ``start``, right through hⁿ⁺¹ for n = ``order``, from n + 1 steps.
 
     >>> h = Fraction(1, 2)

@@ -18,8 +18,8 @@ from modeq.algebra.surds import Surd, square_root
 
 _SIGNS = ("sqrt", *"+-*/()")
 
-MAX_CHARACTERS = 200
-MAX_NESTING = 10
+_MAX_CHARACTERS = 200
+_MAX_NESTING = 10
 MAX_ROOTS = 6
 """How many roots a text may have: a quotient of sums of k of them has up to 2ᵏ terms."""
 
@@ -52,7 +52,7 @@ class _NoNumber(Exception):
 
 def _tokens(text: str) -> Iterator[str]:
     """Return the tokens, the last one first."""
-    parts = _TOKEN.split(text) if len(text) <= MAX_CHARACTERS else ["?"]
+    parts = _TOKEN.split(text) if len(text) <= _MAX_CHARACTERS else ["?"]
     # Between the tokens there is nothing but blanks.
     if any(map(str.strip, parts[::2])) or parts.count("sqrt") > MAX_ROOTS:
         raise _NoNumber
@@ -90,7 +90,7 @@ def _atom(tokens: list[str], nesting: int) -> Fraction | Surd:
 
 
 def _group(tokens: list[str], nesting: int) -> Fraction | Surd:
-    if nesting == MAX_NESTING or not _next(tokens, "("):
+    if nesting == _MAX_NESTING or not _next(tokens, "("):
         raise _NoNumber
     inside = _sum(tokens, nesting + 1)
     if not _next(tokens, ")"):

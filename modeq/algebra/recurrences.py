@@ -25,7 +25,7 @@ from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-Table = Sequence[Sequence[Sequence[Any]]]
+_Table = Sequence[Sequence[Sequence[Any]]]
 
 
 class Arithmetic(NamedTuple):
@@ -111,7 +111,7 @@ class RungeKuttaTable:
     multiplied by A^c and b^c.
     """
 
-    A: Table
+    A: _Table
     b: Sequence[Sequence[Any]]
     denominator: int = 1
 
@@ -120,7 +120,7 @@ class RungeKuttaTable:
         object.__setattr__(self, "b", tuple(map(tuple, self.b)))
 
     @classmethod
-    def rational(cls, A: Table, b: Sequence[Sequence[Fraction]]) -> RungeKuttaTable:
+    def rational(cls, A: _Table, b: Sequence[Sequence[Fraction]]) -> RungeKuttaTable:
         """Return the table of Fractions, brought to a common denominator."""
         entries = [Fraction(e) for table in (*A, b) for row in table for e in row]
         common = lcm(*(entry.denominator for entry in entries))

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Any
 
-DIGITS = 60
+_DIGITS = 60
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,7 @@ def root_digits(number: int) -> Fraction:
     >>> abs(root_digits(2) ** 2 - 2) < Fraction(1, 10**59)
     True
     """
-    return Fraction(math.isqrt(number * 10 ** (2 * DIGITS)), 10**DIGITS)
+    return Fraction(math.isqrt(number * 10 ** (2 * _DIGITS)), 10**_DIGITS)
 
 
 def square_root(number: int) -> Surd | Fraction:

@@ -35,7 +35,7 @@ ROWS_AT_ONCE = 1 << 12
 COEFFICIENTS_AT_ONCE = 1 << 18
 
 
-class Block(NamedTuple):
+class _Block(NamedTuple):
     """Coefficients of consecutive trees; ``part`` is None for those with one vertex."""
 
     vertices: int
@@ -59,7 +59,7 @@ class _Forms(NamedTuple):
         return cls(values, [s for s in range(values.shape[1]) if np.any(values[:, s] != 0)])
 
 
-def sweep(catalog: Catalog, recurrence: Recurrence) -> Iterator[Block]:
+def sweep(catalog: Catalog, recurrence: Recurrence) -> Iterator[_Block]:
     """Yield the coefficients that the recurrence reads off, in the order of the catalog."""
     return _Sweep(catalog, recurrence).run()
 
@@ -81,15 +81,15 @@ class _Sweep:
         # are not made: one column for each color of the root.
         self.single: np.ndarray | None = None
 
-    def run(self) -> Iterator[Block]:
-        yield Block(1, None, self.apply(self.forms(1), self.g[1], self.color[1]))
+    def run(self) -> Iterator[_Block]:
+        yield _Block(1, None, self.apply(self.forms(1), self.g[1], self.color[1]))
         for n in range(2, self.catalog.vertices + 1):
             if n <= self.catalog.vertices - 2:
                 yield from self.with_rows(n)
             else:
                 yield from self.without_rows(n)
 
-    def with_rows(self, n: int) -> Iterator[Block]:
+    def with_rows(self, n: int) -> Iterator[_Block]:
         """Make and keep the rows of the trees with n vertices."""
         stages, points = self.recurrence.stages, self.recurrence.points
         self.U[n] = np.empty((stages, self.catalog.counts[n], points), self.dtype)
@@ -102,7 +102,7 @@ class _Sweep:
             place = slice(part.start, part.start + len(part))
             self.color[n][place] = color
             self.U[n][:, place] = self.advance(rows, color)
-            yield Block(n, part, self.apply(forms, rows, color))
+            yield _Block(n, part, self.apply(forms, rows, color))
 
     def keep(self, part: Range, rows: np.ndarray) -> None:
         """Keep the rows of a range, or of the first trees in it, that are rests."""
@@ -110,7 +110,7 @@ class _Sweep:
         count = max(0, min(len(part), kept.shape[1] - part.start))
         kept[:, part.start : part.start + count] = rows[:, :count]
 
-    def without_rows(self, n: int) -> Iterator[Block]:
+    def without_rows(self, n: int) -> Iterator[_Block]:
         """Find coefficients as linear forms of the rows of the children."""
         top = self.catalog.vertices
         forms = [self.forms(n)]
@@ -121,12 +121,12 @@ class _Sweep:
             self.single = np.empty((self.catalog.counts[n], self.catalog.colors), self.dtype)
         for part in self.catalog.ranges(n, COEFFICIENTS_AT_ONCE):
             if part.child_order not in self.U:
-                yield Block(n, part, self.single[part.children.start : part.children.stop].ravel())
+                yield _Block(n, part, self.single[part.children.start : part.children.stop].ravel())
                 continue
             values = [self.contract(part, form) for form in forms]
             if n < top:
                 self.single[part.start : part.start + len(part)] = np.stack(values[1:], axis=1)
-            yield Block(n, part, values[0])
+            yield _Block(n, part, values[0])
 
     def keep_bushy(self, n: int) -> None:
         """Keep the rows of rests with one vertex fewer than all: those whose children are single.
@@ -232,7 +232,7 @@ BITS_OF_A_PRIME = 21.99
 """What each of the largest primes below 2²² adds to 64 bits, at least."""
 
 
-def field_numerators(catalog: Catalog, table: RungeKuttaTable) -> Iterator[Block]:
+def field_numerators(catalog: Catalog, table: RungeKuttaTable) -> Iterator[_Block]:
     """Yield the numerators of the modified field's coefficients, in the order of the catalog.
 
     The denominators are ``table.field_denominator(n)`` for trees with n vertices. Arrays are of

@@ -18,8 +18,8 @@ import random
 from fractions import Fraction
 from typing import Any
 
-DIGITS = 60
-MAX_BITS = 100_000
+_DIGITS = 60
+_MAX_BITS = 100_000
 """No more bits are computed of a number to decide that it is zero."""
 
 Bound = tuple[float, float]
@@ -52,7 +52,7 @@ def is_zero(entry: Any) -> bool | None:
 
 
 def _is_zero_number(number: Any) -> bool | None:
-    if _is_surely_not_zero(number.evalf(DIGITS)):
+    if _is_surely_not_zero(number.evalf(_DIGITS)):
         return False
     roots: dict[Any, int] = {}
     bound = _bound(number, roots)
@@ -62,10 +62,10 @@ def _is_zero_number(number: Any) -> bool | None:
     for index in roots.values():
         degree *= index
     bits = (degree - 1) * bound[0] + bound[1] + 10
-    if bits > MAX_BITS:
+    if bits > _MAX_BITS:
         return None
-    digits = int(bits * 0.302) + DIGITS
-    value = number.evalf(digits, maxn=digits + DIGITS).as_real_imag()[0]
+    digits = int(bits * 0.302) + _DIGITS
+    value = number.evalf(digits, maxn=digits + _DIGITS).as_real_imag()[0]
     return bool(abs(value) < Fraction(1, 2 ** int(bits)))
 
 
@@ -131,7 +131,7 @@ def _log2(number: int) -> float:
 def _differs_somewhere(entry: Any) -> bool:
     """Tell whether an expression is a number other than zero at a random point."""
     point = {x: (1 + 0 * x) * random.randint(1, 997) / (1009 + 0 * x) for x in entry.free_symbols}
-    return _is_surely_not_zero(entry.subs(point, simultaneous=True).evalf(DIGITS))
+    return _is_surely_not_zero(entry.subs(point, simultaneous=True).evalf(_DIGITS))
 
 
 def _is_zero_formula(entry: Any) -> bool | None:

@@ -43,19 +43,19 @@ from modeq.losses.loss import Field, H
 from modeq.methods.tableaux_by_name import GradientDescent
 from modeq.methods.universal import modified_equation
 
-Path = Mapping[sympy.Symbol, PowerSeries]
-Column = list[Coefficient]
-Constant = Callable[[sympy.Expr], Coefficient]
-Along = Callable[[Path, Constant], Callable[[sympy.Expr], PowerSeries]]
+_Path = Mapping[sympy.Symbol, PowerSeries]
+_Column = list[Coefficient]
+_Constant = Callable[[sympy.Expr], Coefficient]
+Along = Callable[[_Path, _Constant], Callable[[sympy.Expr], PowerSeries]]
 
 
 def counter_terms_along(
     components: Sequence[sympy.Expr],
-    path: Path,
-    constant: Constant,
+    path: _Path,
+    constant: _Constant,
     order: int,
     along: Along = SeriesEvaluator,
-) -> list[Column]:
+) -> list[_Column]:
     """Return f, f₁, …, fₙ of gradient descent along a path, as power series in its parameter.
 
     Args:
@@ -83,18 +83,18 @@ def counter_terms_along(
 class _Differentials:
     """F(τ) along a path, each found once."""
 
-    def __init__(self, components, path: Path, constant: Constant, along: Along):
+    def __init__(self, components, path: _Path, constant: _Constant, along: Along):
         self._components, self._path, self._along = components, dict(path), along
         self._evaluate = along(path, constant)
-        self._known: dict[RootedTree, Column] = {}
+        self._known: dict[RootedTree, _Column] = {}
 
-    def __call__(self, tree: RootedTree) -> Column:
+    def __call__(self, tree: RootedTree) -> _Column:
         """Return the components of F(τ), as power series."""
         if tree not in self._known:
             self._known[tree] = self._differential(Counter(tree.children))
         return self._known[tree]
 
-    def _differential(self, children: Mapping[RootedTree, int]) -> Column:
+    def _differential(self, children: Mapping[RootedTree, int]) -> _Column:
         evaluate, path = self._evaluate, self._path
         for depth, child in enumerate(children):
             directions = [_lifted(entry, depth) for entry in self(child)]
@@ -127,7 +127,7 @@ def coefficient(series: Any, k: int) -> Coefficient:
     return series if k == 0 else 0
 
 
-def _combination(pairs: Sequence[tuple], dimension: int) -> Column:
+def _combination(pairs: Sequence[tuple], dimension: int) -> _Column:
     """Return Σ c·F, component by component."""
     return [_sum([(c, column[i]) for c, column in pairs]) for i in range(dimension)]
 
@@ -220,7 +220,7 @@ class BallField:
             for component in zip(*terms, strict=True)
         ]
 
-    def _along(self, path: Path, constant: Callable) -> list[list[PowerSeries]]:
+    def _along(self, path: _Path, constant: Callable) -> list[list[PowerSeries]]:
         """Return the components of f, f₁, …, fₙ along a path, as power series in s."""
         if self._closed is None:
             return counter_terms_along(self.loss.components, path, constant, self.order)

@@ -22,8 +22,8 @@ from modeq.errors import ModeqWarning, NotSmooth
 from modeq.losses.loss import Field
 from modeq.methods.tableaux_by_name import GradientDescent
 
-Path = Mapping[sympy.Symbol, PowerSeries]
-Constant = Callable[[sympy.Expr], Coefficient]
+_Path = Mapping[sympy.Symbol, PowerSeries]
+_Constant = Callable[[sympy.Expr], Coefficient]
 
 
 class ClosedField:
@@ -96,7 +96,7 @@ class ClosedField:
             for symbol, g in self.functions.items()
         }
 
-    def along(self, path: Path, constant: Constant) -> SeriesEvaluator:
+    def along(self, path: _Path, constant: _Constant) -> SeriesEvaluator:
         """Return what evaluates polynomials along a path of the variables.
 
         Args:
@@ -143,7 +143,7 @@ def closed_field(loss: Field) -> ClosedField | None:
     return None if pieces else field
 
 
-def _along(slopes: Mapping, path: Path, evaluate: SeriesEvaluator) -> Callable:
+def _along(slopes: Mapping, path: _Path, evaluate: SeriesEvaluator) -> Callable:
     """Return the rule of y with y' = Σ slope · x'."""
 
     def rule(k: int) -> Coefficient:

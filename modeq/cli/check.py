@@ -12,7 +12,7 @@ from modeq.progress import waiting
 from modeq.report import lower_orders
 from modeq.show.figures import FORMATS, picture_format, save
 
-CHECK_STEPS = 4
+_CHECK_STEPS = 4
 PICTURE_STEPS = 20
 
 
@@ -28,7 +28,7 @@ PICTURE_STEPS = 20
 )  # fmt: skip
 @click.option(
     "--steps", type=arguments.Read(arguments.read_integer, least=1), metavar="K",
-    help=f"Steps to the fixed time [default: {CHECK_STEPS}] and of the trajectories in the "
+    help=f"Steps to the fixed time [default: {_CHECK_STEPS}] and of the trajectories in the "
     f"picture [default: {PICTURE_STEPS}].",
 )  # fmt: skip
 @click.option(
@@ -55,7 +55,7 @@ def command(loss, order, method, at, lr, steps, plot, limit) -> int:
     with waiting("deriving", "powers of h") as progress:
         equation = modeq.derive(loss, order, method, limit=limit, progress=progress)
     with waiting("checking"):
-        report = equation.check(at, h=lr, steps=steps or CHECK_STEPS)
+        report = equation.check(at, h=lr, steps=steps or _CHECK_STEPS)
         if plot is not None:
             figure = lower_orders.figure_with_lower_orders(
                 equation, report, at, h=lr, steps=steps or PICTURE_STEPS

@@ -12,7 +12,7 @@ from modeq.cli.output import Command, deliver
 from modeq.formats.text import MAX_TERMS
 from modeq.progress import waiting
 
-FORMATS: dict[str, Callable[[modeq.ModifiedEquation, int], str]] = {
+_FORMATS: dict[str, Callable[[modeq.ModifiedEquation, int], str]] = {
     "text": lambda equation, max_terms: equation.text(max_terms),
     "latex": lambda equation, max_terms: equation.latex(max_terms),
     "json": lambda equation, max_terms: equation.to_json(),
@@ -24,7 +24,7 @@ FORMATS: dict[str, Callable[[modeq.ModifiedEquation, int], str]] = {
 @click.command("derive", cls=Command)
 @arguments.loss_arguments
 @click.option(
-    "--format", "form", type=click.Choice(list(FORMATS)), default="text", show_default=True,
+    "--format", "form", type=click.Choice(list(_FORMATS)), default="text", show_default=True,
     help="How to write the equation.",
 )  # fmt: skip
 @click.option(
@@ -54,5 +54,5 @@ def command(loss, order, method, form, max_terms, output, limit) -> None:
     with waiting("deriving", "powers of h") as progress:
         equation = modeq.derive(loss, order, method, limit=limit, progress=progress)
     with waiting("writing"):
-        text = FORMATS[form](equation, max_terms)
+        text = _FORMATS[form](equation, max_terms)
     deliver(text, output)

@@ -22,7 +22,7 @@ from modeq.errors import ExceedsLimit, InvalidValue
 from modeq.progress import waiting
 from modeq.show.figures import picture_format, save
 
-MAX_TREES = 100_000
+_MAX_TREES = 100_000
 
 
 @click.command("trees", cls=Command)
@@ -83,7 +83,7 @@ def command(method, settings, order, notation, latex, draw, structure, output, l
 
 def _refuse_long_table(order: int, colors: int, limit: int | None) -> None:
     """Refuse a table of more trees than anybody reads, before they are added up."""
-    limit = MAX_TREES if limit is None else limit
+    limit = _MAX_TREES if limit is None else limit
     count = sum(tree_counts(order + 1, colors))
     if count > limit:
         raise ExceedsLimit(f"order={order} means", count, "trees", limit)

@@ -16,7 +16,7 @@ from modeq.derivation.lie import VectorElement, jacobian_rows
 from modeq.derivation.ring import DifferentialRing, Element
 from modeq.errors import NotSmooth
 
-Exponents = tuple[int, ...]
+_Exponents = tuple[int, ...]
 
 MAX_CANDIDATES = 400
 MAX_ROUNDS = 3
@@ -36,7 +36,7 @@ def antiderivative(ring: DifferentialRing, gradient: VectorElement) -> Element |
         return _polynomial(ring, gradient)
     goal = {(i, e): c for i, entry in enumerate(gradient) for e, c in ring.terms(entry)}
     steps = list(_steps(ring))
-    columns: dict[Exponents, dict] = {}
+    columns: dict[_Exponents, dict] = {}
     new = set(goal)
     for _ in range(MAX_ROUNDS):
         candidates = _candidates(new, steps) - columns.keys()
@@ -62,7 +62,7 @@ def _polynomial(ring: DifferentialRing, gradient: VectorElement) -> Element:
     return ring.from_terms(terms)
 
 
-def _steps(ring: DifferentialRing) -> Iterator[tuple[int, Exponents, Exponents]]:
+def _steps(ring: DifferentialRing) -> Iterator[tuple[int, _Exponents, _Exponents]]:
     """Yield (i, g, s) for every generator g and monomial s of ∂g/∂θᵢ, as exponents."""
     for g in (*ring.variables, *ring.functions):
         ((generator, _),) = ring.terms(ring.generator(g))
@@ -75,7 +75,7 @@ def _steps(ring: DifferentialRing) -> Iterator[tuple[int, Exponents, Exponents]]
                 yield i, generator, monomial
 
 
-def _candidates(goal: Iterable[tuple[int, Exponents]], steps: list) -> set[Exponents]:
+def _candidates(goal: Iterable[tuple[int, _Exponents]], steps: list) -> set[_Exponents]:
     """Return the monomials m·g/s whose derivative by θᵢ may contain the monomial m."""
     found = set()
     for i, monomial in goal:
@@ -87,7 +87,7 @@ def _candidates(goal: Iterable[tuple[int, Exponents]], steps: list) -> set[Expon
     return found
 
 
-def _derivatives(ring: DifferentialRing, exponents: Exponents) -> dict | None:
+def _derivatives(ring: DifferentialRing, exponents: _Exponents) -> dict | None:
     """Return {(i, monomial): coefficient in ∂/∂θᵢ} of a monomial."""
     try:
         (row,) = jacobian_rows(ring, (ring.from_terms([(exponents, Fraction(1))]),))
@@ -96,7 +96,7 @@ def _derivatives(ring: DifferentialRing, exponents: Exponents) -> dict | None:
     return {(i, e): c for i, entry in enumerate(row) for e, c in ring.terms(entry)}
 
 
-def _solution(columns: dict[Exponents, dict], goal: dict) -> dict[Exponents, Fraction] | None:
+def _solution(columns: dict[_Exponents, dict], goal: dict) -> dict[_Exponents, Fraction] | None:
     """Return weights w with Σ w · column = goal, or None if there are none."""
     keys = sorted(goal.keys() | {key for column in columns.values() for key in column})
     table = [*columns.values(), goal]

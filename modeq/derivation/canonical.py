@@ -14,16 +14,16 @@ from math import gcd, lcm
 
 import sympy
 
-MAX_PRODUCTS = 5_000
+_MAX_PRODUCTS = 5_000
 """Polynomials that take more products of terms than this are compared as they are written."""
 
-ODD = (
+_ODD = (
     *(sympy.sin, sympy.tan, sympy.asin, sympy.atan, sympy.sinh, sympy.tanh),
     *(sympy.asinh, sympy.atanh, sympy.erf),
 )
 EVEN = (sympy.cos, sympy.cosh)
 
-Table = dict[tuple, sympy.Rational]
+_Table = dict[tuple, sympy.Rational]
 """{monomial: coefficient}, a monomial being sorted pairs of a name and an exponent."""
 
 
@@ -61,7 +61,7 @@ def exponent_of_e(node: sympy.Expr) -> sympy.Expr | None:
     return None
 
 
-def _divided(table: Table) -> tuple[sympy.Rational, Hashable]:
+def _divided(table: _Table) -> tuple[sympy.Rational, Hashable]:
     """Return content, with the sign of the first coefficient, and what is left."""
     rows = sorted(table.items())
     if not rows:
@@ -72,7 +72,7 @@ def _divided(table: Table) -> tuple[sympy.Rational, Hashable]:
     return content, tuple((monomial, c / content) for monomial, c in rows)
 
 
-def _table(node: sympy.Expr) -> Table:
+def _table(node: sympy.Expr) -> _Table:
     if node.is_Rational:
         return {(): node} if node != 0 else {}
     if node.is_Symbol:
@@ -82,34 +82,34 @@ def _table(node: sympy.Expr) -> Table:
     if node.is_Mul:
         return _product([_table(factor) for factor in node.args])
     if node.is_Pow and node.exp.is_Integer and node.exp > 0:
-        if node.exp > MAX_PRODUCTS:
+        if node.exp > _MAX_PRODUCTS:
             raise _TooLong
         return _power(_table(node.base), int(node.exp))
     return _function(node)
 
 
-def _named(name: str, power: int = 1) -> Table:
+def _named(name: str, power: int = 1) -> _Table:
     return {((name, power),): sympy.S.One}
 
 
-def _sum(tables: list[Table]) -> Table:
-    total: Table = {}
+def _sum(tables: list[_Table]) -> _Table:
+    total: _Table = {}
     for table in tables:
         for monomial, c in table.items():
             total[monomial] = total.get(monomial, 0) + c
     return {monomial: c for monomial, c in total.items() if c != 0}
 
 
-def _product(tables: list[Table]) -> Table:
-    result: Table = {(): sympy.S.One}
+def _product(tables: list[_Table]) -> _Table:
+    result: _Table = {(): sympy.S.One}
     for table in tables:
-        if len(result) * len(table) > MAX_PRODUCTS:
+        if len(result) * len(table) > _MAX_PRODUCTS:
             raise _TooLong
         result = _sum([{_times(m, n): a * b for n, b in table.items()} for m, a in result.items()])
     return result
 
 
-def _power(table: Table, exponent: int) -> Table:
+def _power(table: _Table, exponent: int) -> _Table:
     if len(table) == 1:
         ((monomial, c),) = table.items()
         return {tuple((name, e * exponent) for name, e in monomial): c**exponent}
@@ -124,24 +124,24 @@ def _times(m: tuple, n: tuple) -> tuple:
     return tuple(sorted(exponents.items()))
 
 
-def _function(node: sympy.Expr) -> Table:
+def _function(node: sympy.Expr) -> _Table:
     """Return a function as one name, times a number: what its argument has of signs and factors."""
     u = exponent_of_e(node)
     if u is not None:
         return _named(_name("exp", _table(u)))
     if node.is_Pow and node.exp.is_Rational and not node.base.is_Rational:
         return _root(node.base, node.exp)
-    if isinstance(node, ODD + EVEN):
+    if isinstance(node, _ODD + EVEN):
         table = _table(node.args[0])
         sign = -1 if _divided(table)[0] < 0 else 1
         name = _named(_name(type(node).__name__, _scaled(table, sign)))
-        return _scaled(name, sign) if isinstance(node, ODD) else name
+        return _scaled(name, sign) if isinstance(node, _ODD) else name
     if (node.is_Function or node.is_Pow) and all(isinstance(u, sympy.Expr) for u in node.args):
         return _named(_name(type(node).__name__, *map(_table, node.args)))
     return _named(sympy.srepr(node))
 
 
-def _root(base: sympy.Expr, exponent: sympy.Rational) -> Table:
+def _root(base: sympy.Expr, exponent: sympy.Rational) -> _Table:
     table = _table(base)
     content, _ = _divided(table)
     if content < 0 and not exponent.is_Integer:
@@ -150,10 +150,10 @@ def _root(base: sympy.Expr, exponent: sympy.Rational) -> Table:
     return _product([_table(content**exponent), _named(name, abs(int(exponent.p)))])
 
 
-def _scaled(table: Table, factor: sympy.Rational) -> Table:
+def _scaled(table: _Table, factor: sympy.Rational) -> _Table:
     return {monomial: c * factor for monomial, c in table.items()}
 
 
-def _name(function: str, *arguments: Table) -> str:
+def _name(function: str, *arguments: _Table) -> str:
     rows = [sorted(table.items()) for table in arguments]
     return f"{function} {blake2b(repr(rows).encode(), digest_size=20).hexdigest()}"

@@ -24,7 +24,7 @@ from modeq.losses.arithmetic import derivative
 Ring = Any
 """The ring that elements are made in: a ``DifferentialRing``, whose module imports this one."""
 
-Element = Any
+_Element = Any
 
 
 def collect_families(variables: Sequence, expressions: Iterable, depth: int) -> dict:
@@ -214,19 +214,19 @@ class _Family:
         """Return the generators that all members are polynomials in."""
         raise NotImplementedError
 
-    def element(self, ring: Ring, node: sympy.Expr) -> Element:
+    def element(self, ring: Ring, node: sympy.Expr) -> _Element:
         """Return a member as a ring element."""
         raise NotImplementedError
 
-    def relations(self, ring: Ring) -> list[Element]:
+    def relations(self, ring: Ring) -> list[_Element]:
         """Return polynomials in the generators that vanish."""
         return []
 
-    def outer_derivatives(self, ring: Ring) -> dict[sympy.Expr, Element]:
+    def outer_derivatives(self, ring: Ring) -> dict[sympy.Expr, _Element]:
         """Return {generator: its derivative by the expression of the family}."""
         raise NotImplementedError
 
-    def derivatives(self, ring: Ring) -> dict[sympy.Expr, list[Element] | None]:
+    def derivatives(self, ring: Ring) -> dict[sympy.Expr, list[_Element] | None]:
         """Return {generator: its partial derivatives}, by the chain rule."""
         if self.is_frontier:
             return dict.fromkeys(self.generators())

@@ -32,10 +32,10 @@ from modeq.algebra.power_series import (
 )
 from modeq.methods.multistep import LinearMultistep
 
-Row = tuple
+_Row = tuple
 """Weights of successive iterates, without zeros at either end."""
 
-Components = tuple[Coefficient, ...]
+_Components = tuple[Coefficient, ...]
 
 
 class SeriesFunction(Protocol):
@@ -119,7 +119,7 @@ class SlowOrbit:
         """Return θ_m as power series."""
         return self._path((Fraction(1),), m)
 
-    def _slopes(self, j: int) -> list[Components]:
+    def _slopes(self, j: int) -> list[_Components]:
         """Return Δⁱ g(0) at hʲ, for i = 0, …, j."""
         dimension = range(len(self._start))
         result = []
@@ -135,17 +135,17 @@ class SlowOrbit:
             )
         return result
 
-    def _differences(self, row: Row, j: int, i: int) -> Components:
+    def _differences(self, row: _Row, j: int, i: int) -> _Components:
         """Return Δⁱ of f along the points of a row, at m = 0 and hʲ."""
         weights = [(-1) ** (i - t) * comb(i, t) for t in range(i + 1)]
         values = [[entry[j] for entry in self._values(row, t)] for t in range(i + 1)]
         return tuple(combination(weights, column) for column in zip(*values, strict=True))
 
-    def _values(self, row: Row, m: int) -> Vector:
+    def _values(self, row: _Row, m: int) -> Vector:
         """Return f at the point of a row at step m."""
         return self._f(self._path(row, m))
 
-    def _path(self, row: Row, m: int) -> Vector:
+    def _path(self, row: _Row, m: int) -> Vector:
         """Return Σ_q row_q θ_{m+q}."""
 
         def component(c: int) -> PowerSeries:
@@ -158,7 +158,7 @@ class SlowOrbit:
 
         return Vector(map(component, range(len(self._start))))
 
-    def _reach(self, row: Row, m: int, i: int) -> Any:
+    def _reach(self, row: _Row, m: int, i: int) -> Any:
         """Return the factor of Δⁱ g(0) in Σ_q row_q (θ_{m+q} - θ_0): with g(t) = C(t, i),
         Σ_s r_s Δˢ g summed over the steps before v is Σ_s r_s C(v, i-s+1).
         """
@@ -178,7 +178,7 @@ def _tidied(series: PowerSeries, tidy: Callable) -> PowerSeries:
     return PowerSeries(rule=lambda k: tidy(series[k]))
 
 
-def _trimmed(row: Sequence) -> tuple[int, Row]:
+def _trimmed(row: Sequence) -> tuple[int, _Row]:
     """Return the number of zeros a row begins with, and what lies between them and those after."""
     used = [q for q, entry in enumerate(row) if entry != 0]
     return used[0], tuple(row[used[0] : used[-1] + 1])

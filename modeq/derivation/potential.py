@@ -31,10 +31,10 @@ from modeq.losses.loss import H
 from modeq.losses.parse import parse_names
 from modeq.losses.vanishing import Decisions
 
-MAX_OPERATIONS = 40
+_MAX_OPERATIONS = 40
 """Integrands with more operations stay integrals, if the ring has no potential for them."""
 
-POINTS = 12
+_POINTS = 12
 """At how many random points a closed form is compared with what it should be the integral of."""
 
 
@@ -169,7 +169,7 @@ def _real_integral(integrand: sympy.Expr, x: sympy.Symbol) -> sympy.Expr:
     """
     stands = sympy.Integral(integrand, x)
     # sympy looks for closed forms of long integrands without end.
-    if sympy.count_ops(integrand) > MAX_OPERATIONS:
+    if sympy.count_ops(integrand) > _MAX_OPERATIONS:
         return stands
     real = {z: sympy.Dummy(z.name, real=True) for z in integrand.free_symbols | {x}}
     try:
@@ -185,7 +185,7 @@ def _is_integral(form: sympy.Expr, integrand: sympy.Expr, x: sympy.Symbol) -> bo
     """Tell whether a form is real at random points where the integrand is, with that as slope."""
     symbols = sorted(integrand.free_symbols | {x}, key=str)
     tried = 0
-    for _ in range(POINTS):
+    for _ in range(_POINTS):
         point = {z: sympy.Rational(Random().randint(-(10**9), 10**9), 3 * 10**8) for z in symbols}
         wanted = _real_value(integrand.xreplace(point))
         if wanted is not None:

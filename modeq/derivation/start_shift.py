@@ -38,9 +38,9 @@ from modeq.methods.named import Method
 from modeq.methods.optimizer import Optimizer
 from modeq.methods.two_steps import as_optimizer
 
-Exponents = tuple[int, ...]
+_Exponents = tuple[int, ...]
 
-Sequence_ = dict[Exponents, list[Element]]
+Sequence_ = dict[_Exponents, list[Element]]
 """For each k the values of P_k at m = 0, 1, …."""
 
 
@@ -186,7 +186,7 @@ class _OrbitFromRest:
     def _initial(self, i: int, j: int) -> Element:
         return self._first[len(self._step.variables) + i][j]
 
-    def _own(self, i: int) -> tuple[sympy.Expr, Exponents | None]:
+    def _own(self, i: int) -> tuple[sympy.Expr, _Exponents | None]:
         """Return the eigenvalue of an entry of the memory, and the exponents of its own decay."""
         mu = self._step.jacobian[i, i]
         if mu == 0:
@@ -263,7 +263,7 @@ class _OrbitFromRest:
         own = slice(first, first + len(self._decaying))
         parts: Sequence_ = {}
         for position, value in enumerate(values):
-            grouped: dict[Exponents, list] = {}
+            grouped: dict[_Exponents, list] = {}
             for exponents, coefficient in self.ring.terms(value):
                 rest = (*exponents[: own.start], *self._zero, *exponents[own.stop :])
                 grouped.setdefault(exponents[own], []).append((rest, coefficient))
@@ -277,7 +277,7 @@ class _OrbitFromRest:
         values: Sequence[Element],
         j: int,
         mu: sympy.Expr,
-        own: Exponents | None,
+        own: _Exponents | None,
         first: Element,
     ) -> Sequence_:
         """Solve (E - μ) Q = r for sequences.
@@ -315,7 +315,7 @@ class _OrbitFromRest:
         return result
 
     def _particular(
-        self, column: list[Element], j: int, exponents: Exponents, mu: sympy.Expr
+        self, column: list[Element], j: int, exponents: _Exponents, mu: sympy.Expr
     ) -> list[Element]:
         """Return Σ_s (-Λ)^s (Λ - μ)^{-s-1} Δˢ r at m = 0, …, j, or a sum if Λ = μ."""
         growth = self._growth(exponents)
@@ -338,10 +338,10 @@ class _OrbitFromRest:
         levels = len(self._levels)
         return j if levels < 2 else (levels + 1) * j
 
-    def _growth(self, exponents: Exponents) -> sympy.Expr:
+    def _growth(self, exponents: _Exponents) -> sympy.Expr:
         return sympy.Mul(*(v**e for v, e in zip(self._eigenvalues, exponents, strict=True)))
 
-    def _resonates(self, exponents: Exponents, mu: sympy.Expr) -> bool:
+    def _resonates(self, exponents: _Exponents, mu: sympy.Expr) -> bool:
         return sympy.expand(self._growth(exponents) - mu) == 0
 
 

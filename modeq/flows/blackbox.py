@@ -216,16 +216,16 @@ def second_difference(middle: np.ndarray, above: np.ndarray, below: np.ndarray) 
 
 
 Point = TypeVar("Point")
-Step = Callable[[Point], Point]
+_Step = Callable[[Point], Point]
 
 MOST_ROUNDINGS = 100.0
 """How many times larger than one rounding two answers of the same step may differ by."""
 
-SAMPLE = 1_024
+_SAMPLE = 1_024
 """About how many entries of the steps are kept for estimates of round-off."""
 
 
-def blackbox_field(step: Step, order: int, *, h: float = 1.0, check: bool = True) -> BlackboxField:
+def blackbox_field(step: _Step, order: int, *, h: float = 1.0, check: bool = True) -> BlackboxField:
     """Return the modified field of a one-step method, from n + 1 of its steps.
 
         f̃(θ₀) = 1/h Σ_{s=0}^{n} v_s (θ_{s+1} - θ_s)
@@ -263,7 +263,7 @@ class BlackboxField(Shown):
         h: The learning rate.
     """
 
-    def __init__(self, step: Step, order: int, *, h: float = 1.0, check: bool = True):
+    def __init__(self, step: _Step, order: int, *, h: float = 1.0, check: bool = True):
         self.step = step
         self.order = check_order(order)
         self.h = check_step(h)
@@ -436,11 +436,11 @@ def _array(leaf: Any) -> np.ndarray:
 
 
 def _sample(point: Any) -> np.ndarray:
-    """Return about ``SAMPLE`` entries of a point as doubles, or all if there are fewer; complex
+    """Return about ``_SAMPLE`` entries of a point as doubles, or all if there are fewer; complex
     numbers are two.
     """
     leaves = [leaf.reshape(-1) if hasattr(leaf, "reshape") else [leaf] for leaf in _leaves(point)]
-    stride = -(-sum(map(len, leaves)) // SAMPLE)
+    stride = -(-sum(map(len, leaves)) // _SAMPLE)
     entries = [_array(leaf[::stride]) for leaf in leaves]
     return np.concatenate([e.view(e.real.dtype) if np.iscomplexobj(e) else e for e in entries])
 

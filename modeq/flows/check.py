@@ -220,8 +220,8 @@ def _slope(slope: float | None) -> str:
     return f"{'' if slope is None else format(slope, '.3f'):>6}"
 
 
-MAX_HALVINGS = 12
-EXTRA_DIGITS = 12
+_MAX_HALVINGS = 12
+_EXTRA_DIGITS = 12
 FINE = 1e10
 """An error is seen that is this part of what is looked for where there should be none."""
 
@@ -326,7 +326,7 @@ class _Measurement:
     def report(self, halvings: int) -> OrderReport:
         rows: list[tuple[Fraction, Number, Number]] = []
         rows.append(self._first_errors())
-        for k in range(1, MAX_HALVINGS + 1):
+        for k in range(1, _MAX_HALVINGS + 1):
             rows.append(self._errors(self.h / 2**k, self.steps * 2**k))
             report = self._summary(rows)
             if k >= halvings and (report.passed or report.unseen):
@@ -335,7 +335,7 @@ class _Measurement:
 
     def _first_errors(self) -> tuple:
         """Return the errors at h, or at the first of its halves at which momentum has a flow."""
-        for _ in range(MAX_HALVINGS):
+        for _ in range(_MAX_HALVINGS):
             try:
                 return self._errors(self.h, self.steps)
             except FlowError:
@@ -355,7 +355,7 @@ class _Measurement:
             seen = self.speed * rate * self._smallest(rate) / FINE
         else:
             seen = self.size * rate ** (self.power + 1)
-        return digits_to_see(seen, self.start) + EXTRA_DIGITS
+        return digits_to_see(seen, self.start) + _EXTRA_DIGITS
 
     def _smallest(self, rate: Number) -> Number:
         """Return what another coefficient of hⁿ would change, as a part of the step: (h f'f/f)ⁿ."""
@@ -369,7 +369,7 @@ class _Measurement:
         digits = self._digits(h)
         with Precision(digits, *self._fields()) as precision:
             rate, start = precision.number(h), precision.vector(self.start)
-            tolerance = precision.number(Fraction(1, 10 ** (digits - EXTRA_DIGITS // 3)))
+            tolerance = precision.number(Fraction(1, 10 ** (digits - _EXTRA_DIGITS // 3)))
             rhs = precision.field(self.field, rate)
             one = _memory(self.method)
             iterates = self._iterates(precision, rhs, h, one if self.resting else steps, tolerance)

@@ -139,12 +139,12 @@ def ratio(predicted: np.ndarray, measured: np.ndarray) -> float:
     return length(predicted) / size if size else math.nan
 
 
-SETTLED = 0.05
+_SETTLED = 0.05
 """How far predicted over measured error may be from one at the smallest learning rate."""
 
 MIN_HALVINGS, MAX_HALVINGS = 3, 12
-EXTRA_DIGITS = 12
-STEPS = 10
+_EXTRA_DIGITS = 12
+_STEPS = 10
 
 
 def discretization_error(
@@ -194,7 +194,7 @@ def discretization_error(
     loss = as_field(loss)
     theta0, h = start_and_step(loss, theta0, h)
     h = check_step(h)
-    steps = check_duration(STEPS if steps is None and time is None else steps, time, h)
+    steps = check_duration(_STEPS if steps is None and time is None else steps, time, h)
     values, method = with_values(loss, method_for(loss, method), parameters)
     start = check_start(theta0, loss, values)
     study = _Study(loss, start, check_order(order), steps, method, values, at_rest)
@@ -256,7 +256,7 @@ class _Study:
         if not self.source.at_rest:
             wrong += [s - power - 1 for s in slopes_of(map(length, step))]
             pairs.append((step[-1], step_predicted[-1]))
-        near = all(length(a - b) <= SETTLED * length(a) for a, b in pairs)
+        near = all(length(a - b) <= _SETTLED * length(a) for a, b in pairs)
         return near and all(abs(s) <= SLOPE_TOLERANCE for s in wrong)
 
     def _along_time(self, h: float) -> tuple[int, np.ndarray]:
@@ -273,7 +273,7 @@ class _Study:
 
     def _digits(self, h: float) -> int:
         size = self.size * self.size.context.mpf(h) ** (self.power + 1) if self.size else 0
-        return EXTRA_DIGITS + digits_to_see(size, self.start)
+        return _EXTRA_DIGITS + digits_to_see(size, self.start)
 
     def _precision(self, h: float) -> Precision:
         return Precision(self._digits(h), self.field, *self.source.fields)

@@ -41,7 +41,7 @@ from modeq.methods.named import Method
 from modeq.methods.optimizer import Optimizer
 from modeq.methods.two_steps import as_optimizer
 
-DIGITS = 80
+_DIGITS = 80
 START_POWERS = 6
 """Powers of h in the memory beyond those that the field takes."""
 
@@ -104,7 +104,7 @@ def on_slow_manifold(
         order: The order of the field that the steps are compared with.
     """
     powers = order + START_POWERS
-    f, context = series_at(loss, start, parameters, DIGITS)
+    f, context = series_at(loss, start, parameters, _DIGITS)
     memory = [
         [_exact(context.convert(coefficient)) for coefficient in entry.first(powers + 1)]
         for entry in slow_manifold(method, f).memory(powers)
@@ -176,7 +176,7 @@ def _exact(number: Number) -> Fraction:
 POWERS_BEYOND = 3
 """Counter terms beyond the first error in the flow that multistep methods take their start from."""
 
-GUARD_DIGITS = 4
+_GUARD_DIGITS = 4
 
 Followed = tuple[list[Vector], Vector]
 """The iterates θ₀, …, θ_steps, and where the flow starts."""
@@ -212,7 +212,7 @@ class StepsFollowed:
         """Return θ₀, …, θ_steps and the start."""
         rate, start = precision.number(h), precision.vector(self.start)
         first = [start]
-        tolerance = precision.number(Fraction(1, 10 ** (precision.digits - GUARD_DIGITS)))
+        tolerance = precision.number(Fraction(1, 10 ** (precision.digits - _GUARD_DIGITS)))
         while len(first) < self._memory:
             first.append(flow(precision.field(self._ahead, rate), first[-1], rate, tolerance))
         f = PreciseField(precision, self._gradient, rate, self._parts)

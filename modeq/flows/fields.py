@@ -90,7 +90,7 @@ def series_at(
     return series_over(loss, constants_at(at, context, digits)), context
 
 
-BLOCK = 2_048
+_BLOCK = 2_048
 """Points that are worked on at a time, so that intermediate arrays stay in the cache."""
 
 
@@ -170,8 +170,8 @@ class NumericField(Shown):
         size = columns.shape[1]
         result = np.empty((size, len(self._outputs)), np.result_type(columns, h))
         with np.errstate(all="ignore"):
-            for begin in range(0, size, BLOCK):
-                part = slice(begin, begin + BLOCK)
+            for begin in range(0, size, _BLOCK):
+                part = slice(begin, begin + _BLOCK)
                 rate = h[part] if isinstance(h, np.ndarray) else h
                 for i, value in enumerate(self._arrays(*columns[:, part], rate)):
                     result[part, i] = _kept_real(value) if result.dtype == float else value

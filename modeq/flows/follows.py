@@ -21,13 +21,13 @@ from modeq.losses.loss import H
 from modeq.losses.parse import parse_names
 from modeq.losses.vanishing import Vanishing, vanishing_expression
 
-Column = sympy.ImmutableMatrix
-Proof = tuple[Column, Column, tuple[sympy.Symbol, ...]]
+_Column = sympy.ImmutableMatrix
+Proof = tuple[_Column, _Column, tuple[sympy.Symbol, ...]]
 
-SLOPES = 3
+_SLOPES = 3
 """How many successive slopes must be right."""
 
-MAX_HALVINGS = 12
+_MAX_HALVINGS = 12
 
 ROUND_OFF = 5e-14
 """Errors below this part of the largest coordinate are too noisy for a slope to be measured."""
@@ -99,7 +99,7 @@ def _formulas(field: Any, step: Any, variables: Any) -> Proof:
     return _column(field, x, "field"), _column(step, x, "step"), x
 
 
-def _column(thing: Any, x: Sequence[sympy.Symbol], name: str) -> Column:
+def _column(thing: Any, x: Sequence[sympy.Symbol], name: str) -> _Column:
     try:
         column = sympy.ImmutableMatrix(list(map(sympy.sympify, thing)))
     except (TypeError, sympy.SympifyError):
@@ -116,7 +116,9 @@ def _column(thing: Any, x: Sequence[sympy.Symbol], name: str) -> Column:
     return column.xreplace({s: known.get(s.name, s) for s in column.free_symbols})
 
 
-def _assert_identity(field: Column, step: Column, x: tuple[sympy.Symbol, ...], order: int) -> None:
+def _assert_identity(
+    field: _Column, step: _Column, x: tuple[sympy.Symbol, ...], order: int
+) -> None:
     rows = []
     moved = _taylor(step - sympy.ImmutableMatrix(x), order + 1)
     for power, (reached, goal) in enumerate(zip(_flow(field, x, order), moved, strict=True)):
@@ -133,7 +135,7 @@ def _assert_identity(field: Column, step: Column, x: tuple[sympy.Symbol, ...], o
             )
 
 
-def _flow(field: Column, x: tuple[sympy.Symbol, ...], order: int) -> list[Column]:
+def _flow(field: _Column, x: tuple[sympy.Symbol, ...], order: int) -> list[_Column]:
     """Return the coefficients of h⁰, …, h^{n+1} in Σ hⁱ/i! (D_f̃)^{i-1} f̃, i ≥ 1."""
     zero = sympy.zeros(len(x), 1)
     fields = _taylor(field, order)
@@ -149,7 +151,7 @@ def _flow(field: Column, x: tuple[sympy.Symbol, ...], order: int) -> list[Column
     return total
 
 
-def _taylor(column: Column, order: int) -> list[Column]:
+def _taylor(column: _Column, order: int) -> list[_Column]:
     """Return the Taylor coefficients in h."""
     derivatives = [column]
     for _ in range(order):
@@ -209,21 +211,21 @@ class _Steps:
 
 def _assert_slopes(steps: _Steps, order: int) -> None:
     expected = order + 2
-    rates = [steps.h / 2**k for k in range(MAX_HALVINGS + 1)]
+    rates = [steps.h / 2**k for k in range(_MAX_HALVINGS + 1)]
     errors: list[float] = []
     for h in rates:
         errors.append(steps.error(h))
         if errors[-1] < steps.noise:
             errors.pop()
             break
-        last = slopes_of(errors)[-SLOPES:]
-        if len(last) == SLOPES and all(abs(s - expected) <= SLOPE_TOLERANCE for s in last):
+        last = slopes_of(errors)[-_SLOPES:]
+        if len(last) == _SLOPES and all(abs(s - expected) <= SLOPE_TOLERANCE for s in last):
             return
-    if len(errors) <= SLOPES:
+    if len(errors) <= _SLOPES:
         raise InvalidStep(
             f"only {len(errors)} of the one-step errors at h = {steps.h:.6g} and its halves are "
-            f"above the round-off of {steps.noise:.1e}, and {SLOPES + 1} are needed for "
-            f"{SLOPES} slopes: take a larger h"
+            f"above the round-off of {steps.noise:.1e}, and {_SLOPES + 1} are needed for "
+            f"{_SLOPES} slopes: take a larger h"
         )
     raise AssertionError(_slope_message(order, rates, errors))
 
@@ -234,6 +236,6 @@ def _slope_message(order: int, rates: Sequence[float], errors: Sequence[float]) 
     table = "\n".join(f"  {h:9.3e}   {error:14.3e}   {slope:>6}" for h, error, slope in rows)
     return (
         f"the flow does not follow the map to order {order}: expected slopes {order + 2}, "
-        f"measured {', '.join(slopes[-SLOPES:])}\n"
+        f"measured {', '.join(slopes[-_SLOPES:])}\n"
         f"          h   one-step error    slope\n{table}"
     )

@@ -36,11 +36,11 @@ from modeq.methods.tableaux_by_name import GradientDescent
 from modeq.show.document import Block, Finding, Table, number
 from modeq.show.shown import Shown
 
-DIGITS = 60
+_DIGITS = 60
 LOOKAHEADS = (1, 4, 8)
 """How many terms beyond hⁿ are looked at; more only where all of fewer vanish."""
 
-NEAR = 2.0**-20
+_NEAR = 2.0**-20
 """How far beside a start is, as a part of the start."""
 
 
@@ -75,7 +75,7 @@ def field_and_next_term(
 
 
 def term_sizes(
-    loss: Field, point: Sequence, order: int, values: Mapping, method: Method, digits: int = DIGITS
+    loss: Field, point: Sequence, order: int, values: Mapping, method: Method, digits: int = _DIGITS
 ) -> list[mpmath.mpf]:
     """Return |f|, |f₁|, …, |fₙ| at a point, from the method run in power series of numbers.
 
@@ -103,13 +103,13 @@ def next_term(
     slope = gradient_field(loss, values)(start, 0.0)
     steepness = np.linalg.norm(slope)
     size = np.linalg.norm(start) or 1.0
-    beside = start + NEAR * size * slope / steepness if steepness else start + NEAR * size
+    beside = start + _NEAR * size * slope / steepness if steepness else start + _NEAR * size
     found = first_term(loss, (start, beside), order, values, method)
     return found and (found.power, max(found.sizes))
 
 
 @dataclass(frozen=True)
-class Term:
+class _Term:
     """A counter term at some points.
 
     Attributes:
@@ -125,7 +125,7 @@ class Term:
 
 def first_term(
     loss: Field, points: Sequence[Sequence], order: int, values: Mapping, method: Method
-) -> Term | None:
+) -> _Term | None:
     """Return the first f_j, j > n, that does not vanish at all of some points; None if there is
     none among those that are looked at.
 
@@ -139,18 +139,18 @@ def first_term(
     for lookahead in LOOKAHEADS:
         rough, fine = (
             [term_sizes(loss, x, order + lookahead, values, method, digits) for x in points]
-            for digits in (DIGITS, 2 * DIGITS)
+            for digits in (_DIGITS, 2 * _DIGITS)
         )
         for j in range(order + 1, order + lookahead + 1):
             sizes = [table[j] for table in fine]
             if any(map(_is_seen, (table[j] for table in rough), sizes)):
-                return Term(j, sizes, [table[0] for table in fine])
+                return _Term(j, sizes, [table[0] for table in fine])
     return None
 
 
 def _is_seen(rough: mpmath.mpf, fine: mpmath.mpf) -> bool:
     """Tell whether a size that was found with few digits and with many is not rounding alone."""
-    return rough > 0 and fine > rough * rough.context.mpf(10) ** (-DIGITS // 2)
+    return rough > 0 and fine > rough * rough.context.mpf(10) ** (-_DIGITS // 2)
 
 
 def propagated(

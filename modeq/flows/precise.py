@@ -30,7 +30,7 @@ from modeq.methods.named import Method
 
 Number = Any
 
-GUARD_DIGITS = 5
+_GUARD_DIGITS = 5
 UNKNOWN = 18
 """Digits where it is not known how small a difference is."""
 
@@ -41,7 +41,7 @@ MAX_GUARDED = 16
 """No program is run with more times the digits that are asked for."""
 
 MAX_COLUMNS = 20
-PATIENCE = 4
+_PATIENCE = 4
 """Over how many columns the change must fall a hundredfold; else the step is halved at once."""
 
 MIN_STEP_FRACTION = Fraction(1, 10_000)
@@ -84,7 +84,7 @@ class Precision:
         if isinstance(value, Surd):
             return value.over(self.number, lambda d: self._root(self.number(d)))
         if isinstance(value, sympy.Expr):
-            text = str(to_digits(value, self.digits + GUARD_DIGITS))
+            text = str(to_digits(value, self.digits + _GUARD_DIGITS))
             return gmpy2.mpfr(text) if self._mpmath is None else self._mpmath.mpf(text)
         fraction = Fraction(value)
         if self._mpmath is None:
@@ -257,7 +257,7 @@ def _extrapolated_step(rhs, state, step, tolerance) -> tuple[Vector | None, int]
             changes.append(norm(new[-1] - row[-1]))
             if changes[-1] <= tolerance * (1 + norm(new[-1])):
                 return new[-1], j
-            if len(changes) > PATIENCE and changes[-1] > changes[-PATIENCE] / 100:
+            if len(changes) > _PATIENCE and changes[-1] > changes[-_PATIENCE] / 100:
                 return None, j
         row = new
     return None, MAX_COLUMNS
@@ -279,7 +279,7 @@ def _midpoint_values(rhs, state, step) -> Iterator[Vector]:
         yield now
 
 
-MAX_SWEEPS = 2_000
+_MAX_SWEEPS = 2_000
 
 
 def precise_iterates(
@@ -350,7 +350,7 @@ class PreciseField:
 
     def fixed_point(self, sweep, start: tuple[Vector, ...]) -> tuple[Vector, ...]:
         """Repeat ``sweep`` until the stages settle; this converges for small h."""
-        for _ in range(MAX_SWEEPS):
+        for _ in range(_MAX_SWEEPS):
             following = sweep(start)
             change = max(norm(a - b) for a, b in zip(following, start, strict=True))
             if change <= self._tolerance * (1 + max(map(norm, following))):

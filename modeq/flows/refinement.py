@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 FACTORS = (2, 5, 10, 20)
-STEPS = 20
+_STEPS = 20
 Step = Callable[[np.ndarray, float], Any]
 
 
@@ -138,7 +138,7 @@ def step_refinement(
         start = check_start(theta0, loss, values)
         step, value = _euler(loss, values), value or _value(loss, values)
     h, factors = check_step(h), _checked_factors(factors)
-    steps = check_duration(STEPS if steps is None and time is None else steps, time, h)
+    steps = check_duration(_STEPS if steps is None and time is None else steps, time, h)
     check_steps(steps * max(factors))
     return _side_by_side(step, start, h, steps, factors, value)
 

@@ -16,7 +16,7 @@ import sympy
 from modeq.flows.dialects import DIALECTS, Dialect
 from modeq.flows.tape import Node, Tape
 
-MAX_NESTING = 12
+_MAX_NESTING = 12
 """Expressions that are nested deeper get statements of their own."""
 
 
@@ -86,7 +86,7 @@ class _Writer:
             for argument in arguments:
                 uses[argument.index] += 1
             depth[node.index] = 1 + max((depth[a.index] for a in arguments), default=0)
-            if depth[node.index] > MAX_NESTING:
+            if depth[node.index] > _MAX_NESTING:
                 named.add(node.index)
                 depth[node.index] = 1
         for node in self.order:

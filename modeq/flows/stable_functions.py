@@ -20,7 +20,7 @@ from modeq.derivation.evaluate import SeriesEvaluator
 Z = sympy.Symbol("z")
 """The variable of the functions in ``Rest``."""
 
-ROUNDING = 1e-17
+_ROUNDING = 1e-17
 """The part of a Taylor series that is left out, beside its first coefficient."""
 
 LARGEST_RADIUS = 2

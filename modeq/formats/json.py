@@ -33,7 +33,7 @@ from modeq.losses.loss import Field, Loss, VectorField
 from modeq.losses.parse import parse_expression
 from modeq.methods.named import Method
 
-FORMAT = "modeq modified equation"
+_FORMAT = "modeq modified equation"
 VERSION = 1
 
 MARGIN = 8
@@ -71,7 +71,7 @@ def to_json(modified: ModifiedField) -> str:
         )
     names = written_names((*loss.variables, *modified.parameters))
     data = {
-        "format": FORMAT,
+        "format": _FORMAT,
         "version": VERSION,
         "kind": "loss" if isinstance(loss, Loss) else "field",
         "expressions": [_expression_text(e, names) for e in loss.expressions],
@@ -113,10 +113,10 @@ def from_json(text: str, build: Callable[..., ModifiedField] = ModifiedField) ->
     Matrix([[-h*x/2 - x]])
     """
     data = keys(load(text), "the text", _KEYS)
-    if data["format"] != FORMAT or data["version"] != VERSION or data["version"] is True:
+    if data["format"] != _FORMAT or data["version"] != VERSION or data["version"] is True:
         raise InvalidData(
             f"format and version are {short(data['format'])} and {short(data['version'])}; "
-            f"this modeq reads {FORMAT!r}, version {VERSION}"
+            f"this modeq reads {_FORMAT!r}, version {VERSION}"
         )
     loss, names = _read_loss(data)
     method, names = read_method(data["method"], names)

@@ -92,10 +92,10 @@ def _read_symbol(data: Any, where: str) -> tuple[sympy.Symbol, str]:
     return symbol, name(data.get("written", own_name), f"{where}.written")
 
 
-MAX_ENTRIES = 100
+_MAX_ENTRIES = 100
 """How many entries a row or column of a table may have."""
 
-MAX_OPERATIONS = 200
+_MAX_OPERATIONS = 200
 """How many operations all formulas with symbols in a method may have together."""
 
 MAX_OPTION = 20
@@ -207,7 +207,7 @@ class _Reader:
 
     def __init__(self, symbols: Mapping[str, sympy.Symbol]):
         self._symbols = symbols
-        self._left = MAX_OPERATIONS
+        self._left = _MAX_OPERATIONS
 
     def method(self, kind: str, data: dict) -> Method:
         called = name(data["name"], "method.name")
@@ -245,7 +245,7 @@ class _Reader:
         return [self.row(row, f"{where}[{i}]", columns) for i, row in enumerate(table)]
 
     def row(self, data: Any, where: str, length: int | None = None) -> list[Entry]:
-        entries = items(data, where, length, at_most=MAX_ENTRIES)
+        entries = items(data, where, length, at_most=_MAX_ENTRIES)
         return [self.entry(entry, f"{where}[{i}]") for i, entry in enumerate(entries)]
 
     def entry(self, data: Any, where: str) -> Entry:

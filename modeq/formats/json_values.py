@@ -13,7 +13,7 @@ from typing import Any
 
 from modeq.errors import InvalidData
 
-MAX_CHARACTERS = 200_000_000
+_MAX_CHARACTERS = 200_000_000
 MAX_DIGITS = 4_000
 MAX_NAME = 200
 
@@ -28,8 +28,10 @@ def load(text: Any) -> Any:
     """
     if not isinstance(text, str):
         raise InvalidData(f"JSON is a text, not {short(text)} of type {type(text).__name__}")
-    if len(text) > MAX_CHARACTERS:
-        raise InvalidData(f"the text has {len(text)} characters; at most {MAX_CHARACTERS} are read")
+    if len(text) > _MAX_CHARACTERS:
+        raise InvalidData(
+            f"the text has {len(text)} characters; at most {_MAX_CHARACTERS} are read"
+        )
     try:
         return json.loads(
             text,

@@ -29,7 +29,7 @@ from modeq.methods.tableaux_by_name import GradientDescent
 from modeq.show.document import Block, Missing, Text
 from modeq.show.shown import Shown
 
-Row = dict[sympy.Expr, fmpq]
+_Row = dict[sympy.Expr, fmpq]
 
 
 @dataclass(frozen=True)
@@ -155,7 +155,7 @@ def conserved(loss: Any) -> tuple[ConservedQuantity, ...]:
     )
 
 
-def _kept(ring: DifferentialRing, f: Sequence[Element], monomials: Sequence) -> list[Row]:
+def _kept(ring: DifferentialRing, f: Sequence[Element], monomials: Sequence) -> list[_Row]:
     """Return a basis of the combinations Q of some monomials with ∇Q·f = 0."""
     images = [derivative_along(ring, m, f) for m in monomials]
     terms = [dict(ring.terms(image)) for image in images]
@@ -185,14 +185,14 @@ def _nullspace(table: list[list[fmpq]], width: int) -> list[list[fmpq]]:
     return basis
 
 
-def _product(a: Row, b: Row) -> Row:
-    total: Row = {}
+def _product(a: _Row, b: _Row) -> _Row:
+    total: _Row = {}
     for (x, c), (y, d) in itertools.product(a.items(), b.items()):
         total[x * y] = total.get(x * y, fmpq(0)) + c * d
     return total
 
 
-def _independent(known: Iterable[Row], rows: Sequence[Row]) -> list[Row]:
+def _independent(known: Iterable[_Row], rows: Sequence[_Row]) -> list[_Row]:
     """Return the rows that are no combination of the known ones and of those before."""
     chosen, new = list(known), []
     for row in rows:
@@ -202,14 +202,14 @@ def _independent(known: Iterable[Row], rows: Sequence[Row]) -> list[Row]:
     return new
 
 
-def _rank(rows: Sequence[Row]) -> int:
+def _rank(rows: Sequence[_Row]) -> int:
     keys = list(dict.fromkeys(key for row in rows for key in row))
     if not keys:
         return 0
     return fmpq_mat([[row.get(key, fmpq(0)) for key in keys] for row in rows]).rank()
 
 
-def _expression(row: Row) -> sympy.Expr:
+def _expression(row: _Row) -> sympy.Expr:
     """Return a combination of monomials, scaled to whole coefficients without common factor."""
     common = lcm(*(int(c.q) for c in row.values()))
     whole = {m: int(c * common) for m, c in row.items()}

@@ -30,7 +30,7 @@ from modeq.show.document import Block, Finding, code_lines
 from modeq.show.shown import Shown
 
 WITNESS_POINTS = 200
-SIZES = (1, 10, 100, 1_000, sympy.Rational(1, 10), 10_000)
+_SIZES = (1, 10, 100, 1_000, sympy.Rational(1, 10), 10_000)
 """How large the entries of points are that are tried as witnesses."""
 SEEN = 1e-15
 """How far from zero a slope must be for its point to be a witness."""
@@ -171,7 +171,7 @@ def check_block(loss: Field, block: Any) -> tuple[sympy.Symbol, ...]:
 def _witness(slope: sympy.Expr, loss: Loss) -> Witness | None:
     """Return a rational point in the domain where a slope is not zero; None if none is found."""
     symbols = (*loss.variables, *loss.parameters)
-    for size, shift in itertools.product(SIZES, range(WITNESS_POINTS // len(SIZES))):
+    for size, shift in itertools.product(_SIZES, range(WITNESS_POINTS // len(_SIZES))):
         point = {x: size * _entry(i, shift) for i, x in enumerate(symbols)}
         value, inside = slope.subs(point), loss.expression.subs(point)
         real = all(e.is_finite and e.is_real for e in (value, inside))

@@ -37,7 +37,7 @@ from modeq.losses.vanishing import random_points
 from modeq.methods.tableaux_by_name import GradientDescent
 
 LARGEST_DENOMINATOR = 10**6
-DIGITS = 30
+_DIGITS = 30
 
 
 def by_power(ring: DifferentialRing, element: Element, symbol: sympy.Symbol) -> dict[int, Element]:
@@ -79,7 +79,7 @@ def multiple(ring: DifferentialRing, element: Element, unit: Element) -> sympy.R
 def _ratio_of_values(ring: DifferentialRing, element: Element, unit: Element) -> Fraction | None:
     parts = [ring.to_sympy(e) for e in (element, unit)]
     for point in random_points((*ring.variables, *ring.parameters)):
-        over, under = (part.subs(point).n(DIGITS) for part in parts)
+        over, under = (part.subs(point).n(_DIGITS) for part in parts)
         if over.is_Float and under.is_Float and under != 0:
             break
     else:
@@ -91,8 +91,8 @@ def _ratio_of_values(ring: DifferentialRing, element: Element, unit: Element) ->
     return ratio if ring.vanishes(element - ring.constant(ratio) * unit) else None
 
 
-ORDERS = (1, 2, 3)
-SMALL = {"h": sympy.Rational(1, 1000), "decay": sympy.Rational(1, 10), "constant": 1}
+_ORDERS = (1, 2, 3)
+_SMALL = {"h": sympy.Rational(1, 1000), "decay": sympy.Rational(1, 10), "constant": 1}
 """Values at which all equilibria are near that of gradient descent."""
 
 
@@ -112,12 +112,12 @@ def balance(
     >>> found["gradient descent"]
     sqrt(h)*sqrt(-Ghat/(lam*(h*lam - 2)))
     """
-    fields = norm_fields(step, norm, constant, decay, max(ORDERS))
+    fields = norm_fields(step, norm, constant, decay, max(_ORDERS))
     at_rest = {"gradient flow": _roots(fields[0], norm)[0]}
     exact = _roots(step - norm, norm)
-    values = {H: SMALL["h"], decay: SMALL["decay"], constant: SMALL["constant"]}
+    values = {H: _SMALL["h"], decay: _SMALL["decay"], constant: _SMALL["constant"]}
     target = max(float(root.subs(values)) for root in exact)
-    for order in ORDERS:
+    for order in _ORDERS:
         total = sum(H**j * f for j, f in enumerate(fields[: order + 1]))
         at_rest[f"order {order}"] = _nearest(_roots(total, norm), target, values)
     return at_rest | {"gradient descent": _nearest(exact, target, values)}

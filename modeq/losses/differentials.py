@@ -11,10 +11,10 @@ from collections.abc import Mapping, Sequence
 
 import sympy
 
-Components = tuple[sympy.Expr, ...]
+_Components = tuple[sympy.Expr, ...]
 
 
-def elementary_differential(tree, f: Components, variables: Sequence[sympy.Symbol]) -> Components:
+def elementary_differential(tree, f: _Components, variables: Sequence[sympy.Symbol]) -> _Components:
     """Return the components of F(``tree``), expanded.
 
     >>> from modeq.algebra.trees import RootedTree
@@ -26,7 +26,7 @@ def elementary_differential(tree, f: Components, variables: Sequence[sympy.Symbo
 
 
 def elementary_sum(
-    series: Mapping, fields: Sequence[Components], variables: Sequence, h: sympy.Symbol
+    series: Mapping, fields: Sequence[_Components], variables: Sequence, h: sympy.Symbol
 ):
     """Return the column Σ_τ h^{|τ|-1} b(τ)/σ(τ) F(τ) over the trees of ``series``, for the fields
     of all colors.
@@ -51,12 +51,12 @@ def _expanded(expression: sympy.Expr, variables: Sequence[sympy.Symbol]) -> symp
 class _Differentials(dict):
     """Elementary differentials of some fields, each computed when it is first asked for."""
 
-    def __init__(self, fields: Sequence[Components], variables: Sequence[sympy.Symbol]):
+    def __init__(self, fields: Sequence[_Components], variables: Sequence[sympy.Symbol]):
         super().__init__()
         self.fields = fields
         self.variables = variables
 
-    def __missing__(self, tree) -> Components:
+    def __missing__(self, tree) -> _Components:
         value = self.fields[tree.color]
         arguments = [self[child] for child in tree.children]
         placeholders = [[sympy.Dummy() for _ in self.variables] for _ in arguments]

@@ -12,7 +12,7 @@ import sympy
 from sympy.core.evalf import evalf_table
 from sympy.utilities.lambdify import MPMATH_TRANSLATIONS
 
-GUARD_DIGITS = 100
+_GUARD_DIGITS = 100
 """Digits beyond those asked for, which sums may lose where their terms cancel."""
 
 CACHED_DIGITS = 600
@@ -29,7 +29,7 @@ def to_digits(expression: sympy.Expr, digits: int) -> sympy.Expr:
     functions = _outermost(expression)
     if not functions:
         return sympy.N(expression, digits)
-    found = {node: _function(node, digits + GUARD_DIGITS) for node in functions}
+    found = {node: _function(node, digits + _GUARD_DIGITS) for node in functions}
     return sympy.N(expression.xreplace(found), digits)
 
 

@@ -14,7 +14,7 @@ from modeq.losses.grammar import short
 from modeq.losses.objects import one_formula, refuse_unknown, written_out
 from modeq.losses.parse import parse_expression, parse_names
 
-NOT_SMOOTH = (
+_NOT_SMOOTH = (
     sympy.Abs,
     sympy.Max,
     sympy.Min,
@@ -163,7 +163,7 @@ def _refuse_unsuitable(expression: sympy.Expr, varying: Collection[sympy.Symbol]
 
 def _refuse_not_smooth(expression: sympy.Expr) -> None:
     for node in sympy.preorder_traversal(expression):
-        if isinstance(node, NOT_SMOOTH) or _is_root_of_even_power(node):
+        if isinstance(node, _NOT_SMOOTH) or _is_root_of_even_power(node):
             raise NotSmooth(
                 f"{node} is not smooth, so it has no counter terms; use a smooth stand-in, such as "
                 f"sqrt(u**2 + eps**2) for abs(u) or softplus(u) for max(u, 0)"

@@ -136,6 +136,7 @@ def formula_blocks(left: str, expression: sympy.Expr) -> list[Block]:
 def number_latex(number: Any) -> str:
     r"""Return a number of any kind, or an expression, as LaTeX.
 
+    >>> from fractions import Fraction
     >>> print(number_latex(Fraction(1, 2)))
     \frac{1}{2}
     """
@@ -145,6 +146,7 @@ def number_latex(number: Any) -> str:
 def sum_latex(terms: Iterable[tuple[Any, str]]) -> str:
     r"""Return Σ cᵢ tᵢ as LaTeX, the last first.
 
+    >>> from fractions import Fraction
     >>> print(sum_latex([(-1, "x"), (Fraction(1, 2), "y")]))
     \frac{1}{2} y - x
     """

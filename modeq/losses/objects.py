@@ -19,7 +19,7 @@ from modeq.algebra.floats import read_float
 from modeq.errors import InvalidLoss
 from modeq.losses.grammar import FUNCTIONS
 
-MAX_TERMS = 10_000
+_MAX_TERMS = 10_000
 """The number of terms or factors that are written out."""
 
 MAX_ROOT = 100_000
@@ -115,8 +115,8 @@ def _terms(node: sympy.Expr, kind: str) -> list[sympy.Expr]:
             f"{node} is not a finite {kind} from one number to another; give integers as limits, "
             f"or use .doit()"
         )
-    if last - first >= MAX_TERMS:
-        raise InvalidLoss(f"{node} is a {kind} of {last - first + 1} terms; at most {MAX_TERMS}")
+    if last - first >= _MAX_TERMS:
+        raise InvalidLoss(f"{node} is a {kind} of {last - first + 1} terms; at most {_MAX_TERMS}")
     body = node.func(node.function, *inner) if inner else node.function
     return [body.subs(index, k) for k in range(int(first), int(last) + 1)]
 

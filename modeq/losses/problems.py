@@ -277,11 +277,11 @@ def named(name: str) -> Problem:
     raise InvalidLoss(f"unknown problem {name!r}: {hint(key, ALL)}known are {', '.join(ALL)}")
 
 
-POINTS = ((0, 1), (2, 0), (-1, 1))
+_POINTS = ((0, 1), (2, 0), (-1, 1))
 TARGETS = (1, -1, Fraction(1, 2))
 
 
-def batch_normalized(points: Sequence = POINTS, targets: Sequence = TARGETS) -> Problem:
+def batch_normalized(points: Sequence = _POINTS, targets: Sequence = TARGETS) -> Problem:
     """Return the square loss of a linear unit whose outputs are normalised over the batch.
 
     With outputs u = Xw, it is ½ Σ ((uᵢ - mean u)/std u - yᵢ)², the same for all multiples of w.

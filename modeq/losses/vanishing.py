@@ -31,10 +31,10 @@ from modeq.losses.digits import to_digits
 Ball = arb | acb
 Values = Callable[[sympy.Expr], Ball]
 
-POINTS = 8
+_POINTS = 8
 TRIES = 80
-PRECISIONS = (256, 512, 1024, 2048)
-ZERO = arb(2) ** -200
+_PRECISIONS = (256, 512, 1024, 2048)
+_ZERO = arb(2) ** -200
 """Zero to 60 digits, as a part of the terms that are summed."""
 
 SCALES = tuple(map(Fraction, (1, 1000, Fraction(1, 8), 20, 10**9, 2, 5)))
@@ -112,7 +112,7 @@ def vanishing_at_points(
             if is_zero is False:
                 return Vanishing.REFUTED
             found += is_zero is True
-            if found == POINTS or (found and not symbols):
+            if found == _POINTS or (found and not symbols):
                 return Vanishing.CHECKED
         if found:
             return Vanishing.CHECKED
@@ -200,7 +200,7 @@ def _is_zero(point: dict, terms: Callable, number: type) -> bool | None:
     with _lock:
         before = flint.ctx.prec
         try:
-            for bits in PRECISIONS:
+            for bits in _PRECISIONS:
                 flint.ctx.prec = bits
                 try:
                     balls = list(terms(BallValues(point, number)))
@@ -209,10 +209,10 @@ def _is_zero(point: dict, terms: Callable, number: type) -> bool | None:
                 total, size = sum(balls, number(0)), sum(map(abs, balls), arb(0))
                 if total.abs_lower() > 0:
                     return False
-                if total.abs_upper() <= ZERO * size:
+                if total.abs_upper() <= _ZERO * size:
                     return True
             # The terms may be small themselves, as log(sin² + cos²) is.
-            return True if total.abs_upper() <= ZERO else None
+            return True if total.abs_upper() <= _ZERO else None
         finally:
             flint.ctx.prec = before
 

@@ -27,11 +27,11 @@ from modeq.errors import InvalidMethod, visible
 from modeq.methods.rules import Rule, advance, fixed_point, parts_of
 from modeq.show.shown import Shown
 
-Table = tuple[tuple[Entry, ...], ...]
+_Table = tuple[tuple[Entry, ...], ...]
 Slope = tuple[int, int]
 """(c, j): the slope of part c at stage j."""
 
-Block = Sequence[Slope]
+_Block = Sequence[Slope]
 
 
 @dataclass(frozen=True)
@@ -61,8 +61,8 @@ class AdditiveRungeKutta(Shown):
         Hairer, Lubich, Wanner, Geometric Numerical Integration, II.2 (partitioned methods).
     """
 
-    A: tuple[Table, ...]
-    b: Table
+    A: tuple[_Table, ...]
+    b: _Table
     name: str = field(default="additive Runge-Kutta", compare=False)
 
     @one_warning()
@@ -133,7 +133,7 @@ class AdditiveRungeKutta(Shown):
         return visible(self.name)
 
 
-def _with_values(table: Table, values: Mapping, where: str) -> list[list[Entry]]:
+def _with_values(table: _Table, values: Mapping, where: str) -> list[list[Entry]]:
     return [[with_values(x, values, where) for x in row] for row in table]
 
 
@@ -161,7 +161,7 @@ def additive_runge_kutta(A: Sequence[Sequence[Sequence]], b: Sequence[Sequence])
         parts = parts_of(f, len(b))
         slopes: dict[Slope, Any] = {}
 
-        def evaluate(block: Block, unknown: Sequence = ()) -> tuple:
+        def evaluate(block: _Block, unknown: Sequence = ()) -> tuple:
             known = slopes | dict(zip(block, unknown, strict=False))
             return tuple(parts[c](place(theta, h, [T[i] for T in A], known)) for c, i in block)
 
@@ -178,7 +178,7 @@ def additive_runge_kutta(A: Sequence[Sequence[Sequence]], b: Sequence[Sequence])
     return rule
 
 
-def _blocks(A: Sequence, b: Sequence) -> Iterator[tuple[Block, bool]]:
+def _blocks(A: Sequence, b: Sequence) -> Iterator[tuple[_Block, bool]]:
     """Yield the slopes that the weights b need, in groups that depend on each other, each after
     all that it needs, and whether it is a loop that has to be solved.
     """

@@ -10,12 +10,12 @@ from typing import Any, TypeVar
 
 from modeq.errors import DidNotConverge, InvalidMethod
 
-State = TypeVar("State")
-Rule = Callable[[State, Callable[[State], State], object], State]
-MemoryRule = Callable[[Sequence[State], Callable[[State], State], object], State]
+_State = TypeVar("State")
+Rule = Callable[[_State, Callable[[_State], _State], object], _State]
+MemoryRule = Callable[[Sequence[_State], Callable[[_State], _State], object], _State]
 
-MAX_SWEEPS = 200
-ROUNDING = 1e-15
+_MAX_SWEEPS = 200
+_ROUNDING = 1e-15
 """Relative changes of floats below this are not waited out."""
 
 
@@ -44,7 +44,7 @@ def is_explicit(A: Sequence[Sequence]) -> bool:
     return all(entry == 0 for i, row in enumerate(A) for entry in row[i:])
 
 
-def advance(theta: State, h, weights: Sequence, slopes: Sequence[State]) -> State:
+def advance(theta: _State, h, weights: Sequence, slopes: Sequence[_State]) -> _State:
     """Return θ + h Σ wᵢ kᵢ, without the terms of weight zero.
 
     >>> advance(1.0, 0.5, [0, 2], [None, 3.0])
@@ -88,7 +88,7 @@ def linear_multistep(alpha: Sequence, beta: Sequence, points: Sequence[Sequence]
     return rule
 
 
-def _combination(weights: Sequence, states: Sequence[State]) -> State:
+def _combination(weights: Sequence, states: Sequence[_State]) -> _State:
     """Return Σ wⱼ θⱼ, without the terms of weight zero, of which not all are."""
     terms = [weight * state for weight, state in zip(weights, states, strict=True) if weight != 0]
     return sum(terms[1:], terms[0])
@@ -123,18 +123,18 @@ def fixed_point(sweep: Callable[[tuple], tuple], start: tuple) -> tuple:
     >>> fixed_point(lambda x: (0.1 * (1 - x[0]),), (0.0,))
     (0.09090909090909...,)
     """
-    for _ in range(MAX_SWEEPS):
+    for _ in range(_MAX_SWEEPS):
         following = sweep(start)
         if all(map(_is_settled, following, start)):
             return following
         start = following
-    raise DidNotConverge(f"the implicit stages did not settle in {MAX_SWEEPS} sweeps")
+    raise DidNotConverge(f"the implicit stages did not settle in {_MAX_SWEEPS} sweeps")
 
 
 def _is_settled(new: Any, old: Any) -> bool:
     """Tell whether nothing has changed, or floats and arrays only by rounding."""
     if isinstance(new, float | complex) or hasattr(new, "dtype"):
-        settled = abs(new - old) <= ROUNDING * (1 + abs(new))
+        settled = abs(new - old) <= _ROUNDING * (1 + abs(new))
     else:
         settled = new == old
     return settled.all() if hasattr(settled, "all") else settled

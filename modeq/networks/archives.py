@@ -26,7 +26,7 @@ HEADER, CHECKSUM = "header", "checksum"
 RESERVED = (HEADER, CHECKSUM, "file")
 """Names that no array may have; the last is an argument of NumPy's."""
 
-FORMAT = 1
+_FORMAT = 1
 _DAMAGE = (
     *(zipfile.BadZipFile, zlib.error, ValueError, KeyError, EOFError, OSError),
     *(NotImplementedError, RuntimeError, MemoryError, TypeError, AttributeError, SyntaxError),
@@ -48,7 +48,7 @@ def write_archive(path: str | os.PathLike, header: Any, arrays: Mapping[str, np.
     ({'step': 3}, [0.0, 1.0])
     """
     kept = {name: np.asarray(array) for name, array in arrays.items()}
-    text = json.dumps({"format": FORMAT, "types": _types(kept), "header": header}, sort_keys=True)
+    text = json.dumps({"format": _FORMAT, "types": _types(kept), "header": header}, sort_keys=True)
     stored = {name: _as_bytes(array) for name, array in kept.items()}
     stored[HEADER] = np.frombuffer(text.encode(), np.uint8)
     stored[CHECKSUM] = _digest(stored)
@@ -114,9 +114,9 @@ def _array(entry: bytes) -> np.ndarray:
 
 def _checked_types(text: Any, stored: Mapping[str, np.ndarray]) -> dict[str, str]:
     """Return the types in a header, if it is one and there is one of each array."""
-    if not isinstance(text, dict) or text.get("format") != FORMAT:
+    if not isinstance(text, dict) or text.get("format") != _FORMAT:
         found = text.get("format") if isinstance(text, dict) else text
-        raise ValueError(f"its format is {shortened(found)}, not {FORMAT}")
+        raise ValueError(f"its format is {shortened(found)}, not {_FORMAT}")
     types = text.get("types")
     if not isinstance(types, dict) or types.keys() != stored.keys() or "header" not in text:
         raise ValueError("its header does not belong to its arrays")

@@ -13,7 +13,7 @@ import numpy as np
 from modeq.errors import DidNotConverge, InvalidMethod
 
 MAX_DIMENSION = 40
-MAX_CORRECTIONS = 8
+_MAX_CORRECTIONS = 8
 ALMOST_ONE = 1e-7
 """How far below 1 the largest eigenvalue must be."""
 
@@ -64,7 +64,7 @@ class Contraction:
         """Return the solution that the diagonal tells, once it is corrected, or None."""
         scale = 1 / (1 - np.minimum(self._diagonal, 1 - ALMOST_ONE))
         found = scale * right
-        for _ in range(MAX_CORRECTIONS):
+        for _ in range(_MAX_CORRECTIONS):
             missing = right - found + self.product(found)
             if np.all(np.abs(missing) <= 8 * self._precision * (np.abs(right) + np.abs(found))):
                 return found

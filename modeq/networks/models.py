@@ -40,7 +40,7 @@ except ImportError as error:
     raise ImportError("modeq.networks.models needs JAX: pip install modeq[jax]") from error
 
 
-SLOPES = {"linear": 1.0, "relu": 0.0, "leaky-relu": 0.1}
+_SLOPES = {"linear": 1.0, "relu": 0.0, "leaky-relu": 0.1}
 """The slope of each activation for negative inputs."""
 
 
@@ -65,9 +65,9 @@ class FullyConnected:
     def __init__(self, widths: Sequence[int], inputs, labels, activation: str = "relu"):
         self.widths = check_widths(widths)
         self.inputs, self.labels = np.asarray(inputs, float), np.asarray(labels)
-        if not isinstance(activation, str) or activation not in SLOPES:
-            raise InvalidValue(f"activation is {activation!r}; it must be one of {list(SLOPES)}")
-        self.slope = SLOPES[activation]
+        if not isinstance(activation, str) or activation not in _SLOPES:
+            raise InvalidValue(f"activation is {activation!r}; it must be one of {list(_SLOPES)}")
+        self.slope = _SLOPES[activation]
         points = len(self.labels) if self.labels.ndim == 1 else 0
         fit = self.inputs.shape == (points, self.widths[0]) and self.labels.dtype.kind in "iu"
         if not (points and fit):
@@ -145,9 +145,9 @@ def check_widths(widths: Any) -> tuple[int, ...]:
 
 
 Params = tuple[dict[str, Any], ...]
-Loss = Callable[[Any], Any]
+_Loss = Callable[[Any], Any]
 
-LEAK = SLOPES["leaky-relu"]
+LEAK = _SLOPES["leaky-relu"]
 
 
 def _softplus(x: Any) -> Any:
@@ -233,7 +233,7 @@ def weight_normalized(widths: Sequence[int], activation: str | Callable = "tanh"
     return _stack(widths, activation, ("v", "b", "g"), layer)
 
 
-def cross_entropy(network: Network, inputs: Any, labels: Any) -> Loss:
+def cross_entropy(network: Network, inputs: Any, labels: Any) -> _Loss:
     """Return the loss log Σⱼ exp zⱼ - z_label, averaged over points; z are the outputs.
 
     Args:
@@ -274,7 +274,7 @@ def batch_cross_entropy(network: Network) -> Callable[[Any, Any, Any], jax.Array
     return loss
 
 
-def square(network: Network, inputs: Any, targets: Any) -> Loss:
+def square(network: Network, inputs: Any, targets: Any) -> _Loss:
     """Return the loss ½ |z - y|², averaged over points; z are the outputs and y the targets.
 
     Args:
@@ -301,7 +301,7 @@ def square(network: Network, inputs: Any, targets: Any) -> Loss:
     return loss
 
 
-def decayed(loss: Loss, rate: float) -> Loss:
+def decayed(loss: _Loss, rate: float) -> _Loss:
     """Return a loss with weight decay: L(θ) + rate/2 |θ|².
 
     >>> float(decayed(lambda params: params["x"] ** 2, 0.5)({"x": jnp.array(2.0)}))

@@ -23,7 +23,7 @@ except ImportError as error:
         "modeq.networks.optimizer_memory needs JAX: pip install modeq[jax]"
     ) from error
 
-State = Any
+_State = Any
 
 
 def check_optimizer(optimizer: Any) -> Any:
@@ -62,7 +62,7 @@ class Memory:
         array([0.5, 1. ])
     """
 
-    def __init__(self, update: Callable, repeats: int, state: State, params: Any, gradient: Any):
+    def __init__(self, update: Callable, repeats: int, state: _State, params: Any, gradient: Any):
         leaves, structure = jax.tree.flatten(state)
         self._response = jax.jit(partial(_response, update, repeats), static_argnums=(0, 2))
         following = jax.tree.leaves(jax.jit(update)(gradient, state, params)[1])
@@ -78,7 +78,7 @@ class Memory:
         self.size = sum(x.size for x in self._like)
         self.diagonal = self._diagonal(state, params, gradient)
 
-    def _diagonal(self, state: State, params: Any, gradient: Any) -> np.ndarray:
+    def _diagonal(self, state: _State, params: Any, gradient: Any) -> np.ndarray:
         """Return the diagonal of J, if each leaf of it changes entry by entry, of shape (size,)."""
         found = np.zeros(self.size)
         ends = np.cumsum([0, *(x.size for x in self._like)])
@@ -88,11 +88,11 @@ class Memory:
             found[begin:end] = self.response(state, params, gradient, ones)[begin:end]
         return found
 
-    def vector(self, state: State) -> np.ndarray:
+    def vector(self, state: _State) -> np.ndarray:
         """Return the memory in a state as doubles, of shape (size,)."""
         return self._joined(self._chosen(jax.tree.leaves(state)))
 
-    def replaced(self, state: State, vector: np.ndarray) -> State:
+    def replaced(self, state: _State, vector: np.ndarray) -> _State:
         """Return a state with other memory."""
         leaves, structure = jax.tree.flatten(state)
         parts = iter(self._split(vector))
@@ -100,7 +100,7 @@ class Memory:
             [next(parts) if m else x for x, m in zip(leaves, self._mask, strict=True)]
         )
 
-    def response(self, state: State, params: Any, gradient: Any, vector: np.ndarray) -> np.ndarray:
+    def response(self, state: _State, params: Any, gradient: Any, vector: np.ndarray) -> np.ndarray:
         """Return Jv: how the memory after a step changes with that before, at a fixed gradient."""
         leaves, structure = jax.tree.flatten(state)
         changed = self._response(

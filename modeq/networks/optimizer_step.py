@@ -53,10 +53,10 @@ try:
 except ImportError as error:
     raise ImportError("modeq.networks.optimizer_step needs JAX: pip install modeq[jax]") from error
 
-State = Any
+_State = Any
 """The state of an optimizer of optax: a pytree."""
 
-SETTLED = 10**9
+_SETTLED = 10**9
 """The number of steps after which the corrections of averages for their youth are 1."""
 
 MAX_NEWTON = 12
@@ -115,7 +115,7 @@ class OptimizerStep:
         h: float = 1.0,
         batches: Iterable[tuple] | None = None,
         precision: str | None = None,
-        count: int = SETTLED,
+        count: int = _SETTLED,
     ):
         self.order = check_order(order)
         self.h = check_step(h)
@@ -150,7 +150,7 @@ class OptimizerStep:
                 total = jax.tree.map(lambda t, c, share=share: t + share * c, total, change)
             return total
 
-    def slow_state(self, params: Params) -> State:
+    def slow_state(self, params: Params) -> _State:
         """Return the state of the optimizer on the slow manifold at weights, right through hⁿ."""
         with in_precision(self.precision):
             return self._slow_state(self._cast(params))
@@ -190,7 +190,7 @@ class OptimizerStep:
         check_params(params)
         return jax.tree.map(jnp.asarray, cast(params, self.precision))
 
-    def _advance(self, params: Params, state: State, number: int) -> tuple[Params, State, Params]:
+    def _advance(self, params: Params, state: _State, number: int) -> tuple[Params, _State, Params]:
         """Return weights and state after one step, and by how much the weights changed."""
         total = None
         for batch in self._batches:
@@ -203,17 +203,17 @@ class OptimizerStep:
             )
         return params, state, total
 
-    def _warm(self, params: Params) -> State:
+    def _warm(self, params: Params) -> _State:
         """Return a state of the optimizer after its first step, which may differ from others."""
         return self._settled(self._advance(params, self._optimizer.init(params), 1)[1])
 
-    def _settled(self, state: State) -> State:
+    def _settled(self, state: _State) -> _State:
         """Return a state with its counts of steps set to ``count``."""
         return jax.tree_util.tree_map_with_path(
             lambda path, x: jnp.full_like(x, self.count) if _is_count(path, x) else x, state
         )
 
-    def _contraction(self, state: State, params: Params) -> Contraction:
+    def _contraction(self, state: _State, params: Params) -> Contraction:
         """Return J, at a state and weights."""
         gradient = self._gradient(params, *self._batches[0])
         if self._memory is None:
@@ -226,7 +226,7 @@ class OptimizerStep:
             self._memory.diagonal,
         )
 
-    def _slow_state(self, params: Params) -> State:
+    def _slow_state(self, params: Params) -> _State:
         state = self._warm(params)
         contraction = self._contraction(state, params)
         if contraction.radius() is None:
@@ -237,7 +237,7 @@ class OptimizerStep:
             state = self._improved(params, state, contraction, order)
         return state
 
-    def _resting(self, params: Params, state: State) -> State:
+    def _resting(self, params: Params, state: _State) -> _State:
         """Return the state whose memory is that of a constant gradient, by Newton's method."""
         tolerance = max(RESTING, 1e3 * epsilon(params))
         for _ in range(MAX_NEWTON):
@@ -252,8 +252,8 @@ class OptimizerStep:
         )
 
     def _improved(
-        self, params: Params, state: State, contraction: Contraction, order: int
-    ) -> State:
+        self, params: Params, state: _State, contraction: Contraction, order: int
+    ) -> _State:
         """Return the state whose memory is right through one more power of h."""
         rests, following = [], state
         for number in range(1, order + 2):
@@ -269,7 +269,7 @@ class OptimizerStep:
             total = contraction.solved(difference - total)
         return self._memory.replaced(state, total)
 
-    def _shadowing(self, params: Params, at_rest: State, steps: int) -> Params:
+    def _shadowing(self, params: Params, at_rest: _State, steps: int) -> Params:
         """Return the start of the slow run that ends where that from rest does."""
         end, _ = self._end(params, at_rest, steps)
         first, unravel = ravel_pytree(params)
@@ -285,15 +285,15 @@ class OptimizerStep:
             jnp.asarray(settled_point(defect, np.asarray(first, float), tolerance), first.dtype)
         )
 
-    def _end(self, params: Params, state: State, steps: int) -> tuple[Params, State]:
+    def _end(self, params: Params, state: _State, steps: int) -> tuple[Params, _State]:
         for number in range(1, steps + 1):
             params, state, _ = self._advance(params, state, number)
         return params, state
 
 
 def _one_step(
-    gradient: Callable, update: Callable, params: Params, state: State, batch: tuple
-) -> tuple[Params, State, Params]:
+    gradient: Callable, update: Callable, params: Params, state: _State, batch: tuple
+) -> tuple[Params, _State, Params]:
     """Return weights and state after one step, and by how much the weights changed."""
     change, state = update(gradient(params, *batch), state, params)
     change = jax.tree.map(lambda c, p: jnp.asarray(c, p.dtype), change, params)

@@ -50,7 +50,7 @@ except ImportError as error:
     raise ImportError("modeq.networks.principal_flow needs JAX: pip install modeq[jax]") from error
 
 TREES = ("tall", "all")
-SAME = 8 * np.finfo(float).eps
+_SAME = 8 * np.finfo(float).eps
 WORST_CONDITION = 1e8
 """Of the eigenvectors of a complex Hessian: worse, and there are too few of them."""
 
@@ -154,7 +154,7 @@ class TopPrincipalField:
 
     def _slopes(self, z: np.ndarray, is_complex: bool) -> np.ndarray:
         """Return α - αₙ, real where the logarithms are."""
-        if np.any(np.abs(1 - z) <= SAME):
+        if np.any(np.abs(1 - z) <= _SAME):
             raise InvalidPoint(
                 "h*lambda = 1 in one of the directions: one step goes to the bottom there, and no "
                 "flow does; take another h"

@@ -27,7 +27,7 @@ except ImportError as error:
 Params = Any
 """A pytree of arrays of floats."""
 
-SAMPLE = 1_024
+_SAMPLE = 1_024
 """About how many entries of the gradients are kept for estimates of round-off."""
 
 
@@ -271,7 +271,7 @@ def refuse_traced(tree: Any, what: str) -> None:
         )
 
 
-def sampled(tree: Params, size: int = SAMPLE) -> jax.Array:
+def sampled(tree: Params, size: int = _SAMPLE) -> jax.Array:
     """Return about ``size`` entries of a pytree, evenly spaced in each leaf, or all if fewer.
 
     >>> sampled([jnp.arange(10.0), jnp.ones((2, 2))], size=7).tolist()
@@ -301,7 +301,7 @@ def epsilon(params: Params) -> float:
     return max(float(jnp.finfo(leaf.dtype).eps) for leaf in jax.tree.leaves(params))
 
 
-PRECISIONS = (None, "float32", "float64")
+_PRECISIONS = (None, "float32", "float64")
 
 
 @contextmanager
@@ -326,7 +326,7 @@ def check_precision(precision: Any) -> str | None:
     >>> check_precision("float64")
     'float64'
     """
-    if precision not in PRECISIONS:
+    if precision not in _PRECISIONS:
         raise InvalidValue(
             f"precision is {precision!r}; it must be 'float32', 'float64', or None for that of "
             f"the weights"

@@ -161,7 +161,7 @@ def _listed(values: np.ndarray) -> Any:
     return number if math.isfinite(number) else str(number)
 
 
-SAME = 1e-4
+_SAME = 1e-4
 """How far marks may differ, in parts of themselves: other machines round otherwise."""
 
 
@@ -268,4 +268,4 @@ def _equal(first: Any, second: Any) -> bool:
 def _close(first: Any, second: Any) -> bool:
     if not (isinstance(first, float) and isinstance(second, float)):
         return _equal(first, second)
-    return math.isclose(first, second, rel_tol=SAME, abs_tol=1e-30)
+    return math.isclose(first, second, rel_tol=_SAME, abs_tol=1e-30)

@@ -23,10 +23,10 @@ from modeq.networks.flat_loss import FlatLoss, flattened
 from modeq.networks.flows import Field, SeriesFlow, as_flow
 from modeq.principal.adjusted_rates import Drift
 
-TOLERANCES = {np.dtype(np.float64): 1e-9, np.dtype(np.float32): 1e-5}
+_TOLERANCES = {np.dtype(np.float64): 1e-9, np.dtype(np.float32): 1e-5}
 """Of one step of the solver, relative, by the precision of the weights."""
 
-MAX_EVALUATIONS = 4_000
+_MAX_EVALUATIONS = 4_000
 """Of a field, over the time of one step."""
 
 
@@ -129,7 +129,7 @@ def drift_at(
 def check_tolerance(tolerance: Any, loss: FlatLoss) -> float:
     """Return a tolerance, or that which belongs to the precision of a loss."""
     if tolerance is None:
-        return TOLERANCES.get(loss.dtype, 1e-3)
+        return _TOLERANCES.get(loss.dtype, 1e-3)
     if isinstance(tolerance, bool | str) or not np.isscalar(tolerance) or not 0 < tolerance < 1:
         raise InvalidValue(f"tolerance is {tolerance!r}; it must be a number between 0 and 1")
     return float(tolerance)
@@ -181,9 +181,9 @@ def _solved(field: Field, start: np.ndarray, h: float, tolerance: float, time: f
     evaluations, is_real = count(1), not np.iscomplexobj(start)
 
     def rhs(_: float, theta: np.ndarray) -> np.ndarray:
-        if next(evaluations) > MAX_EVALUATIONS:
+        if next(evaluations) > _MAX_EVALUATIONS:
             raise FlowError(
-                f"it is too stiff: {MAX_EVALUATIONS} evaluations of its field were not enough for "
+                f"it is too stiff: {_MAX_EVALUATIONS} evaluations of its field were not enough for "
                 f"one step; take a smaller h"
             )
         slope = field.rhs(theta if is_real or np.any(theta.imag) else theta.real, h)

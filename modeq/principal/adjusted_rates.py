@@ -29,7 +29,7 @@ from modeq.losses.loss import as_loss
 from modeq.methods.tableaux_by_name import GradientDescent
 from modeq.show.shown import Shown
 
-REASON = "drift is that of a loss"
+_REASON = "drift is that of a loss"
 
 
 @dataclass(frozen=True)
@@ -87,7 +87,7 @@ def run_drift(
        0    4.8374e-03    5.0000e-03
        1    4.3537e-03    4.5000e-03
     """
-    loss, h, steps = as_loss(loss, REASON), check_step(h), check_steps(steps)
+    loss, h, steps = as_loss(loss, _REASON), check_step(h), check_steps(steps)
     start, tensors = check_start(theta0, loss, parameters), DerivativeTensors(loss, 1, parameters)
     descent, f = GradientDescent(), gradient_field(loss, parameters)
     points = iterate(loss, start, h=h, steps=steps, method=descent, parameters=parameters)
@@ -115,7 +115,7 @@ def dal(
     References:
         Rosca, Wu, Qin, Dherin 2023; the cap of 5 is that of their code.
     """
-    loss, (p, cap) = as_loss(loss, REASON), checked_powers(p, cap)
+    loss, (p, cap) = as_loss(loss, _REASON), checked_powers(p, cap)
     f, jacobian = DerivativeTensors(loss, 1, parameters)(check_start(theta, loss, parameters))
     return adjusted_rate(f, jacobian @ f, p, cap)
 
@@ -163,7 +163,7 @@ def run_dal(
     >>> bool(np.linalg.norm(run.theta[-1]) < np.linalg.norm(run.theta[0]))
     True
     """
-    loss, (p, cap), steps = as_loss(loss, REASON), checked_powers(p, cap), check_steps(steps)
+    loss, (p, cap), steps = as_loss(loss, _REASON), checked_powers(p, cap), check_steps(steps)
     theta, rates = [check_start(theta0, loss, parameters)], []
     tensors = DerivativeTensors(loss, 1, parameters)
     for step in range(steps):

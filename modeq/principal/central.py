@@ -29,14 +29,14 @@ from modeq.losses.loss import Loss, as_loss
 from modeq.methods.tableaux_by_name import GradientDescent
 
 TOLERANCE = 1e-8
-CLOSE = 1e-7
+_CLOSE = 1e-7
 """How near to the edge, in parts of 2/h, a point counts as being at it."""
 
 VANISHED = 1e-60
 """Coordinates below this are zero: the step size control of the solver squares them."""
 
 CORRECTIONS = 4
-REASON = "the central flow needs a loss"
+_REASON = "the central flow needs a loss"
 MAX_SWITCHES = 20
 """How often the flow may reach the edge or leave it within one step."""
 
@@ -111,7 +111,7 @@ class _Landscape:
 
     def _at_edge(self, theta: np.ndarray) -> _Point:
         point = self.at(theta)
-        if point.second >= self.edge * (1 - CLOSE):
+        if point.second >= self.edge * (1 - _CLOSE):
             raise FlowError(
                 f"a second eigenvalue reaches 2/h = {self.edge:.6g} at {theta.tolist()}; the "
                 f"central flow of rank one ends there"
@@ -145,11 +145,11 @@ def central_flow(
     References:
         Cohen, Damian, Talwalkar, Kolter, Lee 2024.
     """
-    loss = as_loss(loss, REASON)
+    loss = as_loss(loss, _REASON)
     h, steps = check_step(h), check_steps(steps)
     landscape = _Landscape(loss, h, parameters)
     theta = check_start(theta0, loss, parameters)
-    if landscape.excess(theta) > CLOSE * landscape.edge:
+    if landscape.excess(theta) > _CLOSE * landscape.edge:
         raise InvalidPoint(
             f"the start {theta.tolist()} is past the edge of stability: the largest eigenvalue is "
             f"{landscape.at(theta).sharpness:.6g}, and it must be at most 2/h = {2 / h:.6g}"
@@ -167,7 +167,7 @@ def central_flow(
 
 
 def _is_at_edge(sharpness: Any, edge: float) -> Any:
-    return sharpness > edge * (1 - CLOSE)
+    return sharpness > edge * (1 - _CLOSE)
 
 
 def _after(landscape: _Landscape, theta: np.ndarray, time: float) -> np.ndarray:
@@ -226,7 +226,7 @@ class CentralFlow:
     is_average = True
 
     def __init__(self, loss: Any):
-        self.loss = as_loss(loss, REASON)
+        self.loss = as_loss(loss, _REASON)
         self.method = GradientDescent()
 
     def solve(

@@ -24,15 +24,15 @@ import numpy as np
 from modeq.principal.branches import logarithm
 from modeq.principal.multipliers import Recurrence
 
-NODES = 32
+_NODES = 32
 """Points on a circle; the error is that of (largest move / R)^NODES."""
 
-TURNS = np.exp(2j * math.pi * (np.arange(NODES) + 0.5) / NODES)
+TURNS = np.exp(2j * math.pi * (np.arange(_NODES) + 0.5) / _NODES)
 
 MOVES = (0.45, 0.4, 0.35, 0.3, 0.25)
 """Radii that are tried, in parts of R: the one that keeps eigenvalues apart best is taken."""
 
-NEAR = 0.1
+_NEAR = 0.1
 """Eigenvalues that are nearer to each other than this part of R are in one cluster."""
 
 RAYS = 8
@@ -87,13 +87,13 @@ class Clusters:
         """Return how near the members of a cluster are, and the cluster of each eigenvalue."""
         from scipy.sparse.csgraph import connected_components
 
-        z, near = self.h * self.nu, NEAR
+        z, near = self.h * self.nu, _NEAR
         apart = _distances(z, z)
         while True:
             linked = apart <= near * np.minimum.outer(self.room, self.room)
             labels = connected_components(linked, directed=False)[1]
             wide = np.where(labels == labels[:, None], apart, 0).max(axis=1)
-            if np.all(wide <= 2 * NEAR * self.room) or near < 1e-6:
+            if np.all(wide <= 2 * _NEAR * self.room) or near < 1e-6:
                 return near, labels
             near /= 2
 

@@ -19,17 +19,17 @@ from modeq.principal.first_correction import fork_coefficients
 from modeq.principal.multipliers import PLAIN, Recurrence
 from modeq.principal.reduced_trees import coefficient, reduced_trees
 
-NODES = 32
+_NODES = 32
 SHRINK = 0.25
 """The radius of the circle, in parts of the distance to the next pole: its powers are the error."""
 
-CLOSE = 1e-9
+_CLOSE = 1e-9
 """Logarithms that differ by less, rounding apart, are equal."""
 
-MAX_ENTRIES = 5_000_000
+_MAX_ENTRIES = 5_000_000
 """Coefficients for more choices of eigendirections would not fit into memory."""
 
-BLOCK = 4_096
+_BLOCK = 4_096
 """Points that are worked on at a time."""
 
 TRIALS = 400
@@ -78,8 +78,8 @@ def on_circles(
     phases = np.zeros(len(logs)) if phases is None else phases
     signs = _roots_of_unity(phases)
     result = np.empty(len(logs) ** tree.order, np.result_type(logs, signs))
-    for begin in range(0, len(result), BLOCK):
-        chosen = np.arange(begin, min(begin + BLOCK, len(result)))
+    for begin in range(0, len(result), _BLOCK):
+        chosen = np.arange(begin, min(begin + _BLOCK, len(result)))
         index = np.array(np.unravel_index(chosen, shape))
         points = _Points(tree, logs[index], phases[index], others[index], recurrence)
         result[chosen] = points.values(signs[index])
@@ -87,10 +87,10 @@ def on_circles(
 
 
 def _check_size(*shape: int) -> None:
-    if math.prod(shape) > MAX_ENTRIES:
+    if math.prod(shape) > _MAX_ENTRIES:
         raise InvalidValue(
             f"a tree with {len(shape)} vertices in {shape[0]} dimensions has "
-            f"{shape[0]}**{len(shape)} coefficients, more than {MAX_ENTRIES:,}; take fewer "
+            f"{shape[0]}**{len(shape)} coefficients, more than {_MAX_ENTRIES:,}; take fewer "
             f"corrections"
         )
 
@@ -98,7 +98,7 @@ def _check_size(*shape: int) -> None:
 def _roots_of_unity(phases: np.ndarray) -> np.ndarray:
     """Return exp of the phases, real where they are 1 and -1."""
     signs = np.exp(phases)
-    return np.rint(signs.real) if np.all(np.abs(signs.imag) < CLOSE) else signs
+    return np.rint(signs.real) if np.all(np.abs(signs.imag) < _CLOSE) else signs
 
 
 @cache
@@ -196,7 +196,7 @@ class _Points:
         used, gap = sums @ self.logs - self.logs[vertices], products - whole[vertices]
         distance, beyond = _to_turns(gap)
         size = np.abs(distance)
-        is_limit = np.abs(used - distance) < CLOSE * (1 + np.abs(gap))
+        is_limit = np.abs(used - distance) < _CLOSE * (1 + np.abs(gap))
         near = np.where(is_limit, size, np.inf).min(axis=0)
         far = np.where(is_limit, beyond, size).min(axis=0)
         for k in range(self.others.shape[2]):
@@ -209,8 +209,8 @@ class _Points:
         enough for what is real at real points.
         """
         is_real = not np.iscomplexobj(self.logs) and not np.iscomplexobj(signs)
-        count = NODES // 2 if is_real else NODES
-        turns = np.exp(2j * math.pi * (np.arange(count) + 0.5) / NODES)
+        count = _NODES // 2 if is_real else _NODES
+        turns = np.exp(2j * math.pi * (np.arange(count) + 0.5) / _NODES)
         around = self.logs[:, None, chosen] + turns[:, None] * steps[:, None, :]
         beside = list(signs[:, None, :])
         mean = coefficient(self.tree, list(around), self.recurrence, signs=beside).mean(axis=0)

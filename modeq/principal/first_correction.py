@@ -46,14 +46,14 @@ import numpy as np
 
 from modeq.errors import InvalidValue
 
-NODES = 24
+_NODES = 24
 RADIUS = 0.75
 NEAREST_POLE = 3.0
 """Taylor coefficients are those of circles of this radius, rounding apart, if poles are so far."""
 
-SIZES = range(6, 66, 2)
+_SIZES = range(6, 66, 2)
 ACCURACY = 4e-15
-NEGLIGIBLE = 1e-17
+_NEGLIGIBLE = 1e-17
 """Steps with a smaller share than this one in the mean are left out."""
 
 
@@ -91,9 +91,9 @@ def taylor(w: Any, count: int) -> np.ndarray:
     [1.0, -0.5, 0.083333333333]
     """
     w = np.asarray(w)
-    turns = RADIUS * np.exp(2j * np.pi * np.arange(NODES) / NODES)
+    turns = RADIUS * np.exp(2j * np.pi * np.arange(_NODES) / _NODES)
     around = bernoulli(w + turns.reshape(-1, *(1,) * w.ndim))
-    found = np.fft.fft(around, axis=0)[:count] / NODES
+    found = np.fft.fft(around, axis=0)[:count] / _NODES
     found = found / RADIUS ** np.arange(count).reshape(-1, *(1,) * w.ndim)
     return found if np.iscomplexobj(w) else found.real
 
@@ -126,13 +126,13 @@ def umbral_rule(reach: complex) -> tuple[np.ndarray, np.ndarray] | None:
     True
     """
     corners = [complex(sign * reach.real, reach.imag) for sign in (-1, 1)]
-    for size in SIZES:
+    for size in _SIZES:
         nodes, weights = _gauss(size)
         steps = -0.5 + 1j * nodes
         with np.errstate(over="ignore", invalid="ignore"):
             errors = [_error(w, steps, weights) for w in corners]
         if all(error <= ACCURACY * (1 + abs(reach)) for error in errors):
-            matter = np.max([_shares(w, steps, weights) for w in corners], axis=0) > NEGLIGIBLE
+            matter = np.max([_shares(w, steps, weights) for w in corners], axis=0) > _NEGLIGIBLE
             return steps[matter], weights[matter]
     return None
 
@@ -148,11 +148,11 @@ def _error(w: complex, steps: np.ndarray, weights: np.ndarray) -> float:
     return float(np.abs(found / exact - 1))
 
 
-SMALL = 0.25
+_SMALL = 0.25
 """Differences in logarithms below this one are summed from Taylor coefficients."""
 
 TERMS = 12
-MAX_ENTRIES = 30_000_000
+_MAX_ENTRIES = 30_000_000
 """More coefficients would not fit into memory."""
 
 
@@ -182,7 +182,7 @@ def fork_coefficients(
     _check_size(len(roots), len(left), len(right))
     dtype = np.result_type(roots, left, right, 1.0)
     at_root, everywhere = -roots, np.ones(len(roots), bool)
-    small, tiny = np.abs(left) < SMALL, np.abs(right) < SMALL
+    small, tiny = np.abs(left) < _SMALL, np.abs(right) < _SMALL
     if (np.any(small) or np.any(tiny)) and _is_near_pole(at_root, left, right):
         return None
     result = np.empty((len(roots), len(left), len(right)), dtype)
@@ -196,10 +196,10 @@ def fork_coefficients(
 
 
 def _check_size(*sizes: int) -> None:
-    if math.prod(sizes) > MAX_ENTRIES:
+    if math.prod(sizes) > _MAX_ENTRIES:
         raise InvalidValue(
             f"a correction past h*lambda = 1 in {sizes[0]} dimensions has {math.prod(sizes):,} "
-            f"coefficients, more than {MAX_ENTRIES:,}; take a smaller h, or no correction"
+            f"coefficients, more than {_MAX_ENTRIES:,}; take a smaller h, or no correction"
         )
 
 
@@ -218,7 +218,7 @@ def _direct(at_root: np.ndarray, left: np.ndarray, right: np.ndarray) -> np.ndar
 
 def _over_differences(small: np.ndarray, at_root: np.ndarray, logs: np.ndarray) -> np.ndarray:
     """Return the second differences in small logarithms and others, of shape (n, small, others)."""
-    differences = _differences(at_root, logs, np.abs(logs) < SMALL)
+    differences = _differences(at_root, logs, np.abs(logs) < _SMALL)
     return np.einsum("pj,pik->ijk", _over_small(small), differences, optimize=True)
 
 

@@ -40,11 +40,11 @@ from modeq.principal.resummed import resummed_field
 from modeq.show.document import Block, Formula, Math, Text
 from modeq.show.shown import Shown
 
-RELATIVE_TOLERANCE = 1e-13
-MAX_EVALUATIONS = 2_000
+_RELATIVE_TOLERANCE = 1e-13
+_MAX_EVALUATIONS = 2_000
 """No more evaluations of the field are spent on one step."""
 
-MAX_CORRECTIONS = 6
+_MAX_CORRECTIONS = 6
 """There are 144 reduced trees with up to 6 + 1 leaves, of up to 13 vertices."""
 
 
@@ -219,10 +219,10 @@ def principal_flow(
     """
     corrections = check_count("corrections", corrections, least=0)
     composed = check_count("composed", composed)
-    if corrections > MAX_CORRECTIONS:
+    if corrections > _MAX_CORRECTIONS:
         raise InvalidValue(
-            f"corrections is {corrections}; at most {MAX_CORRECTIONS} are summed, of which the "
-            f"last needs {MAX_CORRECTIONS + 2} derivatives of the loss"
+            f"corrections is {corrections}; at most {_MAX_CORRECTIONS} are summed, of which the "
+            f"last needs {_MAX_CORRECTIONS + 2} derivatives of the loss"
         )
     field = as_field(loss_or_field)
     return PrincipalFlow(field, corrections, method_for(field, method), composed)
@@ -240,7 +240,7 @@ def _followed(rhs: Any, start: np.ndarray, h: float, step: int) -> np.ndarray:
     evaluations = count(1)
 
     def counted(time: float, theta: np.ndarray) -> np.ndarray:
-        if next(evaluations) > MAX_EVALUATIONS:
+        if next(evaluations) > _MAX_EVALUATIONS:
             raise FlowError(
                 f"the flow does not get past {theta.tolist()}, soon after t = {step * h:.6g}: the "
                 f"field is singular where h*lambda = 1, and that of momentum where its two roots "
@@ -254,7 +254,7 @@ def _followed(rhs: Any, start: np.ndarray, h: float, step: int) -> np.ndarray:
             (0.0, h),
             start,
             method="DOP853",
-            rtol=RELATIVE_TOLERANCE,
+            rtol=_RELATIVE_TOLERANCE,
             atol=ABSOLUTE_TOLERANCE * small(start, rhs(start), h),
             first_step=h / 4,
         )

@@ -36,7 +36,7 @@ from modeq.show.shown import Shown
 SMALL = 64
 """Matrices of up to so many rows are built column by column and diagonalized."""
 
-ORDERS = {"magnitude": "LM", "largest": "LA", "smallest": "SA"}
+_ORDERS = {"magnitude": "LM", "largest": "LA", "smallest": "SA"}
 SYMMETRIC = 1e-4
 """How far, in parts of their size, u·Hv and v·Hu may differ: products in single precision pass."""
 
@@ -94,8 +94,8 @@ def top_eigenpairs(
             f"{count} eigenpairs were asked for; a matrix of {dimension} rows has {dimension}"
         )
     tolerance, restarts = check_tolerance(tolerance), check_count("restarts", restarts)
-    if not isinstance(which, str) or which not in ORDERS:
-        raise InvalidValue(f"which is {which!r}; it must be one of {', '.join(map(repr, ORDERS))}")
+    if not isinstance(which, str) or which not in _ORDERS:
+        raise InvalidValue(f"which is {which!r}; it must be one of {', '.join(map(repr, _ORDERS))}")
     if 8 * dimension > physical_memory():
         raise ExceedsLimit("one vector takes", 8 * dimension, "bytes", physical_memory())
     multiply = _checked_product(product, dimension)
@@ -171,7 +171,7 @@ def _lanczos(
         return eigsh(
             operator,
             k=count,
-            which=ORDERS[which],
+            which=_ORDERS[which],
             v0=first,
             tol=tolerance,
             maxiter=restarts,
@@ -208,7 +208,7 @@ def _ranked(values: np.ndarray, which: str) -> np.ndarray:
     return np.argsort(-values if which == "largest" else values, kind="stable")
 
 
-MAX_PRODUCTS = 400
+_MAX_PRODUCTS = 400
 """No more products are spent on the series."""
 
 SLACK = 1.01
@@ -356,7 +356,7 @@ def _needed_terms(reach: float, allowed: float, found: int, h: float) -> tuple[n
     if not len(enough):
         raise InvalidStep(
             f"h*|lambda| = {reach:.6g} for the last of {found} eigenvalues, too near to 1 for a "
-            f"series of {MAX_PRODUCTS} products; ask for more eigenpairs or a larger tolerance"
+            f"series of {_MAX_PRODUCTS} products; ask for more eigenpairs or a larger tolerance"
         )
     return coefficients[: enough[0] + 1], float(tails[enough[0]])
 
@@ -387,7 +387,7 @@ def _chebyshev(reach: float) -> tuple[np.ndarray, np.ndarray]:
     True
     """
     q = reach / (1 + math.sqrt((1 - reach) * (1 + reach)))
-    count = MAX_PRODUCTS + 2
+    count = _MAX_PRODUCTS + 2
     beyond = 2 * count
     needed = math.ceil(math.log(1e-17 * (1 - q)) / math.log(q))
     length = max(beyond, needed)

@@ -37,7 +37,7 @@ import sympy
 from modeq.algebra.trees import RootedTree, rooted_trees
 from modeq.principal.multipliers import PLAIN, Recurrence
 
-Term = tuple[Any, Any, Any]
+_Term = tuple[Any, Any, Any]
 """A coefficient c, a base b and its logarithm, for c·b^m."""
 
 
@@ -90,13 +90,13 @@ def coefficient(
         multipliers = [mu * sign for mu, sign in zip(multipliers, signs, strict=True)]
     vertices = iter(reversed(list(zip(multipliers, logs, strict=True))))
 
-    def combine(children: list[list[Term]]) -> list[Term]:
+    def combine(children: list[list[_Term]]) -> list[_Term]:
         return _summed(_products(children, recurrence), *next(vertices), recurrence)
 
     return sum(c * log for c, _, log in tree.fold(combine))
 
 
-def _products(children: Sequence[list[Term]], recurrence: Recurrence) -> Iterator[Term]:
+def _products(children: Sequence[list[_Term]], recurrence: Recurrence) -> Iterator[_Term]:
     """Yield the terms of β f(…) for a product of sums of exponentials."""
     for chosen in itertools.product(*children):
         c, base, log = recurrence.weight([b for _, b, _ in chosen]), 1, 0
@@ -105,7 +105,7 @@ def _products(children: Sequence[list[Term]], recurrence: Recurrence) -> Iterato
         yield c, base, log
 
 
-def _summed(terms: Iterable[Term], mu: Any, ell: Any, recurrence: Recurrence) -> list[Term]:
+def _summed(terms: Iterable[_Term], mu: Any, ell: Any, recurrence: Recurrence) -> list[_Term]:
     """Return the solution with A(0) = 0 of the recurrence with these terms on the right."""
     denominator = recurrence.denominator(mu)
     found = [(c / denominator(base), base, log) for c, base, log in terms]

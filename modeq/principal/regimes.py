@@ -40,10 +40,10 @@ from modeq.show.shown import Plotted
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
-NAMES = ("attracted", "oscillating", "spiraling", "neutral", "repelled", "divergent")
+_NAMES = ("attracted", "oscillating", "spiraling", "neutral", "repelled", "divergent")
 
 _COLORS = dict(
-    zip(NAMES, (COLORS[2], COLORS[5], COLORS[0], "#999999", COLORS[4], COLORS[1]), strict=True)
+    zip(_NAMES, (COLORS[2], COLORS[5], COLORS[0], "#999999", COLORS[4], COLORS[1]), strict=True)
 )
 MAX_DIRECTIONS = 12
 """Eigendirections that are listed and drawn."""
@@ -58,7 +58,7 @@ SHARPNESS = 1e-12
 """To which part of itself a boundary is found."""
 
 UNIT = 1e-13
-NEAR = 1e-10
+_NEAR = 1e-10
 NEARLY_REAL = 1e-7
 
 
@@ -67,7 +67,7 @@ class Band:
     """An interval of learning rates.
 
     Attributes:
-        name: What the method does there, one of ``NAMES``.
+        name: What the method does there, one of ``_NAMES``.
         low, high: Its ends.
     """
 
@@ -289,7 +289,7 @@ def _name(multipliers: Callable, h: float, lam: float) -> str:
         return "neutral"
     if size > 1:
         return "repelled" if lam < 0 else "divergent"
-    largest = roots[np.abs(roots) >= size * (1 - NEAR)]
+    largest = roots[np.abs(roots) >= size * (1 - _NEAR)]
     if np.any(np.abs(largest.imag) > NEARLY_REAL * size):
         return "spiraling"
     return "oscillating" if np.any(largest.real < 0) else "attracted"

@@ -27,7 +27,7 @@ SMALLER = 0.7
 AGREEMENT = 1e-6
 """... to this part of them."""
 
-ZERO = 8 * np.finfo(float).eps
+_ZERO = 8 * np.finfo(float).eps
 """Multipliers of this size and smaller are zero."""
 
 
@@ -147,7 +147,7 @@ def _is_conjugate(nu: np.ndarray, scheme: _Scheme) -> bool:
 
 def _is_zero(q: np.ndarray) -> np.ndarray:
     """Tell which multipliers 1 + q are zero."""
-    return np.abs(1 + q) <= ZERO * max(1.0, np.max(np.abs(q)))
+    return np.abs(1 + q) <= _ZERO * max(1.0, np.max(np.abs(q)))
 
 
 def _is_real(nu: np.ndarray) -> np.ndarray:

@@ -38,11 +38,11 @@ if TYPE_CHECKING:
     from matplotlib.axes import Axes
 
 REGIMES = ("repelled", "flat", "attracted", "one step", "oscillating", "edge", "divergent")
-ORDERS = (0, 1, 2, 3)
-CRITICAL = 1e-8
+_ORDERS = (0, 1, 2, 3)
+_CRITICAL = 1e-8
 """A gradient vanishes if a step of Newton's method is about this part of 1 + |θ|."""
 
-NEAR = 1e-9
+_NEAR = 1e-9
 
 
 def regime(z: float) -> str:
@@ -52,7 +52,7 @@ def regime(z: float) -> str:
     True
     """
     for value, name in ((0, "flat"), (1, "one step"), (2, "edge")):
-        if abs(z - value) <= NEAR:
+        if abs(z - value) <= _NEAR:
             return name
     if z < 0:
         return "repelled"
@@ -106,7 +106,7 @@ class StabilityReport(Plotted):
     def is_critical(self) -> bool:
         """Whether the gradient vanishes, so that the verdicts are about a fixed point."""
         size = 1 + np.max(np.abs(self.theta))
-        return self.gradient_norm <= CRITICAL * size * np.max(np.abs(self.eigenvalues))
+        return self.gradient_norm <= _CRITICAL * size * np.max(np.abs(self.eigenvalues))
 
     @property
     def verdicts(self) -> dict[Any, str]:
@@ -225,9 +225,9 @@ def _name(flow: Any) -> str:
 
 
 def _verdict(sizes: np.ndarray) -> str:
-    if np.any(sizes > 1 + NEAR):
+    if np.any(sizes > 1 + _NEAR):
         return "unstable"
-    return "marginal" if np.any(sizes > 1 - NEAR) else "stable"
+    return "marginal" if np.any(sizes > 1 - _NEAR) else "stable"
 
 
 def stability_report(
@@ -274,7 +274,7 @@ def stability_report(
         eigenvalue_rates=rates,
         multipliers={
             "gradient descent": 1 - z,
-            **{n: np.array([multiplier_of_flow(x, n) for x in z]) for n in ORDERS},
+            **{n: np.array([multiplier_of_flow(x, n) for x in z]) for n in _ORDERS},
             "principal": 1 - z,
             "2 steps": np.abs(1 - z),
         },
@@ -285,7 +285,7 @@ def stability_report(
 def _slopes(z: np.ndarray) -> dict[Any, np.ndarray]:
     """Return the factor α with θ' = Σ α(zᵢ) (g·uᵢ) uᵢ, real part, from chains only, by flow."""
     with np.errstate(over="ignore", invalid="ignore"):
-        truncated = {n: -sum(z**j / (j + 1) for j in range(n + 1)) for n in ORDERS}
+        truncated = {n: -sum(z**j / (j + 1) for j in range(n + 1)) for n in _ORDERS}
     with np.errstate(divide="ignore"):
         principal = logarithm(-z).real / np.where(z == 0, 1, z)
     return {**truncated, "principal": np.where(z == 0, -1.0, principal)}

@@ -36,7 +36,7 @@ from modeq.show.document import (
 )
 from modeq.show.lines import power_of_h
 
-MAX_TREES = 20
+_MAX_TREES = 20
 """How many trees are listed one by one."""
 
 TOO_LONG = "it has too many terms to print; the code below gives it"
@@ -126,7 +126,7 @@ def _universal(parts: Parts) -> list[Block]:
 def _tree_table(series: BSeries) -> Table:
     """Return the trees, their differentials and coefficients."""
     rows = []
-    order = max(n for n in range(series.order + 1) if n == 0 or _trees_to(series, n) <= MAX_TREES)
+    order = max(n for n in range(series.order + 1) if n == 0 or _trees_to(series, n) <= _MAX_TREES)
     fields = [f"f{c + 1}" for c in range(series.colors)] if series.colors > 1 else None
     for tree in series:
         if tree.order <= order + 1:

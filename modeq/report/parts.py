@@ -27,8 +27,8 @@ from modeq.principal.regimes import StabilityRegimes, stability_regimes
 from modeq.report.lower_orders import lower_reports
 from modeq.show.document import Block, Missing
 
-CHECK_STEPS = 4
-CRITICAL = 1e-8
+_CHECK_STEPS = 4
+_CRITICAL = 1e-8
 
 
 class Parts:
@@ -131,14 +131,14 @@ class Parts:
     def check(self) -> OrderReport:
         """The order check."""
         theta0, h = self.start()
-        return self.equation.check(theta0, h=h, steps=CHECK_STEPS, parameters=self.parameters)
+        return self.equation.check(theta0, h=h, steps=_CHECK_STEPS, parameters=self.parameters)
 
     @cached_property
     def checks(self) -> tuple[OrderReport, ...]:
         """The order checks of all lower orders and of this one."""
         theta0, h = self.start()
         equation = self.equation.subs(self.parameters) if self.parameters else self.equation
-        return (*lower_reports(equation, theta0, h, CHECK_STEPS), self.check)
+        return (*lower_reports(equation, theta0, h, _CHECK_STEPS), self.check)
 
     @cached_property
     def comparison(self) -> Comparison:
@@ -187,7 +187,7 @@ class Parts:
             )  # fmt: skip
         steepness = np.linalg.norm(tensors(found.x)[0])
         size = 1 + np.linalg.norm(found.x)
-        if not steepness <= CRITICAL * size * np.linalg.norm(tensors(found.x)[1]):
+        if not steepness <= _CRITICAL * size * np.linalg.norm(tensors(found.x)[1]):
             raise InvalidPoint(
                 "a search for a minimum from where the iterates end does not come to a point "
                 "without gradient"

@@ -49,7 +49,7 @@ SAMPLINGS: dict[str, Callable[[int], AdditiveRungeKutta]] = {
 }
 """The method for each way of choosing the batches."""
 
-ORDERS: dict[str, Callable[[int], Sequence[Sequence[int]]]] = {
+_ORDERS: dict[str, Callable[[int], Sequence[Sequence[int]]]] = {
     "cyclic": lambda batches: [range(batches)],
     "shuffled": all_orders,
     "paired reversal": lambda batches: [[*range(batches), *reversed(range(batches))]],
@@ -127,7 +127,7 @@ class Minibatches(SplitField):
         batches = len(self.losses)
         if self.momentum is None:
             return SAMPLINGS[self.sampling](batches)
-        return _momentum_epoch(self, ORDERS[self.sampling](batches), self.momentum)
+        return _momentum_epoch(self, _ORDERS[self.sampling](batches), self.momentum)
 
     @property
     def learning_rate(self) -> sympy.Expr:

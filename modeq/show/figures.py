@@ -125,12 +125,12 @@ def picture_format(path: str | os.PathLike) -> str:
     return FORMATS[suffix.lower()]
 
 
-NAMES = ("blue", "orange", "green", "pink", "amber", "sky")
+_NAMES = ("blue", "orange", "green", "pink", "amber", "sky")
 """What the colors of the panels are called in style sheets: --blue, --orange, …"""
 
 _VARIABLES = {
     color.lower(): f"var(--{name}, {color.lower()})"
-    for color, name in zip(COLORS, NAMES, strict=True)
+    for color, name in zip(COLORS, _NAMES, strict=True)
 }
 _PAINT = re.compile(r"(fill|stroke): (#[0-9a-f]{6})")
 _NAME = re.compile(r'(\bid="|href="#|url\(#)([^")]+)')

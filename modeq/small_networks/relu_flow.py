@@ -193,8 +193,8 @@ def _flipped(
     return tuple(tuple(map(tuple, layer.tolist())) for layer in layers), units
 
 
-MAX_STEPS = 1_000_000
-PATIENCE = 100
+_MAX_STEPS = 1_000_000
+_PATIENCE = 100
 """How many times longer than gradient descent gradient flow may take."""
 
 
@@ -244,7 +244,7 @@ def convergence_times(loss: Any, theta0: Any, *, h: float, target: float) -> Con
     if isinstance(loss, HomogeneousNetwork):
         start = check_network_start(theta0, loss.size)
         steps = _steps(loss.value, loss.gradient, start, h, target)
-        flow = arrival(loss, start, target, PATIENCE * (steps + 1) * h)
+        flow = arrival(loss, start, target, _PATIENCE * (steps + 1) * h)
     else:
         loss = as_field(loss)
         if not isinstance(loss, Loss):
@@ -252,7 +252,7 @@ def convergence_times(loss: Any, theta0: Any, *, h: float, target: float) -> Con
         start = check_start(theta0, loss)
         value, f = recorded(loss, [loss.expression], None), gradient_field(loss)
         steps = _steps(lambda x: value(x, 0.0)[0], lambda x: -f(x, 0.0), start, h, target)
-        flow = _arrival(value, f, start, target, PATIENCE * (steps + 1) * h)
+        flow = _arrival(value, f, start, target, _PATIENCE * (steps + 1) * h)
     if flow is None:
         raise FlowError(f"gradient flow does not reach the loss {target:.6g}")
     return ConvergenceTimes(flow, steps * h, steps)
@@ -264,7 +264,7 @@ def _steps(value: Callable, gradient: Callable, theta: np.ndarray, h: float, tar
     while not value(theta) <= target:
         before, theta, steps = theta, theta - h * gradient(theta), steps + 1
         is_stuck = np.array_equal(before, theta) or not np.all(np.isfinite(theta))
-        if is_stuck or steps > MAX_STEPS:
+        if is_stuck or steps > _MAX_STEPS:
             raise FlowError(
                 f"gradient descent does not reach the loss {target:.6g}: it is at "
                 f"{float(value(theta)):.6g} after {steps} steps"

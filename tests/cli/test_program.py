@@ -172,7 +172,7 @@ def test_check_takes_a_method_parameters_and_variables(good):
 
 def test_a_check_that_fails_exits_with_one_and_prints_the_table(good, monkeypatch):
     monkeypatch.setattr(modeq.flows.check, "SLOPE_TOLERANCE", 0.0)
-    monkeypatch.setattr(modeq.flows.check, "MAX_HALVINGS", 4)
+    monkeypatch.setattr(modeq.flows.check, "_MAX_HALVINGS", 4)
     output = good(*CHECK, code=1)
     assert "FAILED" in output
 
