@@ -154,7 +154,7 @@ CALLS = [
     call(modeq.drift, LOSS, POINT, h=0.1),
     call(modeq.run_dal, LOSS, POINT, steps=1, p=1, cap=5),
     call(modeq.run_drift, LOSS, POINT, h=0.1, steps=1),
-    call(modeq.compare_flows, LOSS, POINT, h=0.1, steps=1, orders=(0,), corrections=(0,)),
+    call(modeq.compare, LOSS, POINT, h=0.1, steps=1, flows=[0, modeq.principal_flow(LOSS)]),
     call(modeq.top_eigenpairs, product, 3, 1, tolerance=1e-6, which="magnitude", restarts=3),
     call(modeq.principal_value, [1.0, 2.0, 3.0], product, h=0.1, count=1),
     call(modeq.principal_flow, LOSS, 1, EULER, composed=1),

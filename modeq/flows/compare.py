@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from modeq.checks import check_orders, check_step, check_steps, shortened
+from modeq.checks import check_orders, check_step, check_steps, several, shortened
 from modeq.derivation.derive import derive_field
 from modeq.errors import FlowError, InvalidPoint, InvalidStep, InvalidValue, ModeqError
 from modeq.flows.fields import memory_field, recorded, with_values
@@ -263,9 +263,7 @@ def compare(
 
 def _named(flows: Any, loss: Field, method: Method) -> dict[Name, Flow]:
     """Return the flows by their orders and names."""
-    if isinstance(flows, str) or not isinstance(flows, Iterable):
-        raise InvalidValue(f"flows is {shortened(flows)}; it must be a list, such as [0, 1]")
-    flows = list(flows)
+    flows = several(flows, "flows")
     orders = check_orders([flow for flow in flows if not isinstance(flow, Flow)])
     modified = derive_field(loss, max(orders), method) if orders else None
     ready = iter(orders)
