@@ -24,7 +24,7 @@ from typing import Any
 import sympy
 
 from modeq.derivation.derive import ModifiedField, RingField, step_series
-from modeq.derivation.evaluate import STEP, SeriesEvaluator
+from modeq.derivation.evaluate import SeriesEvaluator
 from modeq.derivation.lie import VectorElement, jacobian_rows, lie_powers, linear_combination
 from modeq.derivation.optimizer_map import optimizer_map
 from modeq.derivation.ring import DifferentialRing, Element
@@ -194,7 +194,7 @@ def _stays_through(modified: ModifiedField, decide: Decisions) -> int:
     step = optimizer_map(method, loss)
     f = RingField(loss, ring)
     memory = slow_manifold(method, f).memory(modified.order)
-    path = dict(zip(step.memory, memory, strict=True)) | {step.h: STEP}
+    path = dict(zip(step.memory, memory, strict=True)) | {step.h: f.h}
     path |= dict(zip(step.variables, f.start(), strict=True))
     evaluate = SeriesEvaluator(path, lambda e: f.constant(step.at_rest(e)))
     flow = _flow_series(modified, 1)

@@ -14,9 +14,9 @@ from typing import Any, Self
 import sympy
 
 from modeq.algebra.logarithm import logarithm
-from modeq.algebra.power_series import Coefficient, Vector
+from modeq.algebra.power_series import Coefficient, PowerSeries, Vector
 from modeq.checks import check_limit, check_order
-from modeq.derivation.evaluate import STEP, SeriesField
+from modeq.derivation.evaluate import SeriesField
 from modeq.derivation.lie import Progress, VectorElement, lie_recursion, no_progress
 from modeq.derivation.optimizer_map import optimizer_map
 from modeq.derivation.orbit import SlowOrbit
@@ -282,6 +282,8 @@ class RingField(SeriesField):
 
     def __init__(self, loss: Field, ring: DifferentialRing):
         super().__init__(loss.components, loss.variables, ring.convert)
+        # Ring elements know no Fractions, so what a rule makes of h alone must not be one.
+        self.h = PowerSeries([0, self.number(1)])
         self.forces = loss.forces
         self.parts = tuple(RingField(part, ring) for part in loss.parts)
         self._ring = ring
@@ -317,7 +319,7 @@ def one_step(method: Method, f: SeriesField, order: int) -> Callable[[Vector], V
 
     def step(theta: Vector) -> Vector:
         try:
-            following = rule(theta, f, STEP)
+            following = rule(theta, f, f.h)
         except (TypeError, AttributeError) as error:
             raise InvalidMethod(
                 f"the update rule of {method} cannot be run over power series: {error}; it may "

@@ -227,6 +227,7 @@ class SeriesField:
     Attributes:
         forces: What an optimizer takes for the components; those, unless the field has a schedule.
         parts: The parts, as fields over power series.
+        h: The learning rate, as a power series.
     """
 
     def __init__(
@@ -239,6 +240,7 @@ class SeriesField:
         self.components = self.forces = components
         self.variables = variables
         self.constant = constant
+        self.h = STEP
         self.parts = tuple(SeriesField(part, variables, constant) for part in parts)
 
     def start(self) -> Vector:

@@ -34,7 +34,7 @@ from modeq.algebra.power_series import (
     scaled,
     times,
 )
-from modeq.derivation.evaluate import STEP, SeriesEvaluator, SeriesField
+from modeq.derivation.evaluate import SeriesEvaluator, SeriesField
 from modeq.derivation.optimizer_map import Components, OptimizerMap, optimizer_map
 from modeq.derivation.orbit import combination
 from modeq.losses.loss import H
@@ -151,7 +151,7 @@ class SlowManifold:
 
     def _coefficients(self, expressions: Components, m: int, j: int) -> list[Coefficient]:
         """Return the coefficients of hʲ of expressions at step m, from what is known so far."""
-        path: dict[sympy.Expr, PowerSeries] = {H: STEP}
+        path: dict[sympy.Expr, PowerSeries] = {H: self._f.h}
         for symbols, known in (
             (self._step.variables, self._theta),
             (self._step.memory, self._memory),

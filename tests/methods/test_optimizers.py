@@ -496,3 +496,19 @@ def test_momentum_after_rmsprop_is_a_cascade_of_two_averages():
 def test_the_zero_gradient_has_no_direction():
     with pytest.raises(NotSmooth, match="the vector 0 has no direction"):
         modeq.iterate("x**2", [0.0], h=0.1, steps=1, method=NormalizedGradientDescent())
+
+
+MEMORIES = {
+    "sgd": {"momentum": HALF},
+    "optimistic-gradient": {},
+    "lookahead": {"steps": 2, "inner": modeq.SGD(HALF)},
+    "sam": {"rho_over_h": HALF},
+    "unnormalized-sam": {"rho_over_h": HALF},
+}
+
+
+@pytest.mark.parametrize("loss", ["x + y**2", "x", "3*x + y**2/2", "x + y/2"])
+@pytest.mark.parametrize("name", sorted(NAMED_OPTIMIZERS))
+def test_a_field_with_constant_components_is_derived_and_certified(name, loss):
+    method = NAMED_OPTIMIZERS[name](**MEMORIES.get(name, {}))
+    assert modeq.derive(loss, 1, method).certify().holds
