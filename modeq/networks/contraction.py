@@ -30,6 +30,7 @@ class Contraction:
         diagonal: What is, as a rule, the diagonal of J, of shape (d,), and all of J but for a
             nilpotent part. Then solutions are found entry by entry, small ones as exactly as large
             ones.
+        name_of: The function that tells where a vector is largest, for errors.
 
     Example:
         >>> average = Contraction(lambda v: np.array([0.9, 0.9, 0.5]) * v, 3)
@@ -45,11 +46,30 @@ class Contraction:
         dimension: int,
         precision: float = 2.0**-52,
         diagonal: np.ndarray | None = None,
+        name_of: Callable[[np.ndarray], str] | None = None,
     ):
-        self.product = product
+        self._product = product
         self._diagonal = diagonal
+        self._name_of = name_of
         self._dimension = dimension
         self._precision = precision
+
+    def product(self, vector: np.ndarray) -> np.ndarray:
+        """Return Jv.
+
+        Raises:
+            InvalidMethod: It is not finite.
+        """
+        found = self._product(vector)
+        if not np.all(np.isfinite(found)):
+            raise InvalidMethod(
+                f"the memory of the optimizer has a derivative that is not finite"
+                f"{self._where(found)}"
+            )
+        return found
+
+    def _where(self, vector: np.ndarray) -> str:
+        return f", in the leaf {self._name_of(vector)} of its state" if self._name_of else ""
 
     def solved(self, right: np.ndarray) -> np.ndarray:
         """Return (I - J)⁻¹ y, by the diagonal, or from the smallest Krylov space that contains it.
@@ -96,13 +116,15 @@ class Contraction:
         if self._dimension == 0:
             return None
         start = np.random.default_rng(0).normal(size=self._dimension)
-        _, hessenberg = self._arnoldi(start / np.linalg.norm(start))
-        values = np.linalg.eigvals(hessenberg[:-1])
-        largest = float(np.max(np.abs(values)))
+        basis, hessenberg = self._arnoldi(start / np.linalg.norm(start))
+        values, vectors = np.linalg.eig(hessenberg[:-1])
+        which = int(np.argmax(np.abs(values)))
+        largest = float(np.abs(values[which]))
         if not largest < 1 - max(ALMOST_ONE, 10 * self._precision):
+            kept = basis[:, : len(values)] @ vectors[:, which]
             raise InvalidMethod(
-                f"the memory of the optimizer does not contract: its update has the eigenvalue "
-                f"{largest:.6g}, which is not inside the unit circle"
+                f"the memory of the optimizer does not contract: it keeps what it was, with the "
+                f"eigenvalue {largest:.6g}, which is not inside the unit circle{self._where(kept)}"
             )
         return largest
 

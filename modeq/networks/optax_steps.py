@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from modeq.networks.flat_loss import FlatLoss
-from modeq.networks.optimizer_memory import check_optimizer
+from modeq.networks.optimizer_calls import check_optimizer
 from modeq.networks.pytrees import in_precision
 
 try:

@@ -1,7 +1,8 @@
 """The memory in the state of an optimizer of optax, as one vector, and how an update changes it.
 
 A state is a pytree: averages of gradients, which are memory; counts of steps; and hyperparameters,
-which an update leaves as they are. Only the first is a part of the slow manifold.
+which an update leaves as they are, whatever the gradient. Only the first is a part of the slow
+manifold.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from modeq.errors import InvalidMethod
+from modeq.networks.optimizer_calls import State, leaf_names
 
 try:
     import jax
@@ -22,24 +23,6 @@ except ImportError as error:
     raise ImportError(
         "modeq.networks.optimizer_memory needs JAX: pip install modeq[jax]"
     ) from error
-
-_State = Any
-
-
-def check_optimizer(optimizer: Any) -> Any:
-    """Return an optimizer of optax, if it has an init and an update.
-
-    >>> check_optimizer("adam")
-    Traceback (most recent call last):
-    modeq.errors.InvalidMethod: the optimizer is 'adam'; it must be a gradient transformation of
-    optax, with init and update, such as optax.sgd(0.1)
-    """
-    if not all(callable(getattr(optimizer, name, None)) for name in ("init", "update")):
-        raise InvalidMethod(
-            f"the optimizer is {optimizer!r}; it must be a gradient transformation of optax, with "
-            f"init and update, such as optax.sgd(0.1)"
-        )
-    return optimizer
 
 
 class Memory:
@@ -51,34 +34,51 @@ class Memory:
         state: A state.
         params: The weights that belong to it.
         gradient: A gradient there.
+        elsewhere: A state that comes from other weights and gradients, by as many updates.
+        counters: Which leaves are no memory.
 
     Example:
         >>> import optax
         >>> momentum, w = optax.sgd(0.1, momentum=0.5), jnp.ones(2)
-        >>> memory = Memory(momentum.update, 1, momentum.init(w), w, w)
+        >>> memory = Memory(momentum.update, 1, momentum.init(w), w, w, momentum.init(-w))
         >>> memory.size
         2
         >>> memory.response(momentum.init(w), w, w, np.array([1.0, 2.0]))
         array([0.5, 1. ])
     """
 
-    def __init__(self, update: Callable, repeats: int, state: _State, params: Any, gradient: Any):
+    def __init__(
+        self,
+        update: Callable,
+        repeats: int,
+        state: State,
+        params: Any,
+        gradient: Any,
+        elsewhere: State,
+        counters: tuple[int, ...] = (),
+    ):
         leaves, structure = jax.tree.flatten(state)
         self._response = jax.jit(partial(_response, update, repeats), static_argnums=(0, 2))
         following = jax.tree.leaves(jax.jit(update)(gradient, state, params)[1])
-        # What an update neither changes nor mixes with anything is no memory.
-        self._mask = tuple(jnp.issubdtype(jnp.result_type(x), jnp.floating) for x in leaves)
+        # What an update neither changes nor mixes with anything, nor has ever, is no memory.
+        self._mask = tuple(
+            jnp.issubdtype(jnp.result_type(x), jnp.floating) and i not in counters
+            for i, x in enumerate(leaves)
+        )
         ones = [jnp.ones_like(x) for x in self._chosen(leaves)]
         kept = iter(self._response(self._mask, leaves, structure, params, gradient, ones))
         self._mask = tuple(
-            m and not (bool(jnp.all(next(kept) == 1)) and bool(jnp.all(x == y)))
-            for m, x, y in zip(self._mask, leaves, following, strict=True)
+            m and not (bool(jnp.all(next(kept) == 1)) and bool(jnp.all((x == y) & (x == z))))
+            for m, x, y, z in zip(
+                self._mask, leaves, following, jax.tree.leaves(elsewhere), strict=True
+            )
         )
         self._like = [jax.ShapeDtypeStruct(x.shape, x.dtype) for x in self._chosen(leaves)]
+        self._names = self._chosen(leaf_names(state))
         self.size = sum(x.size for x in self._like)
         self.diagonal = self._diagonal(state, params, gradient)
 
-    def _diagonal(self, state: _State, params: Any, gradient: Any) -> np.ndarray:
+    def _diagonal(self, state: State, params: Any, gradient: Any) -> np.ndarray:
         """Return the diagonal of J, if each leaf of it changes entry by entry, of shape (size,)."""
         found = np.zeros(self.size)
         ends = np.cumsum([0, *(x.size for x in self._like)])
@@ -88,11 +88,20 @@ class Memory:
             found[begin:end] = self.response(state, params, gradient, ones)[begin:end]
         return found
 
-    def vector(self, state: _State) -> np.ndarray:
+    def name_of(self, vector: np.ndarray) -> str:
+        """Return what the leaf is called in which a vector is largest; entries may be infinite."""
+        ends = np.cumsum([x.size for x in self._like])[:-1]
+        sizes = [
+            np.max(np.abs(np.nan_to_num(part, nan=np.inf)), initial=0)
+            for part in np.split(vector, ends)
+        ]
+        return self._names[int(np.argmax(sizes))]
+
+    def vector(self, state: State) -> np.ndarray:
         """Return the memory in a state as doubles, of shape (size,)."""
         return self._joined(self._chosen(jax.tree.leaves(state)))
 
-    def replaced(self, state: _State, vector: np.ndarray) -> _State:
+    def replaced(self, state: State, vector: np.ndarray) -> State:
         """Return a state with other memory."""
         leaves, structure = jax.tree.flatten(state)
         parts = iter(self._split(vector))
@@ -100,7 +109,7 @@ class Memory:
             [next(parts) if m else x for x, m in zip(leaves, self._mask, strict=True)]
         )
 
-    def response(self, state: _State, params: Any, gradient: Any, vector: np.ndarray) -> np.ndarray:
+    def response(self, state: State, params: Any, gradient: Any, vector: np.ndarray) -> np.ndarray:
         """Return Jv: how the memory after a step changes with that before, at a fixed gradient."""
         leaves, structure = jax.tree.flatten(state)
         changed = self._response(

@@ -22,7 +22,7 @@ from modeq.networks.adjusted_rates import DriftAdjusted
 from modeq.networks.flat_loss import FlatLoss
 from modeq.networks.flows import FieldFlow, Flow, SeriesFlow
 from modeq.networks.optax_steps import optax_step
-from modeq.networks.optimizer_memory import check_optimizer
+from modeq.networks.optimizer_calls import check_optimizer
 from modeq.networks.records import (
     COLUMN,
     Checkpoint,

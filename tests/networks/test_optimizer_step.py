@@ -143,7 +143,7 @@ def test_one_step_stays_on_the_slow_manifold():
     for h in 2.0 ** -np.arange(8, 12):
         step = optimizer_step(PAIRS["adam"][0](h), 2, h)
         with networks.double_precision():
-            theta, state, _ = step._advance(jnp.asarray(START), step.slow_state(START), 1)
+            theta, state, _ = step._steps.step(jnp.asarray(START), step.slow_state(START), 1)
         memory = [np.asarray(leaf) for leaf in jax.tree.leaves(state) if leaf.ndim]
         slow = [np.asarray(leaf) for leaf in jax.tree.leaves(step.slow_state(theta)) if leaf.ndim]
         defects.append(max(np.max(np.abs(a - b)) for a, b in zip(memory, slow, strict=True)))
