@@ -144,13 +144,19 @@ class ModifiedEquation(ModifiedField):
         theta0, h = compare.start_and_step(self.loss, theta0, h)
         return integrate.start_from_rest(self, theta0, h, parameters)
 
-    def certify(self) -> certify.Certificate:
+    def certify(self, *, limit: int | None = None) -> certify.Certificate:
         """Prove by exact algebra that the flow belongs to the method, up to the order.
 
         The answer ``holds`` or not, and is ``proved`` or, where functions are related in a way that
         exact algebra does not see, checked at random points.
+
+        Args:
+            limit: How many products of terms one multiplication may have; 20 million, if not given.
+
+        Raises:
+            ExceedsLimit: The proof takes more.
         """
-        return certify.certify(self)
+        return certify.certify(self, limit)
 
     def check(
         self,

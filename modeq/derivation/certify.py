@@ -16,24 +16,34 @@ method, up to and including h^{n+1}, which leaves nothing open.
 
 from __future__ import annotations
 
+import operator
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from fractions import Fraction
+from functools import partial
 from math import factorial
 from typing import Any
 
 import sympy
 
+from modeq.checks import check_limit
 from modeq.derivation.derive import ModifiedField, RingField, step_series
 from modeq.derivation.evaluate import SeriesEvaluator
 from modeq.derivation.lie import VectorElement, jacobian_rows, lie_powers, linear_combination
 from modeq.derivation.optimizer_map import optimizer_map
 from modeq.derivation.ring import DifferentialRing, Element
 from modeq.derivation.slow_manifold import slow_manifold
+from modeq.errors import ExceedsLimit
 from modeq.losses.vanishing import Decisions
 from modeq.methods.multistep import LinearMultistep
 from modeq.methods.optimizer import Optimizer
 from modeq.show.document import Block, Finding, code_lines
 from modeq.show.shown import Shown
+
+MAX_PRODUCTS = 20_000_000
+"""Products of terms that one multiplication of a proof may have, if no other limit is given."""
+
+Product = Callable[[Element, Element], Element]
 
 
 @dataclass(frozen=True)
@@ -94,7 +104,7 @@ class Certificate(Shown):
         return "\n".join(lines)
 
 
-def certify(modified: ModifiedField) -> Certificate:
+def certify(modified: ModifiedField, limit: int | None = None) -> Certificate:
     """Prove or refute that a field is the modified field of its method, up to its order.
 
     >>> from modeq.derivation.derive import derive_field
@@ -109,19 +119,20 @@ def certify(modified: ModifiedField) -> Certificate:
       the flow satisfies the method's equation   through h^3
     """
     decide = Decisions(modified.ring.vanishing)
-    found = Certificate(modified.order, **_powers(modified, decide))
+    product = partial(_product, MAX_PRODUCTS if limit is None else check_limit(limit))
+    found = Certificate(modified.order, **_powers(modified, decide, product))
     return replace(found, proved=found.holds and decide.proved)
 
 
-def _powers(modified: ModifiedField, decide: Decisions) -> dict[str, int]:
+def _powers(modified: ModifiedField, decide: Decisions, product: Product) -> dict[str, int]:
     """Return through which powers of h the identities hold."""
     if isinstance(modified.method, LinearMultistep):
-        return {"satisfies_through": _satisfies_through(modified, decide)}
+        return {"satisfies_through": _satisfies_through(modified, decide, product)}
     if isinstance(modified.method, Optimizer):
-        return {"satisfies_through": _stays_through(modified, decide)}
+        return {"satisfies_through": _stays_through(modified, decide, product)}
     step = _padded(modified)
     return {
-        "commutes_through": _commutes_through(modified, step, decide),
+        "commutes_through": _commutes_through(modified, step, decide, product),
         "reaches_through": _reaches_through(modified, step, decide),
     }
 
@@ -133,17 +144,23 @@ def _padded(modified: ModifiedField) -> list[VectorElement]:
     return [zero, *step, *[zero] * (modified.order + 1 - len(step))]
 
 
-def _commutes_through(modified: ModifiedField, step: list[VectorElement], decide: Decisions) -> int:
+def _commutes_through(
+    modified: ModifiedField, step: list[VectorElement], decide: Decisions, product: Product
+) -> int:
     """Return the highest power of h, at most n + 1, through which f̃∘φ = φ' f̃."""
     ring, fields = modified.ring, modified.elements
-    composed = [[AlongStep(ring, entry, step) for entry in field] for field in fields]
+    composed = [[AlongStep(ring, entry, step, product) for entry in field] for field in fields]
     slopes = [jacobian_rows(ring, d) for d in step]
     for m in range(modified.order + 2):
         powers = range(min(m, modified.order) + 1)
         for c in range(len(ring.variables)):
             left = sum((composed[j][c].coefficient(m - j) for j in powers), ring.zero)
             right = sum(
-                (s * e for j in powers for s, e in zip(slopes[m - j][c], fields[j], strict=True)),
+                (
+                    product(s, e)
+                    for j in powers
+                    for s, e in zip(slopes[m - j][c], fields[j], strict=True)
+                ),
                 fields[m][c] if m <= modified.order else ring.zero,
             )
             if not decide(left - right):
@@ -164,7 +181,7 @@ def _reaches_through(modified: ModifiedField, step: list[VectorElement], decide:
     return modified.order + 1
 
 
-def _satisfies_through(modified: ModifiedField, decide: Decisions) -> int:
+def _satisfies_through(modified: ModifiedField, decide: Decisions, product: Product) -> int:
     """Return the highest power of h, at most n + 1, through which the flow solves the method."""
     ring, method = modified.ring, modified.method
     alpha = [_number(ring, entry) for entry in method.alpha]
@@ -175,7 +192,7 @@ def _satisfies_through(modified: ModifiedField, decide: Decisions) -> int:
             linear_combination(ring, [_number(ring, c) for c in row], column)
             for column in zip(*orbit, strict=True)
         ]
-        along = [AlongStep(ring, ring.convert(c), point) for c in modified.loss.components]
+        along = [AlongStep(ring, ring.convert(c), point, product) for c in modified.loss.components]
         slopes.append((_number(ring, weight), along))
     for m in range(1, modified.order + 2):
         left = linear_combination(ring, alpha, [series[m] for series in orbit])
@@ -186,7 +203,7 @@ def _satisfies_through(modified: ModifiedField, decide: Decisions) -> int:
     return modified.order + 1
 
 
-def _stays_through(modified: ModifiedField, decide: Decisions) -> int:
+def _stays_through(modified: ModifiedField, decide: Decisions, product: Product) -> int:
     """Return the highest power of h, at most n + 1, through which the flow, with the memory M(θ) of
     the slow manifold, solves θ⁺ = θ + h U(θ, M) and M(θ⁺) = N(θ, M), the latter to one power less.
     """
@@ -199,7 +216,7 @@ def _stays_through(modified: ModifiedField, decide: Decisions) -> int:
     evaluate = SeriesEvaluator(path, lambda e: f.constant(step.at_rest(e)))
     flow = _flow_series(modified, 1)
     carried = [
-        [AlongStep(ring, ring.zero + entry[j], flow) for j in range(modified.order + 1)]
+        [AlongStep(ring, ring.zero + entry[j], flow, product) for j in range(modified.order + 1)]
         for entry in memory
     ]
     for m in range(1, modified.order + 2):
@@ -225,6 +242,18 @@ def _flow_series(modified: ModifiedField, j: int) -> list[VectorElement]:
     return series
 
 
+def _product(limit: int | float, left: Element, right: Element) -> Element:
+    """Return a product, if it has at most so many products of terms.
+
+    Raises:
+        ExceedsLimit: It is one of too many terms.
+    """
+    count = len(left) * len(right)
+    if count > limit:
+        raise ExceedsLimit("the proof takes a product of about", count, "terms", limit)
+    return left * right
+
+
 def _number(ring: DifferentialRing, entry: Any) -> Element:
     return ring.convert(sympy.sympify(entry))
 
@@ -243,15 +272,22 @@ class AlongStep:
     [x**2, 2*x, 1, 0]
     """
 
-    def __init__(self, ring: DifferentialRing, element: Element, step: list[VectorElement]):
+    def __init__(
+        self,
+        ring: DifferentialRing,
+        element: Element,
+        step: list[VectorElement],
+        product: Product = operator.mul,
+    ):
         self._ring = ring
+        self._product = product
         self._step = step
         self._derivatives: dict[tuple[int, ...], Element] = {(): element}
         self._coefficients: dict[tuple, Element] = {}
 
     def coefficient(self, m: int, index: tuple[int, ...] = ()) -> Element:
         """Return the coefficient of hᵐ, of the partial derivative ``index`` of the element."""
-        if m == 0:
+        if m == 0 or self._derivative(index) == 0:
             return self._derivative(index)
         if (m, index) not in self._coefficients:
             total = self._ring.zero
@@ -259,7 +295,7 @@ class AlongStep:
                 for i, entry in enumerate(self._step[k]):
                     if entry != 0:
                         inner = self.coefficient(m - k, tuple(sorted((*index, i))))
-                        total = total + k * entry * inner
+                        total = total + k * self._product(entry, inner)
             self._coefficients[m, index] = self._ring.reduce(total / m)
         return self._coefficients[m, index]
 

@@ -119,3 +119,44 @@ def test_the_error_is_one_of_order_and_can_be_pickled():
     assert isinstance(again, InvalidOrder)
     assert str(again) == str(error)
     assert again.reason == "order=3 means about 1,234 terms; 1,000 are allowed"
+
+
+def nested_fraction(depth):
+    text = "x"
+    for _ in range(depth):
+        text = f"1/(x + {text})"
+    return text
+
+
+def nested_square(depth):
+    text = "x"
+    for _ in range(depth):
+        text = f"({text}**2 - a)"
+    return f"{text}**2"
+
+
+LARGE = {
+    "a sum of 300 squares": " + ".join(f"x{i}**2" for i in range(300)),
+    "a product of 40 exponentials": "*".join(f"exp(x{i})" for i in range(40)),
+}
+
+
+@pytest.mark.parametrize("name", LARGE)
+def test_a_loss_of_many_variables_is_certified_in_seconds(name):
+    assert modeq.derive(LARGE[name], 1).certify().holds
+
+
+@pytest.mark.parametrize(
+    ("text", "variables"), [(nested_fraction(30), None), (nested_square(7), "x")]
+)
+def test_a_proof_that_would_fill_the_memory_is_refused(text, variables):
+    equation = modeq.derive(modeq.Loss(text, variables=variables), 1)
+    with pytest.raises(ExceedsLimit, match="the proof takes a product of about"):
+        equation.certify()
+
+
+def test_a_proof_obeys_the_limit_it_is_given():
+    equation = modeq.derive("(x**2 + y**3 + 1)**4", 2)
+    with pytest.raises(ExceedsLimit, match="100 are allowed"):
+        equation.certify(limit=100)
+    assert equation.certify(limit=10**6).holds
