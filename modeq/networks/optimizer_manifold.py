@@ -46,7 +46,6 @@ from modeq.networks.pytrees import Params, epsilon, is_finite
 try:
     import jax
     import jax.numpy as jnp
-    from jax.flatten_util import ravel_pytree
 except ImportError as error:
     raise ImportError(
         "modeq.networks.optimizer_manifold needs JAX: pip install modeq[jax]"
@@ -66,7 +65,7 @@ _WARM = (0, 1_000)
 """How many calls at the same gradient may go before Newton's method."""
 
 _ROUGH = 0.5
-"""By how much one more order of the memory may change a step, in parts of it."""
+"""How far a step may be from what its derivatives foresee of one more order of the memory."""
 
 _SLOW = 0.25
 """By how much clocks may change a step while a field is measured, in parts of it."""
@@ -311,16 +310,18 @@ class SlowManifold:
         )
 
     def _refuse_rough(self, params: Params, before: State, after: State) -> None:
-        """Refuse memory whose series in h is of no use for the update."""
-        steps = [self._calls.step(params, state, 1)[2] for state in (before, after)]
-        some, others = (np.asarray(ravel_pytree(step)[0], float) for step in steps)
-        miss, size = np.linalg.norm(others - some), np.linalg.norm(some)
-        if miss > _ROUGH * size:
+        """Refuse memory whose series in h is of no use for the update, as under a root of 0."""
+        bend = self._memory.bend(before, after, params, self._calls.gradient(params))
+        if not bend <= _ROUGH:
+            much = (
+                f"misses what derivatives foresee by {bend:.1%}"
+                if bend < np.inf
+                else "is not finite"
+            )
             raise FlowError(
-                f"one more order of the memory changes a step of the optimizer by "
-                f"{miss / size if size else np.inf:.1%}: gradients change too much while they are "
-                f"remembered; take a smaller learning rate, or an epsilon inside of roots "
-                f"(eps_root)"
+                f"with one more order of the memory a step of the optimizer {much}: gradients "
+                f"change too much while they are remembered; take a smaller learning rate, or an "
+                f"epsilon inside of roots (eps_root)"
             )
 
     def _resting(self, params: Params, state: State) -> State:
