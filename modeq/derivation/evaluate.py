@@ -28,6 +28,7 @@ from modeq.algebra.power_series import (
 )
 from modeq.errors import InvalidPoint
 from modeq.losses.digits import to_digits
+from modeq.losses.expansion import from_leaves
 
 
 class SeriesEvaluator:
@@ -53,15 +54,22 @@ class SeriesEvaluator:
         self._path = path
         self._constant = constant
         self._known: dict[sympy.Expr, PowerSeries] = dict(path)
+        self._varying: dict[sympy.Basic, bool] = dict.fromkeys(path, True)
 
     def __call__(self, expression: sympy.Expr) -> PowerSeries:
         """Return the series of ``expression`` along the path."""
         if expression not in self._known:
-            if expression.free_symbols.isdisjoint(self._path):
+            if not self._varies(expression):
                 self._known[expression] = PowerSeries([self._constant(expression)])
             else:
                 self._known[expression] = self._evaluate(expression)
         return self._known[expression]
+
+    def _varies(self, expression: sympy.Basic) -> bool:
+        """Tell whether an expression has a variable in it, each of its parts asked once."""
+        for part in from_leaves(expression, self._varying):
+            self._varying[part] = any(self._varying[inner] for inner in part.args)
+        return self._varying[expression]
 
     def _factor(self, expression: sympy.Expr) -> Coefficient:
         """Return a constant factor: a Fraction where it is one, so that products stay cheap."""
@@ -79,12 +87,12 @@ class SeriesEvaluator:
         return self._function(expression)
 
     def _product(self, expression: sympy.Expr) -> PowerSeries:
-        factor, rest = expression.as_independent(*self._path)
-        product = _product([self(part) for part in sympy.Mul.make_args(rest)])
-        if factor == 1:
+        constants = [part for part in expression.args if not self._varies(part)]
+        product = _product([self(part) for part in expression.args if self._varies(part)])
+        if not constants:
             return product
         # Not a product of series: the coefficients, and so the factor, may be series themselves.
-        value = self._factor(factor)
+        value = self._factor(sympy.Mul(*constants))
         return PowerSeries(rule=lambda k: scaled(product[k], value))
 
     def _power(self, expression: sympy.Expr) -> PowerSeries:
@@ -95,7 +103,7 @@ class SeriesEvaluator:
             return reciprocal(self(base), self._constant(expression))
         if exponent.is_Integer:
             return self(1 / base) ** int(-exponent)
-        if exponent.free_symbols.isdisjoint(self._path):
+        if not self._varies(exponent):
             return self._constant_power(expression)
         return self._function(expression)
 

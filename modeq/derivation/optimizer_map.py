@@ -11,7 +11,7 @@ all else a smooth function of the blocks before.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from itertools import cycle, product
 from typing import Any
@@ -22,6 +22,7 @@ import sympy
 from modeq.derivation.evaluate import SeriesField, inverse_root
 from modeq.derivation.ring import DifferentialRing
 from modeq.errors import InvalidMethod, NotSmooth
+from modeq.losses.expansion import from_leaves, rebuilt
 from modeq.losses.loss import Field, H
 from modeq.losses.objects import without_floats
 from modeq.methods.optimizer import Optimizer, State, memory_slots
@@ -61,6 +62,8 @@ class OptimizerMap:
         self.jacobian = self._jacobian()
         self.blocks = [self._block(indices) for indices in self._cascade()]
         self._rest: dict[sympy.Symbol, sympy.Expr] = {H: sympy.S.Zero}
+        self._at_rest: dict[sympy.Basic, sympy.Basic] = {}
+        self._vanishing: dict[sympy.Expr, bool] = {}
         self.fixed = self._fixed_point()
         for x, entry in zip(cycle(self.variables), (*self.theta, *self.following), strict=False):
             self._refuse_corners(entry, x)
@@ -89,12 +92,21 @@ class OptimizerMap:
 
     def at_rest(self, expression: sympy.Expr) -> sympy.Expr:
         """Return an expression at h = 0 and on the slow manifold there."""
-        value = expression.xreplace(self._rest)
-        return value.replace(_is_root, lambda power: _factored(power.base) ** power.exp)
+        return rebuilt(expression, self._rested, self._at_rest)
+
+    def _rested(self, part: sympy.Basic) -> sympy.Basic:
+        if _is_root(part):
+            return _factored(part.base) ** part.exp
+        return self._rest.get(part, part)
+
+    def _settle(self, values: Mapping[sympy.Symbol, sympy.Expr]) -> None:
+        """Say what symbols are at rest; what was found with others there is forgotten."""
+        self._rest |= values
+        self._at_rest.clear()
 
     def _refuse_jumps(self) -> None:
         for x, entry in zip(self.variables, self.theta, strict=True):
-            moved = sympy.simplify(entry.xreplace({H: sympy.S.Zero}) - x)
+            moved = _simplified(_without_h(entry) - x)
             if moved != 0:
                 raise InvalidMethod(
                     f"at h = 0 the rule of {self.method} moves {x} by {moved}; it must be a "
@@ -104,7 +116,7 @@ class OptimizerMap:
     def _refuse_corners(self, entry: sympy.Expr, x: sympy.Symbol) -> None:
         """Raise NotSmooth if a root or a quotient has the base 0 on all of the slow manifold."""
         # From the inside to the outside, so that what is looked at is made of finite parts.
-        for node in sympy.postorder_traversal(entry):
+        for node in from_leaves(entry):
             if _is_root(node) and self._vanishes(self.at_rest(node.base)):
                 raise NotSmooth(
                     f"the rule of {self.method} is not smooth for the coordinate {x}: it takes a "
@@ -116,15 +128,17 @@ class OptimizerMap:
 
     def _vanishes(self, base: sympy.Expr) -> bool:
         """Tell whether an expression in θ is 0 everywhere, as far as the ring of it can tell."""
-        symbols = sorted(base.free_symbols - {*self.variables}, key=sympy.default_sort_key)
-        ring = DifferentialRing(self.variables, symbols, [base], depth=1)
-        return ring.vanishes(ring.convert(base))
+        if base not in self._vanishing:
+            symbols = sorted(base.free_symbols - {*self.variables}, key=sympy.default_sort_key)
+            ring = DifferentialRing(self.variables, symbols, [base], depth=1)
+            self._vanishing[base] = ring.vanishes(ring.convert(base))
+        return self._vanishing[base]
 
     def _jacobian(self) -> sympy.Matrix:
         """Return the derivatives of N by M at h = 0."""
-        memory = [entry.xreplace({H: sympy.S.Zero}) for entry in self.following]
+        memory = list(map(_without_h, self.following))
         size = len(memory)
-        entries = [sympy.simplify(entry.diff(y)) for entry in memory for y in self.memory]
+        entries = [_simplified(entry.diff(y)) for entry in memory for y in self.memory]
         return sympy.Matrix(size, size, entries)
 
     def _varies(self, entry: sympy.Expr) -> bool:
@@ -160,11 +174,11 @@ class OptimizerMap:
             symbols = [self.memory[i] for i in indices]
             following = [self.following[i] for i in indices]
             # A block is affine in itself, so that its roots are those of what rests already.
-            self._rest |= dict.fromkeys(symbols, sympy.S.Zero)
+            self._settle(dict.fromkeys(symbols, sympy.S.Zero))
             for i, entry in zip(indices, following, strict=True):
                 self._refuse_corners(entry, self.variables[i % len(self.variables)])
-            constant = sympy.Matrix([entry.xreplace(self._rest) for entry in following])
-            self._rest |= zip(symbols, map(_factored, inverse * constant), strict=True)
+            constant = sympy.Matrix([self.at_rest(entry) for entry in following])
+            self._settle(dict(zip(symbols, map(_factored, inverse * constant), strict=True)))
         return tuple(self._rest[symbol] for symbol in self.memory)
 
     @property
@@ -173,13 +187,24 @@ class OptimizerMap:
         nodes = {
             node
             for entry in (*self.theta, *self.following)
-            for node in sympy.preorder_traversal(entry)
+            for node in from_leaves(entry)
             if node.is_Pow or node.is_Function
         }
         # The powers of a series start from that of its first coefficient, and from a root of it.
         nodes |= {inverse_root(node)[0] for node in nodes if _is_root(node)}
         at_rest = sorted(map(self.at_rest, nodes), key=sympy.default_sort_key)
         return (*at_rest, *self.fixed, *(entry for _, inverse in self.blocks for entry in inverse))
+
+
+_NOT_FINITE = {sympy.I, sympy.nan, sympy.zoo, sympy.oo, -sympy.oo}
+
+
+def _without_h(expression: sympy.Expr) -> sympy.Expr:
+    return rebuilt(expression, lambda part: sympy.S.Zero if part == H else part)
+
+
+def _simplified(expression: sympy.Expr) -> sympy.Expr:
+    return expression if expression.is_Rational else sympy.simplify(expression)
 
 
 def _is_root(node: sympy.Basic) -> bool:
@@ -224,7 +249,7 @@ def _entries(part: Any, dimension: int) -> list[sympy.Expr]:
         )
     entries = [without_floats(sympy.sympify(entry, strict=True)) for entry in array.tolist()]
     for entry in entries:
-        if entry.has(sympy.I, sympy.nan, sympy.zoo, sympy.oo, -sympy.oo):
+        if not _NOT_FINITE.isdisjoint(from_leaves(entry)):
             raise InvalidMethod(f"a slot of the state has the entry {entry}, no finite real number")
     return entries
 

@@ -7,7 +7,7 @@ follow from the sum of their absolute values, which a product multiplies.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Container, Iterable, Iterator
 from math import comb, log2, prod
 from typing import NamedTuple
 
@@ -73,8 +73,10 @@ def check_expansion(expressions: Iterable[sympy.Expr], limit: int = MAX_WORDS) -
             sizes[node] = size
 
 
-def from_leaves(expression: sympy.Basic) -> Iterator[sympy.Basic]:
-    """Yield the parts of an expression, each once and after its own parts.
+def from_leaves(
+    expression: sympy.Basic, known: Container[sympy.Basic] = ()
+) -> Iterator[sympy.Basic]:
+    """Yield the parts of an expression, each once and after its own parts, without those known.
 
     >>> x = sympy.Symbol("x")
     >>> list(from_leaves(sympy.sin(x) + sympy.cos(x)))[0], list(from_leaves(x + 1))
@@ -83,13 +85,39 @@ def from_leaves(expression: sympy.Basic) -> Iterator[sympy.Basic]:
     done, stack = set(), [expression]
     while stack:
         part = stack[-1]
-        missing = [inner for inner in part.args if inner not in done]
+        missing = [inner for inner in part.args if inner not in done and inner not in known]
         stack += missing
         if not missing:
-            if part not in done:
+            if part not in done and part not in known:
                 done.add(part)
                 yield part
             stack.pop()
+
+
+def rebuilt(
+    expression: sympy.Basic,
+    change: Callable[[sympy.Basic], sympy.Basic],
+    known: dict[sympy.Basic, sympy.Basic] | None = None,
+) -> sympy.Basic:
+    """Return an expression with each part, made from parts that are changed already, changed.
+
+    Parts that occur often are changed once, which those of an update rule do.
+
+    Args:
+        expression: The expression.
+        change: Gives what stands for a part.
+        known: What is found already, to which all that is found now is added.
+
+    >>> x, y = sympy.symbols("x y")
+    >>> rebuilt(sympy.sin(x + 1) + x, lambda part: y if part == x else part)
+    y + sin(y + 1)
+    """
+    known = {} if known is None else known
+    for part in from_leaves(expression, known):
+        inner = [known[argument] for argument in part.args]
+        same = all(new is old for new, old in zip(inner, part.args, strict=True))
+        known[part] = change(part if same else part.func(*inner))
+    return known[expression]
 
 
 def depth(expression: sympy.Basic) -> int:

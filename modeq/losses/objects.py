@@ -17,6 +17,7 @@ from sympy.tensor.indexed import Indexed
 
 from modeq.algebra.floats import read_float
 from modeq.errors import InvalidLoss
+from modeq.losses.expansion import rebuilt
 from modeq.losses.grammar import FUNCTIONS
 
 _MAX_TERMS = 10_000
@@ -177,7 +178,7 @@ def without_floats(expression: sympy.Expr) -> sympy.Expr:
     >>> without_floats(0.1 * sympy.Symbol("x"))
     x/10
     """
-    return expression.xreplace({x: _shortest_decimal(x) for x in expression.atoms(sympy.Float)})
+    return rebuilt(expression, lambda part: _shortest_decimal(part) if part.is_Float else part)
 
 
 def _shortest_decimal(number: sympy.Float) -> sympy.Rational:
