@@ -6,7 +6,7 @@ Along the iterates θ₀, θ₁, … of ``step``
 
 is right up to and including hⁿ⁺¹: the order n takes n + 1 steps. Points may be numbers, NumPy
 arrays, JAX arrays, PyTorch tensors, or lists, tuples and dicts of these, which are only added,
-subtracted and multiplied by floats; or modules of Equinox and Flax, of which only weights move.
+subtracted and multiplied by floats; ``modeq.networks.blackbox_field`` takes modules as well.
 Differences of successive iterates are taken first, which rounds less than a weighted sum of
 iterates does.
 
@@ -37,6 +37,7 @@ slopes fall with k, while rounding gives Δᵏ s₀ the variance C(2k, k) σ².
 from __future__ import annotations
 
 import math
+import numbers
 import warnings
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -458,6 +459,13 @@ def _is_finite(leaf: Any) -> bool:
 
 
 def _check_start(theta: Any) -> None:
+    for leaf in _leaves(theta):
+        if not (isinstance(leaf, numbers.Number) or hasattr(leaf, "dtype")):
+            raise InvalidPoint(
+                f"the point has a part of type {type(leaf).__name__}; its parts must be numbers or "
+                f"arrays, in lists, tuples and dicts (for modules of Equinox and Flax, call "
+                f"modeq.networks.blackbox_field)"
+            )
     if not any(map(np.size, _leaves(theta))):
         raise InvalidPoint("the point has no entries; there must be at least one")
     if not all(map(_is_finite, _leaves(theta))):

@@ -12,10 +12,10 @@ of this room is first asked for, not before.
 
 import lazy_loader
 
-from modeq.flows.blackbox import BlackboxField, RoundOff, blackbox_field
+from modeq.flows.blackbox import BlackboxField, RoundOff
 
 __getattr__, _, __all__ = lazy_loader.attach_stub(__name__, __file__)
-__all__ += ["BlackboxField", "RoundOff", "blackbox_field"]
+__all__ += ["BlackboxField", "RoundOff"]
 
 
 def __dir__() -> list[str]:

@@ -1,12 +1,13 @@
 """The names of modeq.networks and where they are; the package reads them here."""
 
 import modeq.flows.blackbox as _blackbox
-import modeq.flows.blackbox as _roundoff
 
 from . import data as data
 from . import models as models
 from .adjusted_rates import DriftAdjusted as DriftAdjusted
 from .adjusted_rates import dal as dal
+from .blackbox import ModuleField as ModuleField
+from .blackbox import blackbox_field as blackbox_field
 from .field import NetworkField as NetworkField
 from .field import modified_field as modified_field
 from .flows import FieldFlow as FieldFlow
@@ -33,5 +34,4 @@ from .trajectories import solve_flow as solve_flow
 from .trajectories import step_drift as step_drift
 
 BlackboxField = _blackbox.BlackboxField
-blackbox_field = _blackbox.blackbox_field
-RoundOff = _roundoff.RoundOff
+RoundOff = _blackbox.RoundOff

@@ -3,8 +3,10 @@
 import numpy as np
 import pytest
 
+import modeq
 from modeq import networks
 from modeq.errors import InvalidPoint
+from modeq.networks.pytrees import partitioned
 
 jax = pytest.importorskip("jax", reason="jax is optional: pip install modeq[jax]")
 jnp = jax.numpy
@@ -97,3 +99,30 @@ def test_a_tree_with_leaves_that_are_no_weights_is_refused_by_jitted_fields_too(
     field = networks.modified_field(lambda p: jnp.sum(p["w"] ** 2), 1)
     with pytest.raises(InvalidPoint, match=r"leaf \['n'\].*int32"):
         jax.jit(field.rhs)({"w": jnp.ones(2), "n": jnp.arange(2)}, 0.1)
+
+
+@pytest.mark.parametrize("net", [equinox_net, flax_net])
+def test_a_step_of_modules_has_a_field_in_which_their_weights_move(net):
+    params, loss, gradient = net()
+    slope = gradient(loss)
+
+    def step(params):
+        taken = iter(jax.tree.leaves(slope(params)))
+        weights, rest = partitioned(params)
+        return rest.join([w - 0.125 * next(taken) for w in weights])
+
+    found = networks.blackbox_field(step, 1, h=0.125, check=False)(params)
+    want = networks.modified_field(loss, 1)(params, 0.125)
+    weights, rest = partitioned(found)
+    expected, _ = partitioned(want)
+    for one, other in zip(weights, expected, strict=True):
+        np.testing.assert_allclose(one, other, rtol=2e-2, atol=2e-4)
+    assert jax.tree.structure(found) == jax.tree.structure(params)
+    same = zip(rest.arrays, partitioned(params)[1].arrays, strict=True)
+    assert all(a is b for a, b in same)
+
+
+def test_a_module_is_no_point_of_a_field_that_does_not_know_jax():
+    params, _, _ = equinox_net()
+    with pytest.raises(InvalidPoint, match=r"modeq\.networks\.blackbox_field"):
+        modeq.blackbox_field(lambda net: net, 1)(params)
