@@ -89,10 +89,7 @@ def check_colors(colors: Any) -> int:
     >>> check_colors(2)
     2
     """
-    number = as_integer(colors)
-    if number is None or number < 1:
-        raise InvalidValue(f"colors is {shortened(colors)}; it must be an integer >= 1")
-    return number
+    return whole(colors, "colors", 1, InvalidValue)
 
 
 def as_integer(value: Any) -> int | None:
@@ -121,7 +118,7 @@ def whole(
     name: str,
     least: int = 1,
     error: type[InvalidValue] = InvalidMethod,
-    most: int | None = None,
+    most: int = sys.maxsize,
 ) -> int:
     """Return a number as an int, if it is an integer that is neither too small nor too large.
 
@@ -130,7 +127,7 @@ def whole(
         name: What to call it in the error.
         least: The smallest value.
         error: What is raised.
-        most: The largest value, if there is one.
+        most: The largest value; what a machine can count to, if not given.
 
     >>> whole(3, "steps")
     3
@@ -141,7 +138,7 @@ def whole(
     number = as_integer(value)
     if number is None or number < least:
         raise error(f"{name} is {shortened(value)}; it must be an integer >= {least}")
-    if most is not None and number > most:
+    if number > most:
         raise error(f"{name} is {shortened(value)}; it must be at most {most:,}")
     return number
 
@@ -168,7 +165,9 @@ def one_of(value: Any, known: Iterable[str], name: str) -> str:
     """
     words = tuple(known)
     if not isinstance(value, str) or value not in words:
-        raise InvalidMethod(f"{name} is {value!r}; it must be one of {', '.join(map(repr, words))}")
+        raise InvalidMethod(
+            f"{name} is {shortened(value)}; it must be one of {', '.join(map(repr, words))}"
+        )
     return value
 
 
@@ -193,7 +192,7 @@ def refuse_unknown(given: Iterable[str], known: Iterable[str], owner: str) -> No
     for name in given:
         if name not in names:
             raise InvalidMethod(
-                f"{owner} has no parameter {name!r}: {hint(name, names)}it has "
+                f"{owner} has no parameter {shortened(name)}: {hint(name, names)}it has "
                 f"{', '.join(names) or 'none'}"
             )
 
@@ -224,7 +223,7 @@ def as_points(theta: Any, dimension: int) -> np.ndarray:
     """
     points = as_numbers(theta)
     if points is None:
-        raise InvalidPoint(f"the point {theta!r} does not consist of numbers")
+        raise InvalidPoint(f"the point {shortened(theta)} does not consist of numbers")
     if points.ndim == 0 or points.shape[-1] != dimension:
         raise InvalidPoint(
             f"the point has the shape {points.shape}; "
@@ -241,7 +240,9 @@ def check_step(h: Any) -> float:
     """
     value = positive(h)
     if value is None:
-        raise InvalidStep(f"the learning rate h is {h!r}; it must be a positive finite number")
+        raise InvalidStep(
+            f"the learning rate h is {shortened(h)}; it must be a positive finite number"
+        )
     return value
 
 
@@ -295,7 +296,7 @@ def check_positive(name: str, value: Any) -> float:
     """
     number = positive(value)
     if number is None:
-        raise InvalidValue(f"{name} is {value!r}; it must be a positive finite number")
+        raise InvalidValue(f"{name} is {shortened(value)}; it must be a positive finite number")
     return number
 
 
@@ -339,5 +340,7 @@ def check_duration(steps: Any, time: Any, h: float) -> int:
     (3, 5)
     """
     if steps is not None and time is not None:
-        raise InvalidStep(f"steps is {steps!r} and time is {time!r}; give one of them")
+        raise InvalidStep(
+            f"steps is {shortened(steps)} and time is {shortened(time)}; give one of them"
+        )
     return check_steps(steps) if time is None else steps_until(time, h)

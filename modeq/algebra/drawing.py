@@ -5,13 +5,12 @@ r"""Rooted trees as pictures: in text, in LaTeX and in SVG, with the root at the
 
 from __future__ import annotations
 
-from numbers import Real
 from typing import Any
 
 from modeq.algebra.layout import layout, mark
 from modeq.algebra.notation import differential
 from modeq.algebra.trees import RootedTree, color_mark
-from modeq.checks import shortened
+from modeq.checks import check_positive, shortened
 from modeq.errors import InvalidTree, InvalidValue
 from modeq.show.document import Drawing
 
@@ -87,7 +86,7 @@ def tree_latex(tree: RootedTree, style: str = "forest") -> str:
         InvalidValue: If the style is not in the table.
     """
     if not isinstance(style, str) or style not in _STYLES:
-        raise InvalidValue(f"style must be one of {', '.join(_STYLES)}, got {style!r}")
+        raise InvalidValue(f"style must be one of {', '.join(_STYLES)}, got {shortened(style)}")
     return _STYLES[style](_checked(tree))
 
 
@@ -155,7 +154,4 @@ def tree_drawing(tree: RootedTree) -> Drawing:
 
 
 def _checked_size(size: Any) -> float:
-    is_number = isinstance(size, Real) and not isinstance(size, bool)
-    if not is_number or not 0 < size < float("inf"):
-        raise InvalidValue(f"size is {shortened(size)}; it must be a positive number")
-    return float(size)
+    return check_positive("size", size)

@@ -88,6 +88,17 @@ def note(text: str) -> None:
         notes.append(text)
 
 
+MAX_BITS = 10_000
+"""The most bits of the numerator and the denominator of a table's entry."""
+
+
+def _of_rational(entry: Fraction, where: str) -> Fraction:
+    bits = max(entry.numerator.bit_length(), entry.denominator.bit_length())
+    if bits > MAX_BITS:
+        raise InvalidMethod(f"{where} has {bits:,} bits; it must have at most {MAX_BITS:,}")
+    return entry
+
+
 @one_warning()
 def exact(entry: Any, where: str) -> Entry:
     """Return a table's entry as an exact number: integers and Fractions as they are, a text such as
@@ -104,11 +115,12 @@ def exact(entry: Any, where: str) -> Entry:
     if is_float(entry):
         return _of_float(entry, where)
     if isinstance(entry, Rational):
-        return as_fraction(entry)
+        return _of_rational(as_fraction(entry), where)
     if is_expression(entry):
         return _exact_expression(entry, where)
     raise InvalidMethod(
-        f"{where} is {entry!r}; it must be an integer, a Fraction, a float or a sympy expression"
+        f"{where} is {shortened(entry)}; it must be an integer, a Fraction, a float or a sympy "
+        f"expression"
     )
 
 
@@ -140,7 +152,8 @@ def _exact_expression(entry: Any, where: str) -> Entry:
     for symbol in entry.free_symbols:
         if not can_be_written(symbol.name):
             raise InvalidMethod(
-                f"{where} has a symbol {symbol.name!r}, which no file holds: it has half a "
+                f"{where} has a symbol {shortened(symbol.name)}, which no file holds: it has "
+                f"half a "
                 "character (a lone surrogate); give another name"
             )
     is_known = entry.free_symbols or entry.is_comparable
@@ -178,7 +191,7 @@ def exact_row(row: Sequence, where: str) -> tuple[Entry, ...]:
     (Fraction(1, 1), Fraction(1, 2))
     """
     if isinstance(row, str) or not hasattr(row, "__len__"):
-        raise InvalidMethod(f"{where} is {row!r}; it must be a sequence of numbers")
+        raise InvalidMethod(f"{where} is {shortened(row)}; it must be a sequence of numbers")
     if len(row) == 0:
         raise InvalidMethod(f"{where} is empty; it must have at least one entry")
     return tuple(exact(entry, f"{where}[{i}]") for i, entry in enumerate(row))
@@ -192,7 +205,7 @@ def exact_matrix(A: Sequence[Sequence], where: str = "A") -> tuple[tuple[Entry, 
     ((Fraction(1, 4),),)
     """
     if isinstance(A, str) or not hasattr(A, "__len__"):
-        raise InvalidMethod(f"{where} is {A!r}; it must be a matrix of numbers")
+        raise InvalidMethod(f"{where} is {shortened(A)}; it must be a matrix of numbers")
     return tuple(exact_row(row, f"{where}[{i}]") for i, row in enumerate(A))
 
 
@@ -257,7 +270,7 @@ def values_of(values: Mapping, symbols: Iterable) -> dict:
         name = getattr(key, "name", key)
         if name not in known:
             raise InvalidMethod(
-                f"{name!r} is no symbol of the method; its symbols are: "
+                f"{shortened(name)} is no symbol of the method; its symbols are: "
                 f"{' '.join(sorted(known)) or 'none'}"
             )
         result[known[name]] = exact(value, name)

@@ -28,6 +28,7 @@ from typing import Any
 import numpy as np
 
 from modeq.algebra.surds import Surd, root_digits, square_root
+from modeq.checks import shortened
 from modeq.errors import InvalidValue
 
 DENOMINATOR = 10_000
@@ -129,7 +130,7 @@ def measure(number: Any, where: str = "a number") -> Measured:
     else:
         value, bits, text = _of_mpf(number) if hasattr(number, "_mpf_") else _of_float(number)
     if value is None:
-        raise InvalidValue(f"{where} is {number!r}; it must be finite")
+        raise InvalidValue(f"{where} is {shortened(number)}; it must be finite")
     if bits > _MAX_BITS:
         raise InvalidValue(f"{where} has {bits:,} bits; at most {_MAX_BITS:,} are read")
     unit = Fraction(2) ** (_binade(abs(value)) + 1 - bits)
@@ -137,7 +138,8 @@ def measure(number: Any, where: str = "a number") -> Measured:
     if bits < DOUBLE and value:
         if digits > (bits - 1) * math.log10(2) and not isinstance(number, Decimal):
             raise InvalidValue(
-                f"{where} is {number!r}; it has too few bits to tell which number it stands for: "
+                f"{where} is {shortened(number)}; it has too few bits to tell which number it "
+                f"stands for: "
                 f"give a double, a Fraction or a text such as '1/6'"
             )
         digits = min(digits, TYPED_DIGITS)

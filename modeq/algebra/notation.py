@@ -27,6 +27,7 @@ from itertools import islice
 from typing import Any
 
 from modeq.algebra.trees import RootedTree
+from modeq.checks import shortened
 from modeq.errors import InvalidValue
 
 _LETTERS = "ijklmnpqrstuvw"
@@ -191,9 +192,11 @@ def signed_formula(
         return 1, _UNSIGNED[notation](tree, latex=latex, fields=fields)
     if notation not in _SIGNED:
         known = ", ".join(sorted(_UNSIGNED | _SIGNED))
-        raise InvalidValue(f"notation must be one of {known}, got {notation!r}")
+        raise InvalidValue(f"notation must be one of {known}, got {shortened(notation)}")
     if fields is not None:
-        raise InvalidValue(f"{notation!r} is a notation for one loss L, got fields {fields!r}")
+        raise InvalidValue(
+            f"{shortened(notation)} is a notation for one loss L, got fields {shortened(fields)}"
+        )
     return _SIGNED[notation](tree, latex=latex)
 
 
@@ -203,7 +206,7 @@ def _names(tree: RootedTree, latex: bool, fields: Sequence[str] | None) -> Seque
     if fields is None:
         names: Sequence[str] = field_names(colors)
     elif len(_checked_names(fields)) < colors:
-        raise InvalidValue(f"{tree} has colors up to {colors - 1}, got fields {fields!r}")
+        raise InvalidValue(f"{tree} has colors up to {colors - 1}, got fields {shortened(fields)}")
     else:
         names = fields
     return (
@@ -214,7 +217,7 @@ def _names(tree: RootedTree, latex: bool, fields: Sequence[str] | None) -> Seque
 def _checked_names(fields: Any) -> Sequence[str]:
     sequence = isinstance(fields, Sequence) and not isinstance(fields, str)
     if not sequence or not all(isinstance(name, str) and name for name in fields):
-        raise InvalidValue(f"fields must list the names of the fields, got {fields!r}")
+        raise InvalidValue(f"fields must list the names of the fields, got {shortened(fields)}")
     return fields
 
 

@@ -14,7 +14,7 @@ from functools import reduce
 from typing import Any
 
 from modeq.algebra.rationals import RealNumber, as_fraction
-from modeq.checks import as_integer
+from modeq.checks import as_integer, shortened
 from modeq.errors import InvalidMethod
 
 Coefficient = Any
@@ -177,7 +177,7 @@ class PowerSeries:
         """Return the product of ``exponent`` copies, by repeated squaring."""
         copies = as_integer(exponent)
         if copies is None or copies < 0:
-            raise TypeError(f"a power series has powers 0, 1, 2, …, and not {exponent!r}")
+            raise TypeError(f"a power series has powers 0, 1, 2, …, and not {shortened(exponent)}")
         if copies == 0:
             return PowerSeries([1])
         if copies == 1:

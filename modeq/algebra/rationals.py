@@ -11,6 +11,7 @@ from typing import Any
 import gmpy2
 import numpy as np
 
+from modeq.checks import shortened
 from modeq.errors import InvalidValue
 
 RealNumber = float | np.floating | Rational
@@ -49,9 +50,13 @@ def exact(coefficient: Any) -> Any:
     if isinstance(coefficient, RealNumber):
         return gmpy2.mpq(as_fraction(coefficient))
     if coefficient is None or isinstance(coefficient, Sequence | np.ndarray):
-        raise InvalidValue(f"{coefficient!r} is no coefficient; it must be a number or symbols")
+        raise InvalidValue(
+            f"{shortened(coefficient)} is no coefficient; it must be a number or symbols"
+        )
     if not _is_zero_times_zero(coefficient):
-        raise InvalidValue(f"{coefficient!r} is no coefficient; it must be a number or symbols")
+        raise InvalidValue(
+            f"{shortened(coefficient)} is no coefficient; it must be a number or symbols"
+        )
     return coefficient
 
 

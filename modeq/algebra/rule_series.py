@@ -13,6 +13,7 @@ from typing import Any
 
 from modeq.algebra.logarithm import logarithm
 from modeq.algebra.series import BSeries, identity
+from modeq.checks import shortened
 from modeq.errors import InvalidMethod
 
 _ROUNDING = Fraction(1, 10**9)
@@ -46,7 +47,9 @@ def modified_equation(method: Any, order: int) -> BSeries:
     """
     rule = getattr(method, "rule", method)
     if not callable(rule):
-        raise InvalidMethod(f"method is {method!r}; it must be a rule (theta, f, h) -> theta")
+        raise InvalidMethod(
+            f"method is {shortened(method)}; it must be a rule (theta, f, h) -> theta"
+        )
     colors = getattr(method, "colors", 1)
     step_series(rule, order, colors)
     start, f = identity(order, colors), AbstractField(colors)

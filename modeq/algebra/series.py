@@ -95,7 +95,9 @@ class BSeries(Mapping[RootedTree, Any]):
         colors: int = 1,
     ):
         if not isinstance(coefficients, Mapping):
-            raise InvalidValue(f"coefficients must map trees to numbers, got {coefficients!r}")
+            raise InvalidValue(
+                f"coefficients must map trees to numbers, got {shortened(coefficients)}"
+            )
         trees = _trees(order, colors)
         entries = [gmpy2.mpq()] * len(trees)
         for tree, coefficient in coefficients.items():
@@ -314,7 +316,7 @@ class BSeries(Mapping[RootedTree, Any]):
         """
         self._field_array()
         if not hasattr(loss_or_field, "elementary_sum"):
-            raise InvalidLoss(f"expected a Loss or a VectorField, got {loss_or_field!r}")
+            raise InvalidLoss(f"expected a Loss or a VectorField, got {shortened(loss_or_field)}")
         return loss_or_field.elementary_sum(self)
 
     def is_gradient(self, *, atol: float = 0) -> Verdict:

@@ -17,7 +17,7 @@ from modeq.algebra.recurrences import RungeKuttaTable
 from modeq.algebra.series import BSeries
 from modeq.algebra.sweep import field_numerators, primes_needed
 from modeq.algebra.trees import RootedTree
-from modeq.checks import as_integer
+from modeq.checks import as_integer, shortened
 from modeq.errors import InvalidTree, InvalidValue
 from modeq.show.document import Block, Table, Text
 from modeq.show.shown import Shown
@@ -166,14 +166,14 @@ class TreeTable(Shown):
             return self._catalog.index(tree)
         except KeyError:
             raise InvalidTree(
-                f"{tree!r} is not a rooted tree of at most {self.order + 1} vertices"
+                f"{shortened(tree)} is not a rooted tree of at most {self.order + 1} vertices"
             ) from None
 
     def tree(self, index: int) -> RootedTree:
         """Return tree number ``index``."""
         number = as_integer(index)
         if number is None or not 0 <= number < len(self):
-            raise InvalidTree(f"tree number {index!r}: the table has 0 to {len(self) - 1}")
+            raise InvalidTree(f"tree number {shortened(index)}: the table has 0 to {len(self) - 1}")
         return self._catalog.tree(number)
 
     def count(self, n: int) -> int:
@@ -214,7 +214,7 @@ class TreeTable(Shown):
         number = as_integer(n)
         if number is None or not 1 <= number <= self.order + 1:
             raise InvalidValue(
-                f"n is {n!r}; the trees of the table have 1 to {self.order + 1} vertices"
+                f"n is {shortened(n)}; the trees of the table have 1 to {self.order + 1} vertices"
             )
         return number
 

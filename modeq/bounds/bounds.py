@@ -31,7 +31,7 @@ from modeq.bounds.balls import NotEnclosed
 from modeq.bounds.certified import CertifiedBound
 from modeq.bounds.flow_bound import LARGEST_RATE, Demand, FlowBound
 from modeq.bounds.sampled import SampledBound
-from modeq.checks import as_points, check_order, check_positive, check_tolerance
+from modeq.checks import as_points, check_order, check_positive, check_tolerance, shortened
 from modeq.errors import FlowError, InvalidPoint
 from modeq.flows.compare import start_of
 from modeq.flows.integrate import check_start
@@ -169,5 +169,5 @@ def _size(start: float) -> float:
     """Return the distance of a start from the saddle."""
     [value] = as_points([start], 1)
     if isinstance(value, complex) or not math.isfinite(value):
-        raise InvalidPoint(f"the start is {start!r}; it must be a finite real number")
+        raise InvalidPoint(f"the start is {shortened(start)}; it must be a finite real number")
     return abs(float(value))

@@ -14,6 +14,7 @@ from typing import Any
 
 import click
 
+from modeq.checks import shortened
 from modeq.errors import InvalidPoint, InvalidStep, InvalidValue, MissingParameter
 from modeq.files import require_writable
 from modeq.losses import problems
@@ -62,7 +63,9 @@ def read_number(text: str, name: str) -> Fraction:
             return Fraction(text)
     except (ValueError, ArithmeticError):
         pass
-    raise InvalidValue(f"{name} is {text!r}; it must be a finite number, such as 0.1, 1e-3 or -2/3")
+    raise InvalidValue(
+        f"{name} is {shortened(text)}; it must be a finite number, such as 0.1, 1e-3 or -2/3"
+    )
 
 
 def read_integer(text: str, name: str, least: int) -> int:
@@ -76,14 +79,16 @@ def read_integer(text: str, name: str, least: int) -> int:
             return value
     except ValueError:
         pass
-    raise InvalidValue(f"{name} is {text!r}; it must be an integer >= {least}")
+    raise InvalidValue(f"{name} is {shortened(text)}; it must be an integer >= {least}")
 
 
 def read_rate(text: str, name: str) -> Fraction:
     """Return a learning rate, a positive number."""
     rate = read_number(text, name)
     if rate <= 0:
-        raise InvalidStep(f"{name} is {text!r}; it must be positive, such as 1e-3 or 1/1000")
+        raise InvalidStep(
+            f"{name} is {shortened(text)}; it must be positive, such as 1e-3 or 1/1000"
+        )
     return rate
 
 
@@ -114,7 +119,7 @@ def read_setting(text: str, name: str) -> tuple[str, str]:
     """
     key, _, value = (part.strip() for part in text.partition("="))
     if not (key and value):
-        raise InvalidValue(f"{name} is {text!r}; it must be NAME=VALUE, such as lam=1/10")
+        raise InvalidValue(f"{name} is {shortened(text)}; it must be NAME=VALUE, such as lam=1/10")
     return key, value
 
 
@@ -124,7 +129,7 @@ def _as_mapping(
     names = [name for name, _ in pairs]
     for name in names:
         if names.count(name) > 1:
-            raise InvalidValue(f"{option.opts[0]} gives {name!r} twice; give it one value")
+            raise InvalidValue(f"{option.opts[0]} gives {shortened(name)} twice; give it one value")
     return dict(pairs)
 
 

@@ -70,7 +70,7 @@ def adam_counter_term(
     beta1, beta2, epsilon, n = (constant(v, field.variables, name) for name, v in given.items())
     Adam(beta1, beta2, epsilon=epsilon)
     if n.is_number and not (n.is_Integer and n >= 1):
-        raise InvalidMethod(f"step is {step!r}; it must be 1, 2, ..., or a symbol")
+        raise InvalidMethod(f"step is {shortened(step)}; it must be 1, 2, ..., or a symbol")
     if n.is_Integer and n > LAST_STEP:
         raise InvalidMethod(
             f"step is {shortened(step)}; it must be at most {LAST_STEP:,}, or a symbol"

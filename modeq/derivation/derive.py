@@ -15,7 +15,7 @@ import sympy
 
 from modeq.algebra.logarithm import logarithm
 from modeq.algebra.power_series import Coefficient, PowerSeries, Vector
-from modeq.checks import check_limit, check_order
+from modeq.checks import check_limit, check_order, shortened
 from modeq.derivation.evaluate import SeriesField
 from modeq.derivation.lie import Progress, VectorElement, lie_recursion, no_progress
 from modeq.derivation.optimizer_map import optimizer_map
@@ -327,7 +327,8 @@ def one_step(method: Method, f: SeriesField, order: int) -> Callable[[Vector], V
             ) from error
         if not isinstance(following, Vector) or len(following) != len(theta):
             raise InvalidMethod(
-                f"the update rule of {method} returned {following!r}; it must return the next "
+                f"the update rule of {method} returned {shortened(following)}; it must return "
+                f"the next "
                 f"state, made from theta by +, multiplication by scalars, and f"
             )
         return f.near_start(following)

@@ -7,6 +7,7 @@ from typing import Any
 
 import sympy
 
+from modeq.checks import shortened
 from modeq.errors import InvalidLoss
 from modeq.losses.expressions import exact_values, names_of, read_expression
 from modeq.losses.loss import Field, VectorField, as_field
@@ -75,12 +76,13 @@ def scheduled(loss: Any, eta: Any, time: str = "t") -> ScheduledField:
     field = as_field(loss)
     if field.parts or field.method is not None:
         raise InvalidLoss(
-            f"{field!r} is in parts, or comes with a method of its own; a schedule is for a loss "
+            f"{shortened(field)} is in parts, or comes with a method of its own; a schedule is "
+            f"for a loss "
             f"or field in one piece"
         )
     names = parse_names(time)
     if len(names) != 1:
-        raise InvalidLoss(f"time is {time!r}; it must be one name, such as 't'")
+        raise InvalidLoss(f"time is {shortened(time)}; it must be one name, such as 't'")
     [t] = names
     if t.name in {x.name for x in (*field.variables, *field.parameters)}:
         raise InvalidLoss(

@@ -272,7 +272,9 @@ def _named(flows: Any, loss: Field, method: Method) -> dict[Name, Flow]:
         is_flow = isinstance(flow, Flow)
         name = flow.name if is_flow else next(ready)
         if name in found:
-            raise InvalidValue(f"two flows are called {name!r}; each needs a name of its own")
+            raise InvalidValue(
+                f"two flows are called {shortened(name)}; each needs a name of its own"
+            )
         found[name] = (
             _checked(flow, loss, method) if is_flow else OrderFlow(modified.truncated(name))
         )
@@ -284,7 +286,8 @@ def _checked(flow: Flow, loss: Field, method: Method) -> Flow:
         theirs = getattr(flow, word, own)
         if theirs != own:
             raise InvalidValue(
-                f"the flow {flow.name!r} is of the {word} {shortened(theirs)}, and would be "
+                f"the flow {shortened(flow.name)} is of the {word} {shortened(theirs)}, and "
+                f"would be "
                 f"compared with {shortened(own)}; make it of that one"
             )
     return flow

@@ -19,7 +19,7 @@ import sympy
 from sympy.printing.codeprinter import PrintMethodNotImplementedError
 
 from modeq.algebra.power_series import Coefficient
-from modeq.checks import as_numbers, as_points
+from modeq.checks import as_numbers, as_points, shortened
 from modeq.derivation.derive import all_parameters
 from modeq.derivation.evaluate import SeriesField, constants_at
 from modeq.derivation.optimizer_map import optimizer_map
@@ -196,7 +196,9 @@ def _as_rates(h: Any) -> float | complex | np.ndarray:
     """Return learning rates as a Python number or an array of floats, or complex ones."""
     rates = as_numbers(h)
     if rates is None:
-        raise InvalidStep(f"the learning rate h is {h!r}; it must be a number or an array of some")
+        raise InvalidStep(
+            f"the learning rate h is {shortened(h)}; it must be a number or an array of some"
+        )
     return rates if rates.ndim else rates.item()
 
 

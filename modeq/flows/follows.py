@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import sympy
 
-from modeq.checks import check_order, check_step
+from modeq.checks import check_order, check_step, shortened
 from modeq.derivation.derive import ModifiedField
 from modeq.errors import FlowError, InvalidLoss, InvalidPoint, InvalidStep
 from modeq.flows.check import SLOPE_TOLERANCE, slopes_of
@@ -104,7 +104,8 @@ def _column(thing: Any, x: Sequence[sympy.Symbol], name: str) -> _Column:
         column = sympy.ImmutableMatrix(list(map(sympy.sympify, thing)))
     except (TypeError, sympy.SympifyError):
         raise InvalidLoss(
-            f"the {name} is {thing!r}; it must be a column of sympy expressions, or both the field "
+            f"the {name} is {shortened(thing)}; it must be a column of sympy expressions, or "
+            f"both the field "
             f"and the step must be functions of theta and h"
         ) from None
     if len(column) != len(x):
@@ -176,7 +177,8 @@ class _Steps:
         self.h = check_step(h)
         if self.start.ndim != 1 or not np.all(np.isfinite(self.start)):
             raise InvalidPoint(
-                f"the start is {theta0!r}; it must be one point of finite numbers, of shape (d,)"
+                f"the start is {shortened(theta0)}; it must be one point of finite numbers, of "
+                f"shape (d,)"
             )
 
     @cached_property

@@ -28,6 +28,7 @@ import sympy
 
 from modeq.algebra.power_series import PowerSeries, Vector
 from modeq.algebra.trees import RootedTree
+from modeq.checks import shortened
 from modeq.derivation.derive import ModifiedField, series_field
 from modeq.derivation.evaluate import SeriesField
 from modeq.derivation.ring import DifferentialRing, Element
@@ -63,7 +64,7 @@ def numeric_field(
            [-2.1 ]])
     """
     if form not in (None, *FORMS):
-        raise InvalidValue(f"form is {form!r}; it must be 'expanded', 'program' or None")
+        raise InvalidValue(f"form is {shortened(form)}; it must be 'expanded', 'program' or None")
     tape = Tape((*modified.variables, H), exact_values(parameters, modified.parameters))
     if form == "expanded" or (form is None and _has_single_powers(modified)):
         return NumericField(tape, _record_expanded(modified, tape), "expanded")

@@ -8,7 +8,7 @@ from typing import Any
 
 import numpy as np
 
-from modeq.checks import as_points, check_step, check_steps
+from modeq.checks import as_points, check_step, check_steps, shortened
 from modeq.errors import DidNotConverge, FlowError, InvalidMethod, InvalidPoint
 from modeq.flows.fields import NumericField, gradient_field, part_fields, recorded, with_values
 from modeq.flows.integrate import check_start, integrate
@@ -83,7 +83,8 @@ def _checked_result(method: Method, theta: Any, shape: tuple[int, ...]) -> np.nd
     """Return what an update rule has returned, if it is a point."""
     if not isinstance(theta, np.ndarray) or theta.shape != shape:
         raise InvalidMethod(
-            f"the update rule of {method} returned {theta!r}; it must return the next point, an "
+            f"the update rule of {method} returned {shortened(theta)}; it must return the next "
+            f"point, an "
             f"array of the shape {shape}"
         )
     return theta

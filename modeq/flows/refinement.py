@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from modeq.checks import as_integer, check_duration, check_step, check_steps
+from modeq.checks import as_integer, check_duration, check_step, check_steps, shortened
 from modeq.errors import FlowError, InvalidPoint, InvalidValue
 from modeq.flows.compare import start_and_step
 from modeq.flows.fields import gradient_field, recorded
@@ -213,12 +213,16 @@ def _value(loss: Any, values: Mapping) -> Callable | None:
 def _checked_start(theta0: Any) -> np.ndarray:
     start = np.asarray(theta0)
     if start.dtype.kind not in "iuf" or start.ndim == 0 or not np.all(np.isfinite(start)):
-        raise InvalidPoint(f"the start is {theta0!r}; it must be an array of finite real numbers")
+        raise InvalidPoint(
+            f"the start is {shortened(theta0)}; it must be an array of finite real numbers"
+        )
     return start.astype(np.float64)
 
 
 def _checked_factors(factors: Any) -> tuple[int, ...]:
     found = tuple(map(as_integer, factors)) if isinstance(factors, Iterable) else ()
     if not found or any(r is None or r < 2 for r in found):
-        raise InvalidValue(f"factors is {factors!r}; give whole numbers > 1, such as {FACTORS}")
+        raise InvalidValue(
+            f"factors is {shortened(factors)}; give whole numbers > 1, such as {FACTORS}"
+        )
     return found

@@ -14,6 +14,7 @@ from numbers import Rational
 
 import sympy
 
+from modeq.checks import shortened
 from modeq.errors import InvalidLoss, MissingParameter
 from modeq.flows.dialects import has_values
 
@@ -197,7 +198,8 @@ class Tape:
     def _parameter(self, symbol: sympy.Symbol) -> Node:
         if symbol not in self._values:
             raise MissingParameter(
-                f"the parameter {symbol} has no value; give parameters={{{symbol.name!r}: ...}}, "
+                f"the parameter {symbol} has no value; give "
+                f"parameters={{{shortened(symbol.name)}: ...}}, "
                 f"or name {symbol} among the variables"
             )
         return self.convert(self._values[symbol])

@@ -17,6 +17,7 @@ from typing import Any
 
 import sympy
 
+from modeq.checks import shortened
 from modeq.derivation.derive import ModifiedField, field_ring, leading_field
 from modeq.derivation.ring import DifferentialRing, Element
 from modeq.errors import InvalidData, InvalidLoss, InvalidMethod, ModeqError, ParseError
@@ -116,7 +117,7 @@ def from_json(text: str, build: Callable[..., ModifiedField] = ModifiedField) ->
     if data["format"] != _FORMAT or data["version"] != VERSION or data["version"] is True:
         raise InvalidData(
             f"format and version are {short(data['format'])} and {short(data['version'])}; "
-            f"this modeq reads {_FORMAT!r}, version {VERSION}"
+            f"this modeq reads {shortened(_FORMAT)}, version {VERSION}"
         )
     loss, names = _read_loss(data)
     method, names = read_method(data["method"], names)

@@ -16,6 +16,7 @@ from typing import Any
 import sympy
 
 from modeq.algebra.entries import Entry, exact
+from modeq.checks import shortened
 from modeq.derivation.derive import ModifiedField
 from modeq.errors import InvalidData, ModeqError, ParseError
 from modeq.formats.formula import formula, monomial_bound
@@ -43,7 +44,8 @@ def symbol_data(symbol: sympy.Symbol, names: dict) -> dict:
     """Return name and assumptions of a symbol, and how formulas call it if not by its name."""
     if type(symbol) is not sympy.Symbol or not symbol.name.isprintable():
         raise InvalidData(
-            f"the symbol {symbol!r} cannot be written; use a sympy.Symbol with a printable name"
+            f"the symbol {shortened(symbol)} cannot be written; use a sympy.Symbol with a "
+            f"printable name"
         )
     data: dict[str, Any] = {"name": symbol.name, "assumptions": _assumptions(symbol)}
     if names[symbol] != symbol.name:

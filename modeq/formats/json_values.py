@@ -11,6 +11,7 @@ from collections.abc import Collection
 from fractions import Fraction
 from typing import Any
 
+from modeq.checks import shortened
 from modeq.errors import InvalidData
 
 _MAX_CHARACTERS = 200_000_000
@@ -76,7 +77,7 @@ def short(value: Any, length: int = 60) -> str:
         return f"{type(value).__name__} of {len(value)} entries"
     if isinstance(value, str):
         value = value[: 2 * length]
-    shown = ascii(value) if isinstance(value, str) else str(value)
+    shown = ascii(value) if isinstance(value, str) else shortened(value, length)
     return shown if len(shown) <= length else f"{shown[: length - 3]}..."
 
 
@@ -91,7 +92,7 @@ def keys(data: Any, where: str, wanted: Collection, optional: Collection = ()) -
         raise InvalidData(f"{where} is {short(data)}; it must be an object")
     for key in wanted:
         if key not in data:
-            raise InvalidData(f"{where} has no key {key!r}")
+            raise InvalidData(f"{where} has no key {shortened(key)}")
     for key in data:
         if key not in wanted and key not in optional:
             raise InvalidData(f"{where} has the unknown key {short(key)}")

@@ -10,6 +10,7 @@ from functools import cache
 
 import sympy
 
+from modeq.checks import shortened
 from modeq.derivation.derive import ModifiedField
 from modeq.errors import InvalidValue
 from modeq.formats.text import MAX_TERMS, Terms, grouped_terms, signed_pieces
@@ -61,7 +62,9 @@ def latex(
     \end{aligned}
     """
     if environment not in ENVIRONMENTS:
-        raise InvalidValue(f"environment is {environment!r}; it must be 'aligned' or 'align*'")
+        raise InvalidValue(
+            f"environment is {shortened(environment)}; it must be 'aligned' or 'align*'"
+        )
     show = cache(expression_latex)
     rows = []
     for component in range(len(modified.variables)):

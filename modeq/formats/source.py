@@ -5,6 +5,7 @@ from __future__ import annotations
 import keyword
 from collections.abc import Iterator, Mapping
 
+from modeq.checks import shortened
 from modeq.derivation.derive import ModifiedField
 from modeq.errors import InvalidValue
 from modeq.flows.forms import numeric_field
@@ -79,7 +80,9 @@ def to_python(
 def _refuse_bad_name(name: str) -> None:
     usable = isinstance(name, str) and name.isidentifier() and not keyword.iskeyword(name)
     if not usable or name in _RESERVED:
-        raise InvalidValue(f"name is {name!r}; it must be a Python name, such as 'modified_field'")
+        raise InvalidValue(
+            f"name is {shortened(name)}; it must be a Python name, such as 'modified_field'"
+        )
 
 
 def _description(modified: ModifiedField, parameters: Mapping) -> Iterator[str]:

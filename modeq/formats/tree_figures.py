@@ -16,7 +16,7 @@ from modeq.algebra.layout import Layout, layout, mark
 from modeq.algebra.notation import differential, field_names
 from modeq.algebra.series import BSeries
 from modeq.algebra.trees import RootedTree
-from modeq.checks import check_count
+from modeq.checks import check_count, shortened
 from modeq.errors import InvalidTree, InvalidValue
 from modeq.show.figures import abridged, new_figure, own_style
 from modeq.show.markdown import escaped
@@ -180,7 +180,7 @@ def series_table(
         InvalidValue: If the format is unknown, or there are too few fields.
     """
     if not isinstance(format, str) or format not in _TABLES:
-        raise InvalidValue(f"format must be one of {', '.join(_TABLES)}, got {format!r}")
+        raise InvalidValue(f"format must be one of {', '.join(_TABLES)}, got {shortened(format)}")
     if not isinstance(series, Mapping):
         raise InvalidTree(f"expected a BSeries, got {checks.shortened(series)}")
     trees = _checked_trees(series)

@@ -18,6 +18,7 @@ from typing import Any
 
 import sympy
 
+from modeq.checks import shortened
 from modeq.derivation.ring import DifferentialRing
 from modeq.errors import InvalidValue
 from modeq.invariants.laws import Laws
@@ -164,7 +165,9 @@ def check_block(loss: Field, block: Any) -> tuple[sympy.Symbol, ...]:
             f"{names_of(loss.variables)}"
         )
     if not names or len(set(names)) < len(names):
-        raise InvalidValue(f"the block is {block!r}; it must name at least one variable, each once")
+        raise InvalidValue(
+            f"the block is {shortened(block)}; it must name at least one variable, each once"
+        )
     return tuple(known[name] for name in names)
 
 

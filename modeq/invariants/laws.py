@@ -26,7 +26,7 @@ from typing import Any
 
 import sympy
 
-from modeq.checks import check_order
+from modeq.checks import check_order, shortened
 from modeq.derivation.derive import ModifiedField, derive_field
 from modeq.derivation.lie import lie_recursion
 from modeq.derivation.ring import DifferentialRing, Element
@@ -230,7 +230,9 @@ class Laws:
                 found = ((unit, multiple(ring, piece, e)) for unit, e in units.items())
                 unit, factor = next(((u, c) for u, c in found if c is not None), (None, None))
                 if unit is None:
-                    raise InvalidLoss(f"{self.loss!r} does not follow the law of its invariance")
+                    raise InvalidLoss(
+                        f"{shortened(self.loss)} does not follow the law of its invariance"
+                    )
                 total += factor * H**i * self.decay**j * unit
         return sum(sympy.factor(total.coeff(unit)) * unit for unit in units)
 
@@ -320,7 +322,7 @@ class Laws:
             k = multiple(ring, ring.reduce(sum(turned, ring.zero)), slope)
             if k is not None:
                 return k
-        raise InvalidLoss(f"{self.loss!r} does not depend on the block {self.block}")
+        raise InvalidLoss(f"{shortened(self.loss)} does not depend on the block {self.block}")
 
     @property
     def effective_learning_rate(self) -> sympy.Expr:

@@ -8,6 +8,7 @@ from typing import Any
 
 import sympy
 
+from modeq.checks import shortened
 from modeq.errors import InvalidLoss, ModeqError, NotSmooth, can_be_written
 from modeq.losses.expansion import MAX_DEPTH, depth
 from modeq.losses.grammar import short
@@ -98,7 +99,7 @@ def _refuse_integers(variables: Iterable[sympy.Symbol]) -> None:
         if x.is_integer:
             raise InvalidLoss(
                 f"the variable {x} is declared an integer, and sympy simplifies by that; variables "
-                f"are real numbers: give Symbol({x.name!r}, real=True)"
+                f"are real numbers: give Symbol({shortened(x.name)}, real=True)"
             )
 
 
@@ -235,7 +236,8 @@ def _refuse_unwritable_names(symbols: Iterable[sympy.Symbol]) -> None:
     for symbol in symbols:
         if not can_be_written(symbol.name):
             raise InvalidLoss(
-                f"the name {symbol.name!r} has half a character (a lone surrogate), which no file "
+                f"the name {shortened(symbol.name)} has half a character (a lone surrogate), "
+                f"which no file "
                 "holds; give another name"
             )
 
@@ -273,7 +275,7 @@ def listed(things: Any, name: str) -> list:
         InvalidLoss: It is a text, or nothing that holds several things.
     """
     if isinstance(things, str) or not isinstance(things, Iterable):
-        raise InvalidLoss(f"{name} are {things!r}; they must be a list")
+        raise InvalidLoss(f"{name} are {shortened(things)}; they must be a list")
     return list(things)
 
 
@@ -289,14 +291,17 @@ def exact_values(values: Mapping | None, parameters: Sequence[sympy.Symbol]) -> 
     if values is None:
         return {}
     if not isinstance(values, Mapping):
-        raise InvalidLoss(f"the values are {values!r}; they must be a mapping, such as {{'a': 1}}")
+        raise InvalidLoss(
+            f"the values are {shortened(values)}; they must be a mapping, such as {{'a': 1}}"
+        )
     known = {x.name: x for x in parameters}
     replacement = {}
     for key, value in values.items():
         name = key.name if isinstance(key, sympy.Symbol) else str(key)
         if name not in known:
             raise InvalidLoss(
-                f"{name!r} is not a parameter; the parameters are: {names_of(parameters) or 'none'}"
+                f"{shortened(name)} is not a parameter; the parameters are: "
+                f"{names_of(parameters) or 'none'}"
             )
         replacement[known[name]] = read_expression(value)
     return replacement

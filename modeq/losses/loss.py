@@ -14,7 +14,7 @@ from typing import Any
 
 import sympy
 
-from modeq.checks import whole
+from modeq.checks import shortened, whole
 from modeq.errors import InvalidLoss, InvalidOrder, ModeqWarning
 from modeq.losses import differentials
 from modeq.losses.arithmetic import derivative
@@ -347,7 +347,7 @@ def _clock(time: Any, field: Field, variables: Any) -> sympy.Symbol:
     own = {x.name: x for x in (*field.variables, *field.parameters)}
     names = parse_names(time, own)
     if len(names) != 1:
-        raise InvalidLoss(f"time is {time!r}; it must be one name, such as 't'")
+        raise InvalidLoss(f"time is {shortened(time)}; it must be one name, such as 't'")
     if variables is not None and names[0] in field.variables:
         raise InvalidLoss(f"the time {names[0]} is among the variables too; leave it out there")
     return names[0]
@@ -367,7 +367,9 @@ def _warn_of_constant_time(parameters: Iterable[sympy.Symbol]) -> None:
 def _as_part(part: Any) -> Field:
     part = as_field(part)
     if part.parts:
-        raise InvalidLoss(f"the part {part!r} is in parts itself; list them all on one level")
+        raise InvalidLoss(
+            f"the part {shortened(part)} is in parts itself; list them all on one level"
+        )
     return part
 
 
@@ -413,7 +415,7 @@ def as_loss(thing: Any, reason: str) -> Loss:
     """
     field = as_field(thing)
     if not isinstance(field, Loss):
-        raise InvalidLoss(f"{field!r} is a vector field; {reason}")
+        raise InvalidLoss(f"{shortened(field)} is a vector field; {reason}")
     return field
 
 
@@ -436,5 +438,7 @@ def as_losses(things: Any, variables: Any = None) -> tuple[Loss, ...]:
     ]
     for loss in losses:
         if not isinstance(loss, Loss):
-            raise InvalidLoss(f"{loss!r} is no loss; a field in parts is given as SplitField")
+            raise InvalidLoss(
+                f"{shortened(loss)} is no loss; a field in parts is given as SplitField"
+            )
     return tuple(losses)

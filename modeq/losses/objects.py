@@ -16,6 +16,7 @@ from sympy.matrices.expressions.matexpr import MatrixElement
 from sympy.tensor.indexed import Indexed
 
 from modeq.algebra.floats import read_float
+from modeq.checks import shortened
 from modeq.errors import InvalidLoss
 from modeq.losses.expansion import rebuilt
 from modeq.losses.grammar import FUNCTIONS
@@ -80,7 +81,8 @@ def _own(owners: dict[str, sympy.Expr], name: str, owner: sympy.Expr) -> None:
     other = owners.setdefault(name, owner)
     if other != owner:
         raise InvalidLoss(
-            f"two different symbols are called {name!r}, {other} and {owner}; give each its own "
+            f"two different symbols are called {shortened(name)}, {other} and {owner}; give each "
+            f"its own "
             f"name, and each symbol the same assumptions"
         )
 

@@ -18,6 +18,7 @@ from typing import Any
 import sympy
 from sympy import Expr, Rational, Symbol
 
+from modeq.checks import shortened
 from modeq.errors import InvalidLoss, InvalidValue, ParseError
 from modeq.losses.arithmetic import added, applied, multiplied, raised, unsimplified
 from modeq.losses.grammar import ARITIES, LIMITS, NOT_SMOOTH, Limits, Scan, fault_of_name
@@ -55,7 +56,9 @@ def parse_expression(
          ^
     """
     if not isinstance(text, str):
-        raise InvalidValue(f"a formula is a text, not {text!r} of type {type(text).__name__}")
+        raise InvalidValue(
+            f"a formula is a text, not {shortened(text)} of type {type(text).__name__}"
+        )
     try:
         return _Builder(Scan(text, dict(symbols or {}), limits)).build()
     except (RecursionError, MemoryError):
@@ -80,7 +83,7 @@ def symbol(name: str) -> Symbol:
         ^
     """
     if not isinstance(name, str):
-        raise InvalidValue(f"a name is a text, not {name!r} of type {type(name).__name__}")
+        raise InvalidValue(f"a name is a text, not {shortened(name)} of type {type(name).__name__}")
     reason, offset = fault_of_name(name)
     if reason is None and (name in ARITIES or name in NOT_SMOOTH):
         reason = f"{name} is a function, not a variable; choose another name"
@@ -113,7 +116,7 @@ def parse_names(
     elif isinstance(names, Symbol | Indexed | MatrixElement):
         names = (names,)
     elif not isinstance(names, Iterable):
-        raise InvalidValue(f"names are a text or a sequence, not {names!r}")
+        raise InvalidValue(f"names are a text or a sequence, not {shortened(names)}")
     found = tuple(_symbol_of(name, symbols or {}) for name in names)
     written = [name.name for name in found]
     for index, name in enumerate(written):

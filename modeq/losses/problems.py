@@ -15,7 +15,7 @@ from typing import Any
 
 import sympy
 
-from modeq.checks import hint, whole
+from modeq.checks import hint, shortened, whole
 from modeq.errors import InvalidLoss
 from modeq.losses.expressions import listed, read_expression
 from modeq.losses.loss import Loss
@@ -274,7 +274,9 @@ def named(name: str) -> Problem:
     key = str(name).strip().lower().replace("_", "-")
     if key in ALL:
         return ALL[key]()
-    raise InvalidLoss(f"unknown problem {name!r}: {hint(key, ALL)}known are {', '.join(ALL)}")
+    raise InvalidLoss(
+        f"unknown problem {shortened(name)}: {hint(key, ALL)}known are {', '.join(ALL)}"
+    )
 
 
 _POINTS = ((0, 1), (2, 0), (-1, 1))

@@ -13,7 +13,7 @@ from fractions import Fraction
 from itertools import permutations, product
 from typing import Any
 
-from modeq.checks import MAX_PARTS, as_integer, whole
+from modeq.checks import MAX_PARTS, as_integer, shortened, whole
 from modeq.errors import InvalidMethod
 from modeq.methods.partitioned import AdditiveRungeKutta
 
@@ -70,7 +70,9 @@ def CyclicEpoch(batches: int, order: Sequence[int] | None = None) -> AdditiveRun
     batches = _batches(batches)
     found = [*range(batches)] if order is None else _integers(order, "order")
     if None in found or sorted(found) != [*range(batches)]:
-        raise InvalidMethod(f"order is {order}; it must hold 0 to {batches - 1}, each of them once")
+        raise InvalidMethod(
+            f"order is {shortened(order)}; it must hold 0 to {batches - 1}, each of them once"
+        )
     return SequentialUpdates(found, "cyclic epoch")
 
 
@@ -170,8 +172,8 @@ def _checked(sequence: Any) -> list[int]:
     found = _integers(sequence, "the sequence")
     if None in found or len(set(found)) < 2 or set(found) != set(range(max(found) + 1)):
         raise InvalidMethod(
-            f"the sequence is {[*sequence]}; it must hold the parts 0, 1, ... of a field, each of "
-            f"them at least once, and at least two parts"
+            f"the sequence is {shortened([*sequence])}; it must hold the parts 0, 1, ... of a "
+            f"field, each of them at least once, and at least two parts"
         )
     return found
 
@@ -179,7 +181,7 @@ def _checked(sequence: Any) -> list[int]:
 def _integers(values: Any, name: str) -> list[int | None]:
     """Return integers as they are, and None for whatever else is among them."""
     if isinstance(values, str) or not isinstance(values, Iterable):
-        raise InvalidMethod(f"{name} is {values!r}; it must hold parts, such as [0, 1]")
+        raise InvalidMethod(f"{name} is {shortened(values)}; it must hold parts, such as [0, 1]")
     return [as_integer(value) for value in values]
 
 

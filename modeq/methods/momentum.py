@@ -11,7 +11,7 @@ from types import SimpleNamespace
 from typing import Any
 
 from modeq.algebra.entries import exact
-from modeq.checks import flag
+from modeq.checks import flag, shortened
 from modeq.errors import InvalidMethod
 from modeq.methods.optimizer import (
     FRACTION_OF_ONE,
@@ -73,7 +73,8 @@ def SGD(
         )
     if has_dampening and not has_momentum:
         raise InvalidMethod(
-            f"dampening of SGD is {dampening!r} without momentum, where it has no meaning; it must "
+            f"dampening of SGD is {shortened(dampening)} without momentum, where it has no "
+            f"meaning; it must "
             f"be 0, or momentum must be positive"
         )
     memory = ["velocity", "started"] if has_dampening else ["velocity"] if has_momentum else []

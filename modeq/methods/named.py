@@ -14,7 +14,7 @@ from inspect import signature
 from typing import Any
 
 from modeq.algebra.entries import Entry
-from modeq.checks import hint, refuse_unknown
+from modeq.checks import hint, refuse_unknown, shortened
 from modeq.errors import InvalidMethod, visible
 from modeq.methods import multistep_by_name, partitioned_by_name, splitting, tableaux_by_name
 from modeq.methods.adaptive import Adam, AdamW, Lion, NormalizedGradientDescent, RMSProp
@@ -146,7 +146,8 @@ def as_method(method: Any) -> Method:
     if callable(method):
         return CustomMethod(method, getattr(method, "__name__", "custom method"))
     raise InvalidMethod(
-        f"method is {method!r}; it must be a method such as GradientDescent(), one of the names "
+        f"method is {shortened(method)}; it must be a method such as GradientDescent(), one of "
+        f"the names "
         f"{', '.join(NAMED)}, or an update rule (theta, f, h) -> theta"
     )
 
@@ -179,7 +180,8 @@ def named_method(name: str, parameters: Mapping[str, Any] | None = None) -> Meth
     for parameter in signature(make).parameters.values():
         if parameter.default is parameter.empty and parameter.name not in given:
             raise InvalidMethod(
-                f"the method {name!r} needs a value for {parameter.name}, a number such as 0.9 or "
+                f"the method {shortened(name)} needs a value for {parameter.name}, a number such "
+                f"as 0.9 or "
                 f"a symbol"
             )
     return make(**given)
@@ -202,9 +204,9 @@ def _maker(name: str) -> Callable[..., Method]:
             return make
     for other, reason in REFUSED.items():
         if key == _key(other):
-            raise InvalidMethod(f"{name!r} has no modified equation: {reason}")
+            raise InvalidMethod(f"{shortened(name)} has no modified equation: {reason}")
     raise InvalidMethod(
-        f"unknown method {name!r}: {hint(name.lower(), known)}known are {', '.join(known)}"
+        f"unknown method {shortened(name)}: {hint(name.lower(), known)}known are {', '.join(known)}"
     )
 
 

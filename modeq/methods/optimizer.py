@@ -31,7 +31,7 @@ from modeq.algebra.entries import (
     values_of,
     with_values,
 )
-from modeq.checks import flag, refuse_unknown, several
+from modeq.checks import flag, refuse_unknown, several, shortened
 from modeq.errors import InvalidMethod, visible
 from modeq.losses.formula_latex import number_latex
 from modeq.show.document import Block, Math, Table, Text
@@ -62,7 +62,9 @@ class State:
         """
         for name in changes:
             if name not in self.__dict__:
-                raise InvalidMethod(f"the state has no {name!r}; it has {', '.join(self.__dict__)}")
+                raise InvalidMethod(
+                    f"the state has no {shortened(name)}; it has {', '.join(self.__dict__)}"
+                )
         return State(**{**self.__dict__, **changes})
 
 
@@ -129,7 +131,8 @@ class Optimizer(Shown):
         for i, slot in enumerate(self.memory):
             if not _is_slot(slot) or slot in self.memory[:i]:
                 raise InvalidMethod(
-                    f"a slot of the memory of {self.name} is {slot!r}; slots are different names "
+                    f"a slot of the memory of {self.name} is {shortened(slot)}; slots are "
+                    f"different names "
                     f"other than theta and replace"
                 )
         ranges = dict(self.ranges)
@@ -175,7 +178,7 @@ class Optimizer(Shown):
         following = self.rule(state, grad, h, values)
         if not isinstance(following, State):
             raise InvalidMethod(
-                f"the rule of {self.name} returned {following!r}; it must return "
+                f"the rule of {self.name} returned {shortened(following)}; it must return "
                 f"state.replace(theta=..., ...)"
             )
         return following

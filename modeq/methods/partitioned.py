@@ -23,6 +23,7 @@ from modeq.algebra.entries import (
     values_of,
     with_values,
 )
+from modeq.checks import shortened
 from modeq.errors import InvalidMethod, visible
 from modeq.methods.rules import Rule, advance, fixed_point, parts_of
 from modeq.show.shown import Shown
@@ -139,7 +140,7 @@ def _with_values(table: _Table, values: Mapping, where: str) -> list[list[Entry]
 
 def _for_each_part(tables: Any, which: str) -> Sequence:
     if isinstance(tables, str) or not hasattr(tables, "__len__"):
-        raise InvalidMethod(f"{which} is {tables!r}; it must hold one table for each part")
+        raise InvalidMethod(f"{which} is {shortened(tables)}; it must hold one table for each part")
     return tables
 
 

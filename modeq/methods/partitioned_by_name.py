@@ -7,7 +7,7 @@ from fractions import Fraction
 from itertools import accumulate
 
 from modeq.algebra.surds import square_root
-from modeq.checks import MAX_PARTS, as_integer, whole
+from modeq.checks import MAX_PARTS, as_integer, shortened, whole
 from modeq.errors import InvalidMethod
 from modeq.methods.partitioned import AdditiveRungeKutta
 
@@ -32,7 +32,9 @@ def SymplecticEuler(implicit: int = 0) -> AdditiveRungeKutta:
     """
     tables = [[[1]], [[0]]]
     if as_integer(implicit) not in (0, 1):
-        raise InvalidMethod(f"implicit is {implicit!r}; it must be 0 or 1, the implicit part")
+        raise InvalidMethod(
+            f"implicit is {shortened(implicit)}; it must be 0 or 1, the implicit part"
+        )
     if implicit == 0:
         return AdditiveRungeKutta(tables, [[1], [1]], "symplectic Euler")
     return AdditiveRungeKutta(tables[::-1], [[1], [1]], "adjoint symplectic Euler")
@@ -54,7 +56,9 @@ def StoermerVerlet(first: int = 0) -> AdditiveRungeKutta:
     begins, follows = [[_HALF, 0], [_HALF, 0]], [[0, 0], [_HALF, _HALF]]
     b = [[_HALF, _HALF]] * 2
     if as_integer(first) not in (0, 1):
-        raise InvalidMethod(f"first is {first!r}; it must be 0 or 1, the part that moves first")
+        raise InvalidMethod(
+            f"first is {shortened(first)}; it must be 0 or 1, the part that moves first"
+        )
     if first == 0:
         return AdditiveRungeKutta([begins, follows], b, "Stoermer-Verlet")
     return AdditiveRungeKutta([follows, begins], b, "position Stoermer-Verlet")

@@ -8,7 +8,7 @@ from fractions import Fraction
 from types import SimpleNamespace
 from typing import Any
 
-from modeq.checks import whole
+from modeq.checks import shortened, whole
 from modeq.errors import InvalidMethod
 from modeq.methods.functions import direction
 from modeq.methods.optimizer import (
@@ -113,6 +113,13 @@ def Lookahead(
         Zhang, Lucas, Hinton, Ba, Lookahead optimizer: k steps forward, 1 step back (2019),
         Algorithm 1.
     """
+    is_optimizer = isinstance(inner, Optimizer) and inner.rule is not _lookahead
+    if inner is not None and not is_optimizer:
+        shown = inner if isinstance(inner, Optimizer | str) else shortened(inner)
+        raise InvalidMethod(
+            f"inner of lookahead is {shown}; it must be an optimizer other than lookahead, such "
+            f"as SGD(momentum=0.9) or Adam()"
+        )
     name = "lookahead" if inner is None else f"lookahead on {inner}"
     ranges = {"alpha": Interval(0, 1, closed_high=True)}
     outer = with_parameters(_lookahead, [], name, ranges, alpha=alpha)
@@ -122,11 +129,6 @@ def Lookahead(
 
 def _around(outer: Optimizer, inner: Any) -> Optimizer:
     """Return lookahead on an optimizer, with its memory, and with the parameters of both."""
-    if not isinstance(inner, Optimizer) or inner.rule is _lookahead:
-        raise InvalidMethod(
-            f"inner of lookahead is {inner!s}; it must be an optimizer other than lookahead, such "
-            f"as SGD(momentum=0.9) or Adam()"
-        )
     return replace(
         outer,
         memory=inner.memory,

@@ -17,7 +17,7 @@ from modeq.algebra.entries import (
     values_of,
     with_values,
 )
-from modeq.checks import whole
+from modeq.checks import shortened, whole
 from modeq.errors import InvalidMethod, visible
 from modeq.methods.rules import Rule, parts_of
 from modeq.show.shown import Shown
@@ -53,7 +53,9 @@ class Splitting(Shown):
     @one_warning()
     def __post_init__(self):
         if isinstance(self.stages, str) or not hasattr(self.stages, "__iter__"):
-            raise InvalidMethod(f"stages is {self.stages!r}; it must be pairs (color, fraction)")
+            raise InvalidMethod(
+                f"stages is {shortened(self.stages)}; it must be pairs (color, fraction)"
+            )
         stages = tuple(_stage(stage, f"stages[{i}]") for i, stage in enumerate(self.stages))
         object.__setattr__(self, "stages", stages)
         if self.colors < 2:
@@ -108,7 +110,7 @@ class Splitting(Shown):
 
 def _stage(stage: Any, where: str) -> tuple[int, Entry]:
     if not isinstance(stage, Sequence) or isinstance(stage, str) or len(stage) != 2:
-        raise InvalidMethod(f"{where} is {stage!r}; it must be a pair (color, fraction)")
+        raise InvalidMethod(f"{where} is {shortened(stage)}; it must be a pair (color, fraction)")
     color, fraction = stage
     return whole(color, f"the color of {where}", 0), exact(fraction, f"the fraction of {where}")
 

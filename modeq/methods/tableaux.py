@@ -20,7 +20,7 @@ from modeq.algebra.entries import (
     vanishes,
     with_values,
 )
-from modeq.checks import MAX_PARTS, whole
+from modeq.checks import MAX_PARTS, shortened, whole
 from modeq.errors import InvalidMethod, visible
 from modeq.losses.formula_latex import number_latex
 from modeq.methods.rules import Rule, is_explicit, runge_kutta
@@ -172,7 +172,7 @@ def composed(*methods: RungeKutta, fractions: Sequence | None = None) -> RungeKu
         Hairer, Lubich, Wanner, Geometric Numerical Integration, II.4 and III.1.3.
     """
     if not methods or not all(isinstance(method, RungeKutta) for method in methods):
-        raise InvalidMethod(f"cannot compose {list(map(str, methods))}; give Runge-Kutta methods")
+        raise InvalidMethod(f"cannot compose {shortened(methods)}; give Runge-Kutta methods")
     shares = _shares(len(methods), fractions)
     b: list[Entry] = []
     A: list[list[Entry]] = []
@@ -191,7 +191,7 @@ def _shares(count: int, fractions: Sequence | None) -> tuple[Entry, ...]:
     shares = exact_row(fractions, "fractions")
     if len(shares) != count or not vanishes(sum(shares) - 1):
         raise InvalidMethod(
-            f"fractions are {', '.join(map(str, shares))}; for {count} methods there must be "
+            f"fractions are {', '.join(map(shortened, shares))}; for {count} methods there must be "
             f"{count} that sum to 1"
         )
     return shares

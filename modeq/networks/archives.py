@@ -134,7 +134,8 @@ def _types(arrays: Mapping[str, np.ndarray]) -> dict[str, str]:
     for name, array in arrays.items():
         if array.dtype.hasobject or name in RESERVED:
             raise InvalidCheckpoint(
-                f"the array {name!r} of type {array.dtype} cannot be stored; numbers can, under "
+                f"the array {shortened(name)} of type {array.dtype} cannot be stored; numbers "
+                f"can, under "
                 f"names other than {', '.join(map(repr, RESERVED))}"
             )
     return {name: array.dtype.name for name, array in arrays.items()}

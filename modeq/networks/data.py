@@ -23,7 +23,7 @@ from typing import Any, BinaryIO
 
 import numpy as np
 
-from modeq.checks import as_integer
+from modeq.checks import as_integer, shortened
 from modeq.errors import InvalidData, InvalidValue
 
 IDX_TYPES = {0x08: ">u1", 0x09: ">i1", 0x0B: ">i2", 0x0C: ">i4", 0x0D: ">f4", 0x0E: ">f8"}
@@ -287,11 +287,13 @@ def _checked_count(count: Any, most: int) -> int | None:
         return None
     number = as_integer(count)
     if number is None or not 1 <= number <= most:
-        raise InvalidValue(f"count is {count!r}; it must be a whole number from 1 to {most}")
+        raise InvalidValue(
+            f"count is {shortened(count)}; it must be a whole number from 1 to {most}"
+        )
     return number
 
 
 def _checked_split(split: Any, known: dict) -> str:
     if not isinstance(split, str) or split not in known:
-        raise InvalidValue(f"split is {split!r}; it must be one of {list(known)}")
+        raise InvalidValue(f"split is {shortened(split)}; it must be one of {list(known)}")
     return split

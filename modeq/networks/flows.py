@@ -15,7 +15,7 @@ from typing import Any, Protocol
 
 import numpy as np
 
-from modeq.checks import as_integer, check_count, check_order
+from modeq.checks import as_integer, check_count, check_order, shortened
 from modeq.errors import InvalidValue
 from modeq.networks.field import NetworkField
 from modeq.networks.flat_loss import FlatLoss
@@ -104,7 +104,8 @@ class FieldFlow:
     def __post_init__(self):
         if not (isinstance(self.name, str) and callable(self.field)):
             raise InvalidValue(
-                f"the flow has the name {self.name!r} and the field {self.field!r}; they must be a "
+                f"the flow has the name {shortened(self.name)} and the field "
+                f"{shortened(self.field)}; they must be a "
                 f"text and a function of params and h"
             )
         object.__setattr__(self, "period", check_count("period", self.period))
@@ -145,5 +146,6 @@ def as_flow(flow: Any) -> Flow:
     if as_integer(flow) is not None:
         return SeriesFlow(flow)
     raise InvalidValue(
-        f"a flow is {flow!r}; it must be an order 0, 1, 2, …, a TopPrincipalFlow or a FieldFlow"
+        f"a flow is {shortened(flow)}; it must be an order 0, 1, 2, …, a TopPrincipalFlow or a "
+        f"FieldFlow"
     )

@@ -30,7 +30,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from modeq.checks import as_integer
+from modeq.checks import as_integer, shortened
 from modeq.errors import InvalidValue
 
 try:
@@ -66,7 +66,9 @@ class FullyConnected:
         self.widths = check_widths(widths)
         self.inputs, self.labels = np.asarray(inputs, float), np.asarray(labels)
         if not isinstance(activation, str) or activation not in _SLOPES:
-            raise InvalidValue(f"activation is {activation!r}; it must be one of {list(_SLOPES)}")
+            raise InvalidValue(
+                f"activation is {shortened(activation)}; it must be one of {list(_SLOPES)}"
+            )
         self.slope = _SLOPES[activation]
         points = len(self.labels) if self.labels.ndim == 1 else 0
         fit = self.inputs.shape == (points, self.widths[0]) and self.labels.dtype.kind in "iu"
@@ -140,7 +142,9 @@ def check_widths(widths: Any) -> tuple[int, ...]:
     """
     found = [as_integer(n) or 0 for n in widths] if isinstance(widths, Iterable) else []
     if len(found) < 2 or min(found) < 1:
-        raise InvalidValue(f"widths is {widths!r}; give whole numbers > 0, such as (64, 50, 10)")
+        raise InvalidValue(
+            f"widths is {shortened(widths)}; give whole numbers > 0, such as (64, 50, 10)"
+        )
     return tuple(found)
 
 
@@ -365,7 +369,9 @@ def _checked_activation(activation: Any) -> Callable:
         return activation
     if not isinstance(activation, str) or activation not in ACTIVATIONS:
         names = list(ACTIVATIONS)
-        raise InvalidValue(f"activation is {activation!r}; it must be a function or one of {names}")
+        raise InvalidValue(
+            f"activation is {shortened(activation)}; it must be a function or one of {names}"
+        )
     return ACTIVATIONS[activation]
 
 

@@ -46,7 +46,8 @@ def check_optimizer(optimizer: Any) -> Any:
     """
     if not all(callable(getattr(optimizer, name, None)) for name in ("init", "update")):
         raise InvalidMethod(
-            f"the optimizer is {optimizer!r}; it must be a gradient transformation of optax, with "
+            f"the optimizer is {shortened(optimizer)}; it must be a gradient transformation of "
+            f"optax, with "
             f"init and update, such as optax.sgd(0.1)"
         )
     return optimizer

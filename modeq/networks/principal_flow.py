@@ -35,7 +35,7 @@ from typing import Any
 import numpy as np
 
 from modeq.algebra.logarithm import increment_weights
-from modeq.checks import check_count, check_order
+from modeq.checks import check_count, check_order, shortened
 from modeq.errors import FlowError, InvalidPoint, InvalidValue
 from modeq.networks.flat_loss import FlatLoss
 from modeq.networks.flows import compiled_series
@@ -82,7 +82,7 @@ class TopPrincipalFlow:
         for name in ("count", "composed"):
             object.__setattr__(self, name, check_count(name, getattr(self, name)))
         if self.trees not in TREES:
-            raise InvalidValue(f"trees is {self.trees!r}; it must be one of {list(TREES)}")
+            raise InvalidValue(f"trees is {shortened(self.trees)}; it must be one of {list(TREES)}")
 
     @property
     def name(self) -> str:

@@ -15,6 +15,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from typing import Any
 
+from modeq.checks import shortened
 from modeq.errors import InvalidLoss, InvalidPoint, InvalidValue
 
 try:
@@ -52,7 +53,9 @@ def scalar(loss_fn: Callable[..., Any]) -> Callable[..., Any]:
     """
 
     if not callable(loss_fn):
-        raise InvalidLoss(f"the loss is {loss_fn!r}; it must be a function of a pytree of weights")
+        raise InvalidLoss(
+            f"the loss is {shortened(loss_fn)}; it must be a function of a pytree of weights"
+        )
 
     def checked(params: Params, *args: Any) -> Any:
         try:
@@ -161,7 +164,9 @@ def check_params(params: Params) -> None:
     """
     leaves = jax.tree_util.tree_leaves_with_path(params)
     if not leaves:
-        raise InvalidPoint(f"params is {params!r}; it must have at least one leaf of floats")
+        raise InvalidPoint(
+            f"params is {shortened(params)}; it must have at least one leaf of floats"
+        )
     for path, leaf in leaves:
         kind = getattr(leaf, "dtype", None)
         if not (isinstance(leaf, float) or (kind and jnp.issubdtype(kind, jnp.floating))):
@@ -328,7 +333,8 @@ def check_precision(precision: Any) -> str | None:
     """
     if precision not in _PRECISIONS:
         raise InvalidValue(
-            f"precision is {precision!r}; it must be 'float32', 'float64', or None for that of "
+            f"precision is {shortened(precision)}; it must be 'float32', 'float64', or None for "
+            f"that of "
             f"the weights"
         )
     return precision

@@ -28,7 +28,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from modeq.checks import check_count
+from modeq.checks import check_count, shortened
 from modeq.errors import InvalidValue
 from modeq.networks.sweep_records import SweepFolder, SweepRun, as_json, keyed, locked
 from modeq.progress import Callback, waiting
@@ -82,7 +82,7 @@ def sweep(
     if in_flight is not None:
         in_flight = check_count("in_flight", in_flight)
     if not callable(function):
-        raise InvalidValue(f"the function is {function!r}; it must be one")
+        raise InvalidValue(f"the function is {shortened(function)}; it must be one")
     todo = keyed(settings)
     store = SweepFolder(Path(folder), _name_of(function))
     records = store.records(todo, again)
@@ -239,10 +239,11 @@ def _as_executor(given: Any) -> Any:
     try:
         future = submit(int) if callable(submit) else None
     except Exception as error:
-        raise InvalidValue(f"the executor {given!r} takes no run: {error}") from None
+        raise InvalidValue(f"the executor {shortened(given)} takes no run: {error}") from None
     if not isinstance(future, Future):
         raise InvalidValue(
-            f"the executor is {given!r}; it must be an executor, a client of dask, or have a "
+            f"the executor is {shortened(given)}; it must be an executor, a client of dask, or "
+            f"have a "
             f"submit that returns futures of concurrent.futures; or be a function that makes one"
         )
     return given

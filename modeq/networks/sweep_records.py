@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from modeq.checks import shortened
 from modeq.errors import CannotWrite, InvalidCheckpoint, InvalidValue
 from modeq.files import write_atomically
 
@@ -84,16 +85,16 @@ def keyed(settings: Iterable[Mapping[str, Any]]) -> dict[str, Mapping[str, Any]]
     found: dict[str, Mapping[str, Any]] = {}
     for each in settings:
         if not isinstance(each, Mapping) or not all(isinstance(name, str) for name in each):
-            raise InvalidValue(f"the settings {each!r} are no mapping of names to values")
+            raise InvalidValue(f"the settings {shortened(each)} are no mapping of names to values")
         try:
             text = json.dumps(each, sort_keys=True, allow_nan=False)
         except (TypeError, ValueError) as error:
             raise InvalidValue(
-                f"the settings {each!r} are not what JSON can hold: {error}"
+                f"the settings {shortened(each)} are not what JSON can hold: {error}"
             ) from None
         key = hashlib.sha256(text.encode()).hexdigest()[:20]
         if key in found:
-            raise InvalidValue(f"the settings {each!r} are there twice")
+            raise InvalidValue(f"the settings {shortened(each)} are there twice")
         found[key] = json.loads(text)
     return found
 

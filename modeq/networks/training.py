@@ -11,7 +11,7 @@ import os
 from collections.abc import Callable, Iterable, Sequence
 from typing import Any
 
-from modeq.checks import check_count, check_step, check_steps
+from modeq.checks import check_count, check_step, check_steps, shortened
 from modeq.errors import InvalidValue
 from modeq.networks.adjusted_rates import DriftAdjusted
 from modeq.networks.flat_loss import flattened
@@ -81,7 +81,7 @@ def train(
     [0.019, 0.0013, 9.5e-05]
     """
     if predict is not None and not callable(predict):
-        raise InvalidValue(f"predict is {predict!r}; it must be a function of params")
+        raise InvalidValue(f"predict is {shortened(predict)}; it must be a function of params")
     run = TrainingRun(
         *flattened(loss_fn, params, precision),
         rate=_checked_rate(rate, optimizer),
@@ -119,7 +119,9 @@ def _checked_rate(rate: Any, optimizer: Any) -> float | DriftAdjusted | None:
 
 def _checked_flows(flows: Any) -> dict[str, Flow]:
     if isinstance(flows, str) or not isinstance(flows, Iterable):
-        raise InvalidValue(f"flows is {flows!r}; it must be a list of flows, such as (0, 1)")
+        raise InvalidValue(
+            f"flows is {shortened(flows)}; it must be a list of flows, such as (0, 1)"
+        )
     chosen = [as_flow(flow) for flow in flows]
     found = {flow.name: flow for flow in chosen}
     if len(found) < len(chosen):

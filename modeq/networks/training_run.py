@@ -131,7 +131,9 @@ def _refuse_others(checkpoint: Checkpoint) -> None:
             )
     for name, values in arrays.items():
         if name.startswith(COLUMN) and not values.ndim:
-            raise InvalidCheckpoint(f"the column {name!r} of the checkpoint is a single number")
+            raise InvalidCheckpoint(
+                f"the column {shortened(name)} of the checkpoint is a single number"
+            )
 
 
 class TrainingRun:

@@ -17,7 +17,7 @@ from typing import Any
 
 import numpy as np
 
-from modeq.checks import check_step, check_steps
+from modeq.checks import check_step, check_steps, shortened
 from modeq.errors import FlowError, InvalidPoint, InvalidValue
 from modeq.networks.flat_loss import FlatLoss, flattened
 from modeq.networks.flows import Field, SeriesFlow, as_flow
@@ -131,7 +131,9 @@ def check_tolerance(tolerance: Any, loss: FlatLoss) -> float:
     if tolerance is None:
         return _TOLERANCES.get(loss.dtype, 1e-3)
     if isinstance(tolerance, bool | str) or not np.isscalar(tolerance) or not 0 < tolerance < 1:
-        raise InvalidValue(f"tolerance is {tolerance!r}; it must be a number between 0 and 1")
+        raise InvalidValue(
+            f"tolerance is {shortened(tolerance)}; it must be a number between 0 and 1"
+        )
     return float(tolerance)
 
 

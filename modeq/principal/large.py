@@ -28,7 +28,7 @@ from typing import Any
 import numpy as np
 
 from modeq.algebra.counts import physical_memory
-from modeq.checks import as_numbers, check_count, check_step, check_tolerance
+from modeq.checks import as_numbers, check_count, check_step, check_tolerance, shortened
 from modeq.errors import DidNotConverge, ExceedsLimit, InvalidPoint, InvalidStep, InvalidValue
 from modeq.principal.branches import NEGLIGIBLE, chain_factor, composed_phases, logarithm
 from modeq.show.shown import Shown
@@ -95,7 +95,9 @@ def top_eigenpairs(
         )
     tolerance, restarts = check_tolerance(tolerance), check_count("restarts", restarts)
     if not isinstance(which, str) or which not in _ORDERS:
-        raise InvalidValue(f"which is {which!r}; it must be one of {', '.join(map(repr, _ORDERS))}")
+        raise InvalidValue(
+            f"which is {shortened(which)}; it must be one of {', '.join(map(repr, _ORDERS))}"
+        )
     if 8 * dimension > physical_memory():
         raise ExceedsLimit("one vector takes", 8 * dimension, "bytes", physical_memory())
     multiply = _checked_product(product, dimension)
@@ -111,7 +113,7 @@ def top_eigenpairs(
 def check_callable(product: Any) -> None:
     """Raise InvalidValue unless a product is a function of a vector."""
     if not callable(product):
-        raise InvalidValue(f"product is {product!r}; it must be a function of a vector")
+        raise InvalidValue(f"product is {shortened(product)}; it must be a function of a vector")
 
 
 def _checked_product(product: Product, dimension: int) -> Product:
@@ -142,7 +144,8 @@ def _checked_start(start: Any, dimension: int) -> np.ndarray:
     is_vector = first is not None and first.shape == (dimension,) and not np.iscomplexobj(first)
     if not is_vector or not np.all(np.isfinite(first)) or not np.any(first):
         raise InvalidValue(
-            f"the start is {start!r}; it must be a finite real vector of shape ({dimension},) that "
+            f"the start is {shortened(start)}; it must be a finite real vector of shape "
+            f"({dimension},) that "
             f"is not zero"
         )
     return first
@@ -301,7 +304,9 @@ class _Counted:
 def _checked_gradient(gradient: Any) -> np.ndarray:
     g = as_numbers(gradient)
     if g is None or g.ndim != 1 or not g.size:
-        raise InvalidPoint(f"the gradient is {gradient!r}; it must be one vector of numbers")
+        raise InvalidPoint(
+            f"the gradient is {shortened(gradient)}; it must be one vector of numbers"
+        )
     if np.iscomplexobj(g) or not np.all(np.isfinite(g)):
         raise InvalidPoint("the gradient is not finite and real at this point")
     return g

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from modeq.checks import check_step
+from modeq.checks import check_step, shortened
 from modeq.errors import DidNotConverge, InvalidLoss, InvalidStep
 from modeq.flows.fields import with_values
 from modeq.flows.forms import DerivativeTensors
@@ -223,7 +223,7 @@ def stability_regimes(
     """
     loss = as_field(loss)
     if not isinstance(loss, Loss):
-        raise InvalidLoss(f"{loss!r} is a vector field; regimes over h need a loss")
+        raise InvalidLoss(f"{shortened(loss)} is a vector field; regimes over h need a loss")
     own, method = with_values(loss, method_for(loss, method), parameters)
     point = check_start(theta, loss, own)
     jacobian = DerivativeTensors(loss, 1, own)(point)[1]

@@ -13,7 +13,7 @@ from typing import Any
 import sympy
 
 from modeq.algebra.trees import rooted_trees
-from modeq.checks import check_order
+from modeq.checks import check_order, shortened
 from modeq.derivation.derive import ModifiedField
 from modeq.errors import InvalidValue
 from modeq.methods.named import Method, as_method
@@ -46,7 +46,7 @@ def principal_part(equation: ModifiedField) -> PrincipalPart:
     (Matrix([[-4*x**4/3]]), Matrix([[-x**4/6]]))
     """
     if not isinstance(equation, ModifiedField):
-        raise InvalidValue(f"{equation!r} is no equation; give what modeq.derive returns")
+        raise InvalidValue(f"{shortened(equation)} is no equation; give what modeq.derive returns")
     f = sympy.Matrix(equation.loss.components)
     jacobian = f.jacobian(equation.variables)
     principal, rest, chain = [], [], f

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from modeq.checks import as_points, check_step, check_steps
+from modeq.checks import as_points, check_step, check_steps, shortened
 from modeq.equation import ModifiedEquation, derive
 from modeq.errors import InvalidPoint, InvalidValue, ModeqError
 from modeq.files import path_text, write_together
@@ -220,7 +220,7 @@ def report_format(path: str | os.PathLike) -> str:
     suffix = os.path.splitext(path_text(path))[1].lower()
     if suffix not in FORMATS:
         raise InvalidValue(
-            f"the suffix of {path_text(path)!r} is {suffix!r}; a report is written as "
+            f"the suffix of {path_text(path)!r} is {shortened(suffix)}; a report is written as "
             f"{', '.join(FORMATS)}, or give its format"
         )
     return FORMATS[suffix]
@@ -234,7 +234,7 @@ def checked_format(format: str) -> str:
     """
     if format not in FORMATS.values():
         known = ", ".join(dict.fromkeys(FORMATS.values()))
-        raise InvalidValue(f"format is {format!r}; it must be one of {known}")
+        raise InvalidValue(f"format is {shortened(format)}; it must be one of {known}")
     return format
 
 
@@ -296,7 +296,7 @@ def _check_numbers(
 ) -> None:
     """Refuse what can be no start, learning rate or value, before anything is computed with it."""
     if theta0 is not None and as_points(theta0, equation.loss.dimension).ndim != 1:
-        raise InvalidPoint(f"the start is {theta0!r}; it must be one point")
+        raise InvalidPoint(f"the start is {shortened(theta0)}; it must be one point")
     if h is not None:
         check_step(h)
     exact_values(parameters, equation.parameters)

@@ -14,7 +14,7 @@ from typing import Any
 
 import sympy
 
-from modeq.checks import check_order, whole
+from modeq.checks import check_order, shortened, whole
 from modeq.errors import InvalidOrder, InvalidValue
 from modeq.losses.expressions import names_of, read_expression, split_symbols
 from modeq.losses.formula_latex import matrix_formula
@@ -106,7 +106,9 @@ class Generator(Shown):
         names = [str(x) for x in variables]
         for name in names:
             if name not in {x.name for x in self.variables}:
-                raise InvalidValue(f"{name!r} is no variable; they are {names_of(self.variables)}")
+                raise InvalidValue(
+                    f"{shortened(name)} is no variable; they are {names_of(self.variables)}"
+                )
         return self._coefficient(tuple(names.count(x.name) for x in self.variables))
 
     def _coefficient(self, alpha: Exponents) -> sympy.Expr:

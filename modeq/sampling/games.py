@@ -21,7 +21,7 @@ from typing import Any
 
 import sympy
 
-from modeq.checks import as_integer, one_of
+from modeq.checks import as_integer, one_of, shortened
 from modeq.errors import InvalidLoss, InvalidMethod
 from modeq.losses.expressions import (
     constant,
@@ -168,8 +168,11 @@ def _checked_inner(inner: Any, players: int, updates: str) -> tuple[int, ...]:
     steps = [as_integer(k) or 0 for k in given]
     if min(steps, default=0) < 1 or len(steps) != players:
         raise InvalidMethod(
-            f"inner is {inner!r}; it must be an integer >= 1, or one for each of {players} players"
+            f"inner is {shortened(inner)}; it must be an integer >= 1, or one for each of "
+            f"{players} players"
         )
     if updates == "simultaneous" and set(steps) != {1}:
-        raise InvalidMethod(f"inner is {inner!r}; only alternating updates have inner steps")
+        raise InvalidMethod(
+            f"inner is {shortened(inner)}; only alternating updates have inner steps"
+        )
     return tuple(steps)

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 
 import sympy
 
+from modeq.checks import shortened
 from modeq.derivation.derive import EXTRA_DEPTH
 from modeq.derivation.ring import DifferentialRing, Element
 from modeq.errors import InvalidOrder, InvalidValue
@@ -48,7 +49,8 @@ def _covariance(matrix: Any, loss: Loss) -> sympy.ImmutableMatrix:
     d = loss.dimension
     if not isinstance(rows, Sequence) or [_length(row) for row in rows] != [d] * d:
         raise InvalidValue(
-            f"the covariance is {matrix!r}; it must be a matrix of {d} by {d}, for the variables "
+            f"the covariance is {shortened(matrix)}; it must be a matrix of {d} by {d}, for the "
+            f"variables "
             f"{names_of(loss.variables)}"
         )
     known = (*loss.variables, *loss.parameters)

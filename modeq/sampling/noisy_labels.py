@@ -17,6 +17,7 @@ from typing import Any, NamedTuple
 
 import sympy
 
+from modeq.checks import shortened
 from modeq.errors import InvalidValue
 from modeq.losses.expressions import constant, listed, natural_key
 from modeq.losses.formula_latex import expression_latex
@@ -74,7 +75,7 @@ def label_noise(
     y = [constant(label, known, "a label") for label in labels]
     sigma = constant(variance, known, "variance")
     if sigma.is_negative:
-        raise InvalidValue(f"variance is {sigma}; it must be >= 0")
+        raise InvalidValue(f"variance is {shortened(variance)}; it must be >= 0")
     residuals = [f.expression - label for f, label in zip(models, y, strict=True)]
     loss = Loss(sum(r**2 for r in residuals) / (2 * m), known)
     products = (f.gradient * f.gradient.T for f in models)

@@ -27,7 +27,7 @@ from typing import Any
 
 import sympy
 
-from modeq.checks import as_integer, check_order
+from modeq.checks import as_integer, check_order, shortened
 from modeq.errors import InvalidOrder
 from modeq.losses.formula_latex import matrix_formula
 from modeq.losses.loss import H
@@ -167,7 +167,8 @@ def stochastic_equation(
     """
     if as_integer(weak_order) not in (1, 2):
         raise InvalidOrder(
-            f"weak_order is {weak_order!r}; it must be 1 or 2: beyond, sgd_generator gives the "
+            f"weak_order is {shortened(weak_order)}; it must be 1 or 2: beyond, sgd_generator "
+            f"gives the "
             f"generator, which in general is not that of a diffusion"
         )
     whole = sgd_generator(losses, 1, covariance=covariance, variables=variables)

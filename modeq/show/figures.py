@@ -18,6 +18,7 @@ from collections.abc import Iterator
 from html import escape
 from typing import TYPE_CHECKING
 
+from modeq.checks import shortened
 from modeq.errors import InvalidValue
 from modeq.files import path_text, write_atomically
 
@@ -119,7 +120,7 @@ def picture_format(path: str | os.PathLike) -> str:
     suffix = os.path.splitext(path_text(path))[1]
     if suffix.lower() not in FORMATS:
         raise InvalidValue(
-            f"the suffix of {path_text(path)!r} is {suffix!r}; "
+            f"the suffix of {path_text(path)!r} is {shortened(suffix)}; "
             f"a picture is written as {', '.join(FORMATS)}"
         )
     return FORMATS[suffix.lower()]

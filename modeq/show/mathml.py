@@ -11,6 +11,7 @@ import re
 from itertools import pairwise
 from xml.etree import ElementTree
 
+from modeq.checks import shortened
 from modeq.errors import InvalidValue
 
 _NAMESPACE = "http://www.w3.org/1998/Math/MathML"
@@ -101,7 +102,7 @@ def _check(root: ElementTree.Element, formula: str) -> None:
     for element in root.iter():
         name = element.tag.rpartition("}")[2]
         if name not in _ELEMENTS:
-            raise _untranslatable(formula, f"there is an element {name!r} in it")
+            raise _untranslatable(formula, f"there is an element {shortened(name)} in it")
         if _COMMAND.match(element.text or ""):
             raise _untranslatable(formula, f"{element.text} is not known")
 

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import sympy
 
-from modeq.checks import as_integer, as_numbers, as_points, several
+from modeq.checks import as_integer, as_numbers, as_points, several, shortened
 from modeq.errors import InvalidPoint, InvalidValue
 from modeq.losses.expressions import read_expression
 
@@ -120,7 +120,8 @@ class Layers:
         is_real = matrix is not None and not np.iscomplexobj(matrix)
         if not is_real or matrix.shape != shape or not np.all(np.isfinite(matrix)):
             raise InvalidPoint(
-                f"the product is {product!r}; it must be a finite real matrix of shape {shape}"
+                f"the product is {shortened(product)}; it must be a finite real matrix of shape "
+                f"{shape}"
             )
         matrices = self._padded(_balanced_factors(matrix, self.depth, min(self.widths)))
         if rotation is not None:
@@ -175,13 +176,13 @@ def _rotated(matrices: list[np.ndarray], rng: np.random.Generator) -> list[np.nd
 def _checked_widths(widths: Any) -> tuple[int, ...]:
     found = tuple(map(as_integer, widths)) if isinstance(widths, Iterable) else ()
     if len(found) < 2 or any(w is None or w < 1 for w in found):
-        raise InvalidValue(f"widths is {widths!r}; give two or more whole numbers >= 1")
+        raise InvalidValue(f"widths is {shortened(widths)}; give two or more whole numbers >= 1")
     return found
 
 
 def _checked_kind(loss: Any, outputs: int, targets: Sequence) -> str:
     if not isinstance(loss, str) or loss not in LOSSES:
-        raise InvalidValue(f"loss is {loss!r}; it must be 'square' or 'logistic'")
+        raise InvalidValue(f"loss is {shortened(loss)}; it must be 'square' or 'logistic'")
     if loss == "logistic" and outputs != 1:
         raise InvalidValue(f"the logistic loss is for one output, not for {outputs}")
     wrong = [y[0] for y in targets if abs(y[0]) != 1]
@@ -196,7 +197,9 @@ def _points(name: str, rows: Sequence, length: int) -> tuple[tuple[sympy.Expr, .
         is_row = isinstance(row, Sequence | np.ndarray) and not isinstance(row, str)
         entries = tuple(row) if is_row else (row,)
         if len(entries) != length:
-            raise InvalidValue(f"{name} has the row {row!r}; each must have {length} numbers")
+            raise InvalidValue(
+                f"{name} has the row {shortened(row)}; each must have {length} numbers"
+            )
         points.append(tuple(map(_number, entries)))
     if not points:
         raise InvalidValue(f"{name} is empty; give at least one point")
@@ -207,5 +210,5 @@ def _number(entry: Any) -> sympy.Expr:
     """Return an exact number; those of NumPy become Python's."""
     number = read_expression(entry.item() if isinstance(entry, np.generic) else entry)
     if not number.is_number:
-        raise InvalidValue(f"the data contain {entry!r}; all of them must be numbers")
+        raise InvalidValue(f"the data contain {shortened(entry)}; all of them must be numbers")
     return number

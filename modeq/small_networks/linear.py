@@ -28,7 +28,14 @@ from typing import Any
 import numpy as np
 import sympy
 
-from modeq.checks import as_points, check_count, check_positive, check_step, check_steps
+from modeq.checks import (
+    as_points,
+    check_positive,
+    check_step,
+    check_steps,
+    shortened,
+    whole,
+)
 from modeq.errors import InvalidValue
 from modeq.flows.fields import gradient_field, recorded
 from modeq.flows.integrate import Trajectory, integrate
@@ -133,9 +140,12 @@ def end_to_end_flow(
     >>> end_to_end_flow(2, 0.5, 1.0, h=10.0, steps=1).theta[-1].round(6).tolist()
     [1.0, 1.0]
     """
-    depth, length = check_count("depth", depth), check_positive("length", length)
+    depth, length = (
+        whole(depth, "depth", 1, InvalidValue, most=10**6),
+        check_positive("length", length),
+    )
     if not isinstance(cosine, Real) or not -1 <= cosine <= 1:
-        raise InvalidValue(f"cosine is {cosine!r}; it must be a number between -1 and 1")
+        raise InvalidValue(f"cosine is {shortened(cosine)}; it must be a number between -1 and 1")
 
     def rhs(state: np.ndarray) -> np.ndarray:
         r, nu = state
@@ -181,5 +191,7 @@ def deep_network(
         return LinearNetwork(widths, inputs, targets, loss)
     if not isinstance(activation, str) or activation not in SLOPES:
         names = ", ".join(map(repr, ("linear", *SLOPES)))
-        raise InvalidValue(f"activation is {activation!r} (slope {slope!r}); known are {names}")
+        raise InvalidValue(
+            f"activation is {shortened(activation)} (slope {shortened(slope)}); known are {names}"
+        )
     return HomogeneousNetwork(widths, inputs, targets, activation, loss, slope)

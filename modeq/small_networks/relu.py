@@ -35,7 +35,7 @@ import numpy as np
 import sympy
 from scipy.special import expit
 
-from modeq.checks import as_points
+from modeq.checks import as_points, shortened
 from modeq.errors import InvalidPoint, InvalidValue, NotSmooth
 from modeq.flows.fields import recorded
 from modeq.losses.expressions import read_expression
@@ -311,12 +311,16 @@ class HomogeneousNetwork(Layers, Shown):
 
 def _checked_slope(activation: Any, slope: Any) -> sympy.Expr:
     if not isinstance(activation, str) or activation not in SLOPES:
-        raise InvalidValue(f"activation is {activation!r}; it must be 'relu' or 'leaky-relu'")
+        raise InvalidValue(
+            f"activation is {shortened(activation)}; it must be 'relu' or 'leaky-relu'"
+        )
     if slope is None:
         return SLOPES[activation]
     number = read_expression(slope)
     if activation == "relu" or not (number.is_number and 0 <= number <= 1):
-        raise InvalidValue(f"slope is {slope!r}; a leaky ReLU has one from 0 to 1, a ReLU has none")
+        raise InvalidValue(
+            f"slope is {shortened(slope)}; a leaky ReLU has one from 0 to 1, a ReLU has none"
+        )
     return number
 
 

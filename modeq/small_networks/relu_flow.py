@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from modeq.checks import check_step, check_steps, check_tolerance
+from modeq.checks import check_step, check_steps, check_tolerance, shortened
 from modeq.errors import FlowError, InvalidLoss
 from modeq.flows.fields import gradient_field, recorded
 from modeq.flows.integrate import ABSOLUTE_TOLERANCE, RELATIVE_TOLERANCE, check_start
@@ -248,7 +248,9 @@ def convergence_times(loss: Any, theta0: Any, *, h: float, target: float) -> Con
     else:
         loss = as_field(loss)
         if not isinstance(loss, Loss):
-            raise InvalidLoss(f"{loss!r} is a vector field; convergence to a target needs a loss")
+            raise InvalidLoss(
+                f"{shortened(loss)} is a vector field; convergence to a target needs a loss"
+            )
         start = check_start(theta0, loss)
         value, f = recorded(loss, [loss.expression], None), gradient_field(loss)
         steps = _steps(lambda x: value(x, 0.0)[0], lambda x: -f(x, 0.0), start, h, target)

@@ -314,7 +314,7 @@ def test_an_unknown_style_is_an_error(style):
 
 @pytest.mark.parametrize("size", [0, -1, float("nan"), float("inf"), "24", None, 1j, True])
 def test_a_size_is_a_positive_number(size):
-    with pytest.raises(InvalidValue, match=r"size is .*; it must be a positive number"):
+    with pytest.raises(InvalidValue, match=r"size is .*; it must be a positive finite number"):
         tree_svg(LEAF, size)
 
 
