@@ -11,7 +11,6 @@ What an order check found: errors at halved learning rates, and their slopes.
 
 from __future__ import annotations
 
-import contextlib
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
@@ -302,6 +301,7 @@ class _Measurement:
                 modified.loss, self.method, self.start, own, modified.order
             )
         self.shift = shift
+        self.together = TOGETHER
         self.resting = self._at_rest(own)
         if self.resting:
             self.steps = max(self.asked, self._steps_to_decay())
@@ -311,9 +311,12 @@ class _Measurement:
         if not starts_at_rest(self.method) or math.isinf(self.power):
             return None
         loss, order = self.modified.loss, self.modified.order
-        with contextlib.suppress(InvalidMethod):
+        try:
             return AtRest(loss, self.method, self.start, parameters, order, self.power)
-        return None
+        except InvalidMethod as error:
+            reason = str(error).partition("; give")[0]
+            self.together = f"{TOGETHER} on its slow manifold, because {reason}"
+            return None
 
     def _steps_to_decay(self) -> int:
         """Return after how many steps nothing is left of the memory that is seen beside f_j."""
@@ -414,7 +417,7 @@ class _Measurement:
             expected_global=min(self.power, self.resting.power) if self.resting else self.power,
             time=float(self.h * self.steps),
             digits=max(digits),
-            start=(SHIFTED if self.shift else UNSHIFTED) if self.resting else TOGETHER,
+            start=(SHIFTED if self.shift else UNSHIFTED) if self.resting else self.together,
             unseen="" if self.speed else FIXED_POINT,
         )
 
