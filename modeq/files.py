@@ -13,7 +13,6 @@ import threading
 from collections.abc import Iterator, Mapping
 from types import FrameType
 
-from modeq.checks import shortened
 from modeq.errors import CannotWrite, InvalidValue
 
 _REASONS = {
@@ -124,9 +123,7 @@ def path_text(path: str | os.PathLike) -> str:
     try:
         return os.fsdecode(path)
     except TypeError:
-        raise InvalidValue(
-            f"the name of a file is {shortened(path)}; it must be a text or a path"
-        ) from None
+        raise InvalidValue(f"the name of a file is {path!r}; it must be a text or a path") from None
 
 
 def _bytes(data: str | bytes) -> bytes:

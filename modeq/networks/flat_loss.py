@@ -10,7 +10,6 @@ A loss that closes over NumPy arrays of doubles keeps to one precision in a proc
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Callable
 from functools import cached_property, lru_cache
 from typing import Any
@@ -23,6 +22,8 @@ from modeq.networks.pytrees import (
     cast,
     check_params,
     check_precision,
+    digest_of,
+    fingerprint,
     in_precision,
     of_weights,
     partitioned,
@@ -104,14 +105,16 @@ class FlatLoss:
     @cached_property
     def _identity(self) -> tuple:
         """What results depend on: programs and the numbers in them, whatever function made them."""
-        found, numbers = self._programs["gradient", False], hashlib.blake2b()
-        value = self._programs["value", False]
-        for number in (*value.consts, *found.consts, *jax.tree.leaves(self._args)):
-            is_key = jnp.issubdtype(getattr(number, "dtype", None) or int, jax.dtypes.prng_key)
-            number = jax.random.key_data(number) if is_key else number
-            numbers.update(np.asarray(number).tobytes())
-        texts = str(value.jaxpr), str(found.jaxpr), numbers.digest()
-        return *texts, str(self._structure), self.precision
+        programs = self._programs["value", False], self._programs["gradient", False]
+        numbers = digest_of(*(number for p in programs for number in p.consts), self._args)
+        texts = (str(program.jaxpr) for program in programs)
+        return *texts, numbers, str(self._structure), self.precision
+
+    @cached_property
+    def fingerprint(self) -> str:
+        """What tells this loss from others in other processes: a hash of programs and numbers."""
+        programs = self._programs["value", False], self._programs["gradient", False]
+        return fingerprint(*programs, self._args, str(self._structure))
 
     @property
     def dimension(self) -> int:

@@ -7,9 +7,10 @@ from typing import Any
 
 import numpy as np
 
+from modeq.errors import InvalidCheckpoint
 from modeq.networks.flat_loss import FlatLoss
 from modeq.networks.optimizer_calls import check_optimizer
-from modeq.networks.pytrees import in_precision
+from modeq.networks.pytrees import fingerprint, in_precision
 
 try:
     import jax
@@ -74,6 +75,32 @@ class OptaxStep:
         ):
             return None
         return float(f"{rate:.{6 if rounding > 1e-10 else 14}g}")
+
+    def fingerprint(self, theta: np.ndarray) -> str:
+        """Return what tells the optimizer from others: a hash of its init and update."""
+        with in_precision(self._loss.precision):
+            params = self._loss.traced(jnp.asarray(theta))
+            state = self._optax.init(params)
+            programs = (
+                jax.make_jaxpr(self._optax.init)(params),
+                jax.make_jaxpr(self._optax.update)(params, state, params),
+            )
+            return fingerprint(*programs, str(jax.tree.structure(state)))
+
+    def refuse_others(self, memory: list[np.ndarray], theta: np.ndarray) -> None:
+        """Refuse a memory that is not of this optimizer.
+
+        Raises:
+            InvalidCheckpoint: It has other arrays.
+        """
+        own = [(array.shape, array.dtype) for array in self.first(theta)]
+        theirs = [(array.shape, array.dtype) for array in memory]
+        if own != theirs:
+            raise InvalidCheckpoint(
+                f"the checkpoint is of another optimizer: its memory has {len(theirs)} arrays of "
+                f"the shapes {[shape for shape, _ in theirs]}, and this one's has {len(own)} of "
+                f"the shapes {[shape for shape, _ in own]}"
+            )
 
     def mark(self, theta: np.ndarray) -> float:
         """Return a number that other optimizers, or other numbers in this one, would not give."""

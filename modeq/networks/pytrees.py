@@ -11,9 +11,13 @@ own arithmetic on them belongs inside.
 
 from __future__ import annotations
 
+import hashlib
+import re
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from typing import Any
+
+import numpy as np
 
 from modeq.checks import shortened
 from modeq.errors import InvalidLoss, InvalidPoint, InvalidValue
@@ -21,6 +25,7 @@ from modeq.errors import InvalidLoss, InvalidPoint, InvalidValue
 try:
     import jax
     import jax.numpy as jnp
+    from jax.extend.core import ClosedJaxpr, Jaxpr
 except ImportError as error:
     raise ImportError("modeq.networks.pytrees needs JAX: pip install modeq[jax]") from error
 
@@ -197,6 +202,66 @@ class Module:
 jax.tree_util.register_pytree_node(
     Module, lambda found: ((found.arrays,), found.static), lambda static, x: Module(x[0], static)
 )
+
+
+def digest_of(*trees: Any) -> bytes:
+    """Return a hash of the numbers in trees of arrays, of their types and shapes.
+
+    >>> digest_of([1.0, jnp.ones(2)]) == digest_of([1.0, jnp.ones(2)]) != digest_of([1.0])
+    True
+    """
+    found = hashlib.blake2b(digest_size=16)
+    for leaf in jax.tree.leaves(trees):
+        is_key = jnp.issubdtype(getattr(leaf, "dtype", None) or int, jax.dtypes.prng_key)
+        array = np.asarray(jax.random.key_data(leaf) if is_key else leaf)
+        found.update(f"{array.dtype}{array.shape}".encode())
+        found.update(np.ascontiguousarray(array).tobytes())
+    return found.digest()
+
+
+def fingerprint(*parts: Any) -> str:
+    """Return what is the same in every process for the same programs, trees of arrays and texts.
+
+    Functions of Python that a program calls are known by their names alone.
+
+    Args:
+        parts: Programs (closed jaxprs, with the arrays in them), trees of arrays, and texts.
+
+    >>> double = jax.make_jaxpr(lambda x: 2 * x)(1.0)
+    >>> fingerprint(double) == fingerprint(jax.make_jaxpr(lambda x: 2 * x)(1.0))
+    True
+    >>> fingerprint(double) == fingerprint(jax.make_jaxpr(lambda x: 3 * x)(1.0))
+    False
+    """
+    found = hashlib.blake2b(digest_size=16)
+    for part in parts:
+        if isinstance(part, str):
+            found.update(part.encode())
+        elif isinstance(part, ClosedJaxpr):
+            found.update(_ADDRESS.sub("", str(part.jaxpr)).encode())
+            found.update(digest_of(_constants(part)))
+        else:
+            found.update(digest_of(part))
+    return found.hexdigest()
+
+
+_ADDRESS = re.compile(r" at 0x[0-9a-f]+")
+
+
+def _constants(program: ClosedJaxpr) -> list[Any]:
+    """Return the arrays in a program and in the programs inside of it."""
+    found, inside = list(program.consts), [program.jaxpr]
+    while inside:
+        for equation in inside.pop().eqns:
+            for value in jax.tree.leaves(
+                list(equation.params.values()), is_leaf=lambda x: isinstance(x, ClosedJaxpr | Jaxpr)
+            ):
+                if isinstance(value, ClosedJaxpr):
+                    found += value.consts
+                    inside.append(value.jaxpr)
+                elif isinstance(value, Jaxpr):
+                    inside.append(value)
+    return found
 
 
 def partitioned(params: Params) -> tuple[list, Module] | None:

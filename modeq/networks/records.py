@@ -238,12 +238,11 @@ _FIELDS = {"step": int, "settings": dict, "marks": dict, "state": dict}
 def _checked(header: Any, path: str) -> dict[str, Any]:
     """Return a header whose fields are all there and of their types."""
     if not isinstance(header, dict) or header.keys() != _FIELDS.keys():
-        raise InvalidCheckpoint(f"{shortened(path)} is not a checkpoint but another archive")
+        raise InvalidCheckpoint(f"{path!r} is not a checkpoint but another archive")
     for key, kind in _FIELDS.items():
         if type(header[key]) is not kind or (key == "step" and header[key] < 0):
             raise InvalidCheckpoint(
-                f"{shortened(path)} is no checkpoint of modeq: its {key} is "
-                f"{shortened(header[key])}"
+                f"{path!r} is no checkpoint of modeq: its {key} is {shortened(header[key])}"
             )
     return header
 
@@ -252,7 +251,7 @@ def _refuse_other(path: str, kind: str, mine: Mapping, theirs: Mapping, same: An
     for key in sorted({*mine, *theirs}):
         if not same(mine.get(key), theirs.get(key)):
             raise InvalidCheckpoint(
-                f"{shortened(path)} belongs to another run: its {key} is {theirs.get(key)!r}, not "
+                f"{path!r} belongs to another run: its {key} is {theirs.get(key)!r}, not "
                 f"{mine.get(key)!r}; give the same {kind} to go on with it, or another name"
             )
 

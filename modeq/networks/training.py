@@ -63,7 +63,10 @@ def train(
         tolerance: Relative, of each step of the solver; 1e-9 in double precision, else 1e-5.
         precision: "float64" or "float32"; that of the weights unless given.
         checkpoint: The file to store the state in. If there is one of the same run already, it
-            goes on from there; it may then take more steps.
+            goes on from there; it may then take more steps. Of the same run are the same programs
+            of the loss and of the optimizer, with the same numbers in them, the same settings, and
+            the same versions of JAX, NumPy and optax; functions of Python that JAX calls back are
+            told apart by their names and by a few values.
         checkpoint_every: After how many steps.
         progress: Is called with the steps that are done and that of all, in place of the bar on
             standard error.

@@ -8,10 +8,11 @@ from __future__ import annotations
 import hashlib
 import os
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
 from functools import cached_property, lru_cache
+from importlib.metadata import PackageNotFoundError, version
 from typing import Any
 
 import numpy as np
@@ -136,6 +137,15 @@ def _refuse_others(checkpoint: Checkpoint) -> None:
             )
 
 
+def _versions(more: Iterable[str]) -> dict[str, str]:
+    """Return the versions, as far as they are known, of what gives other numbers in another."""
+    found = {}
+    for name in ("modeq", "jax", "jaxlib", "numpy", *more):
+        with suppress(PackageNotFoundError):
+            found[name] = version(name)
+    return found
+
+
 class TrainingRun:
     """What stays the same in a run.
 
@@ -197,7 +207,9 @@ class TrainingRun:
         is_adjusted = isinstance(self.rate, DriftAdjusted)
         return {
             "rate": asdict(self.rate) if is_adjusted else self.rate,
-            "optimizer": "optax" if self.optimizer else "gradient descent",
+            "optimizer": self._optimizer_program(),
+            "loss": f"program {self.loss.fingerprint}",
+            "versions": _versions(("optax",) if self.optimizer else ()),
             "flows": [{**flow.settings, "name": name} for name, flow in self.flows.items()],
             "function": self.function_distance is not None,
             "directions": self.directions,
@@ -208,6 +220,11 @@ class TrainingRun:
             "weights": self.loss.dimension,
             "start": hashlib.sha256(np.ascontiguousarray(self.start).tobytes()).hexdigest(),
         }
+
+    def _optimizer_program(self) -> str:
+        if self.optimizer is None:
+            return "gradient descent"
+        return f"program {self.optimizer.fingerprint(self.start)}"
 
     @cached_property
     def marks(self) -> dict[str, float]:
@@ -236,6 +253,8 @@ class TrainingRun:
                 f"at least as many, or another name"
             )
         state = TrainingState.restored(found)
+        if self.optimizer:
+            self.optimizer.refuse_others(state.memory, self.start)
         self._slope(state)
         return state
 

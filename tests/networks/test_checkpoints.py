@@ -3,6 +3,7 @@
 import hashlib
 import io
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -10,6 +11,7 @@ import tempfile
 import time
 import tracemalloc
 import zipfile
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -18,6 +20,7 @@ import pytest
 pytest.importorskip("jax", reason="jax is optional: pip install modeq[jax]")
 pytest.importorskip("optax", reason="optax is optional: pip install modeq[optax]")
 
+import jax.numpy as jnp
 import optax
 import training_case
 from hypothesis import given, settings
@@ -252,8 +255,8 @@ def test_arrays_without_entries_and_by_columns_come_back(tmp_path):
         ({"rate": 0.06}, "rate is 0.05, not 0.06"),
         ({"every": 2}, "every is 3, not 2"),
         ({"flows": (0,)}, "flows"),
-        ({"optimizer": None}, "optimizer is 'optax', not 'gradient descent'"),
-        ({"optimizer": optax.sgd(0.05, momentum=0.51)}, "update of the optimizer"),
+        ({"optimizer": None}, "optimizer is 'program .*', not 'gradient descent'"),
+        ({"optimizer": optax.sgd(0.05, momentum=0.51)}, "optimizer is 'program .*', not 'program "),
     ],
 )
 def test_a_checkpoint_of_another_run_is_refused_and_kept(stored, options, words):
@@ -298,3 +301,106 @@ def test_what_is_no_number_is_not_stored(tmp_path):
     with pytest.raises(CannotWrite):
         write_archive(tmp_path / "none" / "a.npz", {}, {"x": np.ones(2)})
     assert not list(tmp_path.iterdir())
+
+
+CENTER = np.arange(3.0)
+
+
+def bowl(factor=1.0, center=CENTER):
+    return lambda w: factor * jnp.sum((w - center) ** 2)
+
+
+PAIRS = {
+    "the decay of weights": (
+        {"optimizer": optax.adamw(0.1, weight_decay=1e-5)},
+        {"optimizer": optax.adamw(0.1, weight_decay=2e-5)},
+    ),
+    "epsilon": (
+        {"optimizer": optax.adam(0.1, eps=1e-8)},
+        {"optimizer": optax.adam(0.1, eps=1e-7)},
+    ),
+    "the schedule": (
+        {"optimizer": optax.sgd(optax.cosine_decay_schedule(0.1, 100))},
+        {"optimizer": optax.sgd(optax.cosine_decay_schedule(0.1, 101))},
+    ),
+    "the state": (
+        {"optimizer": optax.sgd(0.1, momentum=0.5)},
+        {"optimizer": optax.sgd(0.1)},
+    ),
+    "the start of the state": (
+        {"optimizer": optax.adagrad(0.1, initial_accumulator_value=0.1)},
+        {"optimizer": optax.adagrad(0.1, initial_accumulator_value=0.10001)},
+    ),
+    "the loss, by next to nothing": ({}, {"loss": bowl(1.00005)}),
+    "the data": ({}, {"loss": bowl(center=CENTER + 1e-9)}),
+}
+
+
+def followed(path, steps, loss=None, **options):
+    options = {"rate": 0.1, "flows": (), "precision": DOUBLE, **options}
+    return train(loss or bowl(), np.ones(3), steps=steps, checkpoint=path, **options)
+
+
+@pytest.mark.parametrize("name", PAIRS)
+def test_a_run_goes_on_as_what_it_was_and_not_as_another(tmp_path, name):
+    path = tmp_path / "run.npz"
+    one, other = PAIRS[name]
+    followed(path, 3, **one)
+    before = path.read_bytes()
+    part = "loss" if "loss" in other else "optimizer"
+    with pytest.raises(InvalidCheckpoint, match=f"its {part} is 'program .*', not 'program"):
+        followed(path, 5, **other)
+    assert path.read_bytes() == before
+    assert followed(path, 5, **one).theta.tobytes() == followed(None, 5, **one).theta.tobytes()
+
+
+def test_another_version_of_what_computes_is_refused(tmp_path, monkeypatch):
+    path = tmp_path / "run.npz"
+    followed(path, 3)
+    monkeypatch.setattr("modeq.networks.training_run.version", lambda name: f"another {name}")
+    with pytest.raises(InvalidCheckpoint, match=r"its versions is .*, not .*another jax"):
+        followed(path, 5)
+
+
+def test_a_memory_of_other_arrays_is_refused_in_words(tmp_path):
+    path = tmp_path / "run.npz"
+    momentum = {"optimizer": optax.sgd(0.1, momentum=0.5)}
+    followed(path, 3, **momentum)
+    found = load_checkpoint(path)
+    arrays = {name: a for name, a in found.arrays.items() if not name.startswith("memory/")}
+    save_checkpoint(path, replace(found, arrays=arrays))
+    with pytest.raises(InvalidCheckpoint, match="its memory has 0 arrays"):
+        followed(path, 5, **momentum)
+
+
+PROGRAM_OF_A_LOSS = """
+import jax, jax.numpy as jnp, numpy as np, optax, sys
+from modeq.networks.flat_loss import FlatLoss
+from modeq.networks.optax_steps import OptaxStep
+
+@jax.custom_jvp
+def square(x):
+    return x * x
+
+square.defjvp(lambda x, t: (square(x[0]), 2 * x[0] * t[0]))
+data = np.arange(6.0).reshape(2, 3)
+loss = FlatLoss(lambda w: jnp.sum(square(jnp.tanh(data @ w["a"])) + w["b"]),
+    {"a": np.ones(3), "b": np.ones(2)}, precision="float64")
+step = OptaxStep(optax.adamw(optax.cosine_decay_schedule(0.1, 9)), loss)
+print(loss.fingerprint, step.fingerprint(loss.start))
+"""
+
+
+def test_programs_have_the_same_fingerprints_in_every_process():
+    found = {
+        subprocess.run(
+            [sys.executable, "-c", PROGRAM_OF_A_LOSS],
+            env={**os.environ, "PYTHONHASHSEED": seed},
+            capture_output=True,
+            check=True,
+            text=True,
+        ).stdout
+        for seed in ("0", "1")
+    }
+    assert len(found) == 1
+    assert len(found.pop().split()) == 2
