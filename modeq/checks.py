@@ -1,8 +1,6 @@
-"""Checks of whole numbers that a user gives, and how an error shows what was given.
+"""What arguments must be: whole and positive numbers, points, times, known words.
 
-What arguments must be: whole numbers, one of several words, names that are known.
-
-Positive numbers that people hand in: tolerances, times, counts, and whole numbers of steps.
+And how an error shows what was given.
 """
 
 from __future__ import annotations
@@ -14,9 +12,7 @@ from collections.abc import Iterable
 from fractions import Fraction
 from numbers import Real
 from operator import index
-from typing import Any
-
-import numpy as np
+from typing import TYPE_CHECKING, Any
 
 from modeq.errors import (
     ExceedsLimit,
@@ -26,6 +22,9 @@ from modeq.errors import (
     InvalidStep,
     InvalidValue,
 )
+
+if TYPE_CHECKING:
+    import numpy as np
 
 HIGHEST = 1000
 """The highest order that is taken: no series has been summed further, and none is of use there."""
@@ -203,6 +202,8 @@ def as_numbers(thing: Any) -> np.ndarray | None:
     >>> as_numbers([1, 2]), as_numbers("12"), as_numbers([[1, 2], [3]])
     (array([1., 2.]), None, None)
     """
+    import numpy as np
+
     try:
         array = np.asarray(thing)
         if array.dtype.kind == "c":
@@ -252,6 +253,8 @@ def positive(value: Any) -> float | None:
     >>> positive(2), positive(-1), positive("1"), positive(10**400)
     (2.0, None, None, None)
     """
+    import numpy as np
+
     try:
         number = math.nan if isinstance(value, str | bytes | bool | np.bool_) else float(value)
     except (TypeError, ValueError, OverflowError):

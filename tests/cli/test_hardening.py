@@ -332,7 +332,7 @@ def test_more_trees_than_anybody_reads_are_told_before_they_are_added_up():
 def test_bytes_beyond_the_memory_are_told_in_the_same_way(monkeypatch, capsys):
     from modeq.cli.main import main
 
-    monkeypatch.setattr(modeq.algebra.counts, "physical_memory", lambda: 10)
+    monkeypatch.setattr("modeq.algebra.counts.physical_memory", lambda: 10)
     assert main(["trees", "--order", "3"]) == 2
     assert "bytes; 10 are allowed: take a lower order, or go on with --force" in (
         capsys.readouterr().err
@@ -343,7 +343,7 @@ def test_bytes_beyond_the_memory_are_told_in_the_same_way(monkeypatch, capsys):
 def test_with_force_the_work_is_done(monkeypatch, capsys):
     from modeq.cli.main import main
 
-    monkeypatch.setattr(modeq.derivation.workload, "MAX_TERMS", 80)
+    monkeypatch.setattr("modeq.derivation.workload.MAX_TERMS", 80)
     words = ["derive", "(1 - x)**2 + 100*(y - x**2)**2", "--order", "3"]
     assert main(words) == 2
     assert "order=3 means about 91 terms; 80 are allowed" in capsys.readouterr().err

@@ -171,8 +171,8 @@ def test_check_takes_a_method_parameters_and_variables(good):
 
 
 def test_a_check_that_fails_exits_with_one_and_prints_the_table(good, monkeypatch):
-    monkeypatch.setattr(modeq.flows.check, "SLOPE_TOLERANCE", 0.0)
-    monkeypatch.setattr(modeq.flows.check, "_MAX_HALVINGS", 4)
+    monkeypatch.setattr("modeq.flows.check.SLOPE_TOLERANCE", 0.0)
+    monkeypatch.setattr("modeq.flows.check._MAX_HALVINGS", 4)
     output = good(*CHECK, code=1)
     assert "FAILED" in output
 
@@ -412,7 +412,7 @@ def test_a_fault_of_modeq_itself_is_one_line_too(run, monkeypatch):
 def test_a_file_that_cannot_be_replaced_stays(run, tmp_path, monkeypatch):
     path = tmp_path / "a.txt"
     path.write_text("old")
-    monkeypatch.setattr(modeq.files.os, "access", lambda *arguments: False)
+    monkeypatch.setattr("modeq.files.os.access", lambda *arguments: False)
     code, output, _ = run(*DERIVE, "-o", str(path))
     assert (code, output, path.read_text()) == (2, "", "old")
     assert os.listdir(tmp_path) == ["a.txt"]

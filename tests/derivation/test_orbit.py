@@ -247,7 +247,7 @@ def test_high_orders_are_quick(make):
 
 
 AGREEING = [
-    *(name for name in modeq.methods.named.NAMED if name != "gradient-descent"),
+    *(name for name in NAMED if name != "gradient-descent"),
     *(HeavyBall(F(1, 3)), Nesterov(F(-1, 2)), Nesterov(F(2), "parameters")),
     LinearMultistep([F(1, 5), F(-6, 5), 1], [1, F(1, 3)], [[F(-1, 2), F(3, 2), 0], [0, 2, -1]]),
 ]

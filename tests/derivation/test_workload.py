@@ -62,8 +62,7 @@ def test_symbols_of_a_method_are_counted():
 
 def test_a_network_of_order_nine_is_refused_before_it_is_derived(monkeypatch):
     derived = []
-    monkeypatch.setattr(
-        modeq.derivation.workload, "lie_recursion",
+    monkeypatch.setattr("modeq.derivation.workload.lie_recursion",
         lambda ring, step, order: derived.append(order) or lie_recursion(ring, step, order),
     )  # fmt: skip
     with pytest.raises(ExceedsLimit, match=r"order=9 means about \d+,\d{3},\d{3} terms") as caught:
@@ -86,12 +85,12 @@ def test_orders_of_which_no_memory_holds_the_work_are_refused_at_once(order):
 
 def test_values_are_put_into_what_was_derived_beyond_the_limit(monkeypatch):
     equation = modeq.derive("a*x**4 + x**2*y", 3, variables="x y")
-    monkeypatch.setattr(modeq.derivation.workload, "MAX_TERMS", 10)
+    monkeypatch.setattr("modeq.derivation.workload.MAX_TERMS", 10)
     assert equation.subs({"a": 2}).loss == Loss("2*x**4 + x**2*y")
 
 
 def test_what_cannot_be_many_terms_is_not_probed(monkeypatch):
-    monkeypatch.setattr(modeq.derivation.workload, "lie_recursion", None)
+    monkeypatch.setattr("modeq.derivation.workload.lie_recursion", None)
     assert modeq.derive("x**4/4", 5).order == 5
 
 
