@@ -16,6 +16,7 @@ from modeq.derivation.certify import certify
 from modeq.derivation.derive import derive_field
 from modeq.errors import InvalidMethod
 from modeq.losses.loss import H
+from modeq.methods import named
 from modeq.methods.multistep_by_name import NAMED, adams_bashforth, bdf
 from modeq.methods.named import as_method
 from modeq.testing import vector_fields
@@ -247,7 +248,7 @@ def test_high_orders_are_quick(make):
 
 
 AGREEING = [
-    *(name for name in NAMED if name != "gradient-descent"),
+    *(name for name in named.NAMED if name != "gradient-descent"),
     *(HeavyBall(F(1, 3)), Nesterov(F(-1, 2)), Nesterov(F(2), "parameters")),
     LinearMultistep([F(1, 5), F(-6, 5), 1], [1, F(1, 3)], [[F(-1, 2), F(3, 2), 0], [0, 2, -1]]),
 ]
