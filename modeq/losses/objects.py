@@ -9,6 +9,7 @@ expression, modeq would have to guess what it means, and refuses it.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterator
+from functools import lru_cache
 
 import sympy
 from sympy.core.function import AppliedUndef
@@ -246,16 +247,21 @@ def _is_smooth(node: sympy.Function, varying: Collection[sympy.Symbol]) -> bool:
     for i, argument in enumerate(node.args):
         if not isinstance(argument, sympy.Expr):
             return False
-        if not argument.free_symbols.isdisjoint(varying) and not _has_slope(node, i):
+        if not argument.free_symbols.isdisjoint(varying) and not _has_slope(
+            node.func, node.args[:i], node.args[i + 1 :]
+        ):
             return False
     return True
 
 
-def _has_slope(node: sympy.Function, i: int) -> bool:
+_ARGUMENT = sympy.Dummy()
+
+
+@lru_cache(1_000)
+def _has_slope(function: type[sympy.Function], before: tuple, after: tuple) -> bool:
     """Tell whether sympy has a formula for a partial derivative."""
-    x = sympy.Dummy()
     try:
-        slope = node.func(*node.args[:i], x, *node.args[i + 1 :]).diff(x)
+        slope = function(*before, _ARGUMENT, *after).diff(_ARGUMENT)
     except Exception:  # sympy ends in errors of all kinds where it has no derivative
         return False
     return not slope.has(sympy.Derivative)
