@@ -11,8 +11,10 @@ from . import methods as methods
 from . import networks as networks
 from . import principal as principal
 from . import sampling as sampling
+from . import series as series
 from . import small_networks as small_networks
 from . import testing as testing
+from . import trees as trees
 from .algebra.conditions import OrderCondition as OrderCondition
 from .algebra.conditions import order_conditions as order_conditions
 from .algebra.drawing import tree_latex as tree_latex

@@ -16,8 +16,9 @@ from modeq.algebra.series import BSeries
 from modeq.derivation import certify, potential, start_shift
 from modeq.derivation.derive import ModifiedField, derive_field
 from modeq.derivation.lie import Progress, no_progress
-from modeq.flows import check, compare, integrate
+from modeq.flows import check, integrate
 from modeq.flows.check import OrderReport
+from modeq.flows.compare import start_and_step
 from modeq.flows.fields import NumericField
 from modeq.flows.forms import numeric_field
 from modeq.formats import json, latex, markdown, source, text
@@ -141,7 +142,7 @@ class ModifiedEquation(ModifiedField):
         """
         if theta0 is None and h is None:
             return start_shift.slow_start(self.loss, self.order, self.method)
-        theta0, h = compare.start_and_step(self.loss, theta0, h)
+        theta0, h = start_and_step(self.loss, theta0, h)
         return integrate.start_from_rest(self, theta0, h, parameters)
 
     def certify(self, *, limit: int | None = None) -> certify.Certificate:
@@ -173,7 +174,7 @@ class ModifiedEquation(ModifiedField):
         The start and h may be left out for the losses of ``modeq.problems``. Momentum starts at
         rest; its flow starts where ``start`` says, or with ``shift=False`` at the same point.
         """
-        theta0, h = compare.start_and_step(self.loss, theta0, h)
+        theta0, h = start_and_step(self.loss, theta0, h)
         return check.check(self, theta0, h, steps, parameters, halvings, shift)
 
     def text(self, max_terms: int = MAX_TERMS) -> str:

@@ -17,7 +17,7 @@ ROWS = {
     "derivation": [("derivation",), ("sampling",), ("invariants",)],
     "flows": [("flows",), ("principal",), ("bounds",), ("small_networks",), ("formats",)],
     "equation": [("networks",), ("equation",), ("testing",), ("report",)],
-    "cli": [("cli", "__init__", "__main__")],
+    "cli": [("cli", "__init__", "__main__", "series", "trees")],
 }
 """The rows of the design, from above, and in each row the folders and files of the package. Those
 that know each other stand together; apart from them each knows only what stands before it.

@@ -119,6 +119,25 @@ def test_type_checkers_see_the_names_that_are_imported_late():
             assert getattr(namespace, name) is (getattr(place, name) if module else place)
 
 
+NAMESPACES = (
+    *("methods", "trees", "series", "flows", "principal", "bounds", "invariants", "sampling"),
+    "small_networks",
+)
+
+
+def test_namespaces_have_the_names_of_their_subject_and_no_others():
+    found = {}
+    for space in NAMESPACES:
+        namespace = getattr(modeq, space)
+        assert {*namespace.__all__} <= {*dir(namespace)}
+        for name in namespace.__all__:
+            assert getattr(namespace, name) is getattr(modeq, name)
+            found[name] = space
+    rest = {name for name in OBJECTS if name not in found}
+    assert len(rest) < 20
+    assert {"Loss", "derive", "VectorField", "ModifiedEquation"} <= rest
+
+
 def test_scripts_and_tests_import_public_names_from_where_people_do():
     inside = [
         (path.name, node.module, name.name)
@@ -148,6 +167,6 @@ def test_a_name_that_is_none_is_an_error():
 
 def test_only_rooms_and_whole_modules_are_modules():
     modules = {name for name in modeq.__all__ if isinstance(getattr(modeq, name), ModuleType)}
-    assert modules == {"errors", "problems", "equation", "testing"} | {
+    assert modules == {"errors", "problems", "equation", "testing", "series", "trees"} | {
         path.parent.name for path in ROOT.glob("modeq/*/__init__.py")
     } - {"cli", "formats", "losses", "presentation", "report", "show"}

@@ -1,1 +1,5 @@
 """The principal flow, what lies beyond it, stability, and learning rates."""
+
+import lazy_loader
+
+__getattr__, __dir__, __all__ = lazy_loader.attach_stub(__name__, __file__)
