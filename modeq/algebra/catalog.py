@@ -11,7 +11,7 @@ smaller than their rest.
 With several colors, one for each vertex, the trees with one vertex are the colors; a tree has the
 color of its rest.
 
-Symmetry and density of all trees at once.
+Symmetry and density are found for all trees at once, too.
 """
 
 from __future__ import annotations

@@ -15,7 +15,7 @@ tube around that flow, and m for its own field, the same holds where
 Suprema are certified by interval arithmetic along a validated trajectory, or else sampled; the
 result says which. A bound from samples may be too large.
 
-The theorem of ``modeq.bounds.bounds`` in closed form: convex losses, and a saddle.
+For convex losses, and at a saddle, the theorem has a closed form.
 """
 
 from __future__ import annotations

@@ -5,8 +5,6 @@ error is O(h^{n+1}). Both are measured with as many digits as the errors need. W
 after hⁿ vanish the errors are smaller still; the expected slopes take that into account, from the
 values of the next counter terms at the start, which come from running the method in power series
 there.
-
-What an order check found: errors at halved learning rates, and their slopes.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """What a flow follows: the iterates of a method in many digits, and where their flow starts.
 
-An optimizer in many digits, started on its slow manifold or at rest.
+An optimizer starts on its slow manifold or at rest.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
 """Formulas as fast numeric functions of points and of the learning rate.
 
-Values of parameters, shared out between a loss and a method.
-
-A loss as a field over power series: recorded on a tape, or in many digits at a point.
+Values of parameters are shared out between a loss and a method. A loss is a field over power series
+too: recorded on a tape, or in many digits at a point.
 """
 
 from __future__ import annotations

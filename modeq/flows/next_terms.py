@@ -3,7 +3,7 @@
 Of f_{n+1}, f_{n+2}, … the first one that does not vanish decides. For gradient descent it is
 f_{n+1}, but methods of high order and symmetric ones have gaps.
 
-Where to stop the series of counter terms, which diverges in general.
+The series diverges in general, so there is an order to stop it at, which the terms tell as well.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 Numbers are texts such as "-1/2"; roots and expressions with symbols are formulas of modeq's own
 grammar, and small, because sympy is asked whether sums of them vanish.
 
-Symbols as JSON, with their assumptions, and back.
+Symbols have their assumptions with them.
 """
 
 from __future__ import annotations

@@ -1,10 +1,7 @@
 """Toy losses, each with a start, a sensible learning rate and a sentence.
 
-Every problem is a ``Loss`` and can be used wherever one can.
-
-Small layers whose losses are invariant: normalised ones by scale, softmax by translation.
-
-Each is a problem with a start and a learning rate, and can be used wherever a loss can.
+Every problem is a ``Loss`` and can be used wherever one can. Among them are small layers whose
+losses are invariant: normalized ones by scale, softmax by translation.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 A method is data: a Runge-Kutta tableau, a multistep table, or an update rule of the user's own.
 One-step methods have a ``rule``, which the rest of modeq runs; methods with memory have a table.
 
-Optimizers by name, and those that no flow follows, with the reason.
+Optimizers that no flow follows have a name too, and the reason.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Losses and pytrees of weights: which are refused, what is known of them, samples of them.
 
-Single and double precision: JAX has doubles only where they are switched on.
+JAX has doubles only where they are switched on.
 
     with double_precision():
         ...

@@ -1,6 +1,6 @@
 """The records of a sweep: a folder with a JSON file for each run.
 
-One sweep at a time in a folder: a second one waits, and then finds what the first has done.
+There is one sweep at a time in a folder: a second one waits, and finds what the first has done.
 """
 
 from __future__ import annotations

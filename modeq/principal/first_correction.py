@@ -13,9 +13,9 @@ summed from Taylor coefficients. This is derived here.
 
 The first correction to the principal flow, summed at the cost of a few contractions with f''.
 
-The sum over j and k of Cᵢⱼₖ f''ᵢⱼₖ fⱼ fₖ (see ``fork``) needs f'' in the eigenvectors, which takes
+The sum over j and k of Cᵢⱼₖ f''ᵢⱼₖ fⱼ fₖ needs f'' in the eigenvectors, which takes
 d⁴ operations. Where the multipliers are real and positive there is a way without them: the sum over
-steps that C comes from is a mean over complex steps s (see ``bernoulli``),
+steps that C comes from is a mean over complex steps s,
 
     θ' += ½ Σᵢ uᵢ μᵢ⁻¹ E[μᵢ⁻ˢ f''ᵢ(x(s), x(s))],        x(s) = h Σⱼ uⱼ (μⱼˢ - 1)/(μⱼ - 1) fⱼ,
 

@@ -1,6 +1,6 @@
 """Reports: everything that modeq knows about an optimizer on a loss, on one page.
 
-The summary of a report: one line for each thing that a reader in a hurry wants to know.
+Its summary has one line for each thing that a reader in a hurry wants to know.
 """
 
 from __future__ import annotations

@@ -2,7 +2,7 @@
 
 Matplotlib is imported when a figure is made, not before, and never through pyplot.
 
-Figures as SVG elements inside a page, which take their colors from the page around them.
+As SVG elements inside a page they take their colors from the page around them.
 """
 
 from __future__ import annotations
