@@ -8,9 +8,9 @@ coefficients are linear in U(child), and are found by matrix products without ma
 Exact numerators of all coefficients at once, in the cheapest arithmetic that is proved exact.
 
 A sweep in 64-bit integers that wrap around gives the numerators modulo 2⁶⁴. How large they can be
-is known beforehand (`recurrences.field_bounds`). If 64 bits are not enough, the same sweep modulo one or
-more primes gives what is above, by the Chinese remainder theorem; if very many primes would be
-needed, Python's integers take over.
+is known beforehand (`recurrences.field_bounds`). If 64 bits are not enough, the same sweep modulo
+one or more primes gives what is above, by the Chinese remainder theorem; if very many primes would
+be needed, Python's integers take over.
 """
 
 from __future__ import annotations

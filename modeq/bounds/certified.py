@@ -1,10 +1,11 @@
 """Bounds of learning rates by interval arithmetic along a validated trajectory: theorems.
 
-A validated trajectory is made of boxes that a flow provably stays in. Arb's balls do the arithmetic. Each step has an a-priori box from Picard's iteration, a Taylor
-polynomial at its center, whose remainder is bounded over that box, and a radius r around the center
-that grows by the logarithmic norm: with m ≤ λ_min of the symmetric part of -f' on the box, two
-solutions approach or separate by no more than exp(-m s) in a step s, so r⁺ = exp(-m s) r + ρ, where
-ρ bounds the local error. No box is wrapped into another, so radii grow only as the flow does.
+A validated trajectory is made of boxes that a flow provably stays in. Arb's balls do the
+arithmetic. Each step has an a-priori box from Picard's iteration, a Taylor polynomial at its
+center, whose remainder is bounded over that box, and a radius r around the center that grows by the
+logarithmic norm: with m ≤ λ_min of the symmetric part of -f' on the box, two solutions approach or
+separate by no more than exp(-m s) in a step s, so r⁺ = exp(-m s) r + ρ, where ρ bounds the local
+error. No box is wrapped into another, so radii grow only as the flow does.
 """
 
 from __future__ import annotations

@@ -4,7 +4,8 @@ Checkpoints: where a run was, so that it goes on after a kill as if nothing had 
 
 A checkpoint holds the state of a run, the settings that led there, among them what tells the
 programs of the loss and the optimizer from others, and marks: a few numbers that other functions
-would not give. A checkpoint that is damaged, or that belongs to another run, is refused; its file is kept.
+would not give. A checkpoint that is damaged, or that belongs to another run, is refused; its file
+is kept.
 """
 
 from __future__ import annotations

@@ -6,7 +6,7 @@ model of gradient descent dynamics and instability in deep learning*, 2023):
     θ' = h⁻¹ J⁻¹ log(I + hJ) f,        for a loss  Σᵢ log(1 - hλᵢ)/(hλᵢ) (g·uᵢ) uᵢ.
 
 It is exact on quadratics for every h with hλᵢ ≠ 1. With ``corrections=k`` the chains inside all
-trees with up to k + 1 leaves are summed as well (derived here, see ``resummation``): what is
+trees with up to k + 1 leaves are summed as well (derived here, see ``reduced_trees``): what is
 missing is of degree k + 2 in the gradient. This series is asymptotic too: more corrections are not
 always better, and none are not always better than the first counter term.
 

@@ -1,7 +1,7 @@
 """Documents as data: sections of words, formulas, tables, pictures and code, without a format.
 
-A document is built once; ``page`` writes it as HTML, ``document_markdown`` as Markdown and
-``document_latex`` as LaTeX. Formulas are LaTeX, whatever the format.
+A document is built once; ``html`` writes it as HTML, ``markdown`` as Markdown and
+``latex`` as LaTeX. Formulas are LaTeX, whatever the format.
 """
 
 from __future__ import annotations
