@@ -24,10 +24,11 @@ DEFAULT_RATE = 0.1
 
 
 def train(
-    loss_fn: Callable[[Any], Any],
+    loss_fn: Callable[..., Any],
     params: Any,
     *,
     steps: int,
+    args: tuple = (),
     rate: float | DriftAdjusted | None = None,
     optimizer: Any = None,
     flows: Sequence[Any] = (0, 1),
@@ -44,10 +45,10 @@ def train(
     """Run gradient descent, or an optimizer of optax, and flows along it.
 
     Args:
-        loss_fn: A function of a pytree that returns a scalar. What it reads besides, its data say,
-            must stay as it is: programs are compiled once for equal functions.
+        loss_fn: ``loss_fn(params, *args)`` returns a scalar; ``params`` is a pytree.
         params: The weights at the start.
         steps: How many steps.
+        args: More arguments of the loss, such as its data.
         rate: The learning rate h, or ``DriftAdjusted()``; 0.1 unless given. With an optimizer: the
             time of a step, which is read from the optimizer where its first step is a multiple of
             the gradient.
@@ -86,7 +87,7 @@ def train(
     if predict is not None and not callable(predict):
         raise InvalidValue(f"predict is {shortened(predict)}; it must be a function of params")
     run = TrainingRun(
-        *flattened(loss_fn, params, precision),
+        *flattened(loss_fn, params, precision, args),
         rate=_checked_rate(rate, optimizer),
         optimizer=optimizer,
         flows=_checked_flows(flows),

@@ -54,23 +54,25 @@ class NetworkTrajectory:
 
 
 def solve_flow(
-    loss_fn: Callable[[Any], Any],
+    loss_fn: Callable[..., Any],
     params: Any,
     flow: Any,
     *,
     h: float,
     steps: int,
+    args: tuple = (),
     tolerance: float | None = None,
     precision: str | None = None,
 ) -> NetworkTrajectory:
     """Return a flow of a network at t = 0, h, …, steps·h.
 
     Args:
-        loss_fn: A function of a pytree that returns a scalar.
+        loss_fn: ``loss_fn(params, *args)`` returns a scalar; ``params`` is a pytree.
         params: Where the flow starts.
         flow: An order n, a ``TopPrincipalFlow`` or a ``FieldFlow``.
         h: The learning rate.
         steps: How many steps of h.
+        args: More arguments of the loss, such as its data.
         tolerance: Relative, of each step of the solver; 1e-9 in double precision, else 1e-5.
         precision: "float64" or "float32"; that of the weights unless given.
 
@@ -84,7 +86,7 @@ def solve_flow(
     [1.0, 0.900325, 0.810584]
     """
     h, steps, chosen = check_step(h), check_steps(steps), as_flow(flow)
-    loss, theta = flattened(loss_fn, params, precision)
+    loss, theta = flattened(loss_fn, params, precision, args)
     tolerance = check_tolerance(tolerance, loss)
     field, path, ended = chosen.bind(loss), [theta.astype(float)], None
     for step in range(1, steps + 1):
@@ -96,20 +98,29 @@ def solve_flow(
 
 
 def step_drift(
-    loss_fn: Callable[[Any], Any],
+    loss_fn: Callable[..., Any],
     params: Any,
     *,
     h: float,
+    args: tuple = (),
     tolerance: float | None = None,
     precision: str | None = None,
 ) -> Drift:
     """Return how far one step of gradient descent is from gradient flow, and h²/2 |Hg|.
 
+    Args:
+        loss_fn: ``loss_fn(params, *args)`` returns a scalar; ``params`` is a pytree.
+        params: The weights.
+        h: The learning rate.
+        args: More arguments of the loss, such as its data.
+        tolerance: Of the solver, relative to the drift.
+        precision: "float64" or "float32"; that of the weights unless given.
+
     >>> found = step_drift(lambda x: (x**2).sum() / 2, np.array([1.0]), h=0.01, precision="float64")
     >>> round(found.measured / found.predicted, 2)
     1.0
     """
-    h, (loss, theta) = check_step(h), flattened(loss_fn, params, precision)
+    h, (loss, theta) = check_step(h), flattened(loss_fn, params, precision, args)
     field = SeriesFlow(0).bind(loss)
     return drift_at(loss, field, theta, h, check_tolerance(tolerance, loss))
 

@@ -11,6 +11,7 @@ pytest.importorskip("jax", reason="jax is optional: pip install modeq[jax]")
 import jax.numpy as jnp
 from network_cases import DOUBLE, descent, quadratic, tanh_network
 
+from modeq import networks
 from modeq.errors import (
     FlowError,
     InvalidCheckpoint,
@@ -348,3 +349,30 @@ def test_flows_of_gradient_descent_are_said_to_be_that_beside_other_optimizers(d
             train(loss, params, steps=5, precision=DOUBLE, **options)
     with pytest.raises(InvalidValue, match=r"rate is missing.*give rate="):
         train(loss, params, steps=2, optimizer=optax.adam(0.1), precision=DOUBLE)
+
+
+def test_data_are_arguments_of_the_loss_in_training_flows_and_drift():
+    data = np.arange(6.0).reshape(2, 3)
+
+    def loss(w, points):
+        return jnp.mean(jnp.tanh(points @ w) ** 2)
+
+    start, options = np.ones(3), {"precision": DOUBLE}
+    closed = lambda w: loss(w, data)  # noqa: E731
+    one = networks.train(loss, start, steps=3, args=(data,), **options)
+    other = networks.train(closed, start, steps=3, **options)
+    np.testing.assert_allclose(one.theta, other.theta, rtol=1e-13)
+    np.testing.assert_allclose(
+        one.columns["order 1/weights"], other.columns["order 1/weights"], rtol=1e-6
+    )
+    assert (
+        one.settings["loss"]
+        != networks.train(loss, start, steps=3, args=(data + 1e-9,), **options).settings["loss"]
+    )
+    rate = {"h": 0.1, **options}
+    path = networks.solve_flow(loss, start, 1, steps=2, args=(data,), **rate)
+    np.testing.assert_allclose(
+        path.theta, networks.solve_flow(closed, start, 1, steps=2, **rate).theta, rtol=1e-12
+    )
+    drift = networks.step_drift(loss, start, args=(data,), **rate)
+    assert drift.measured == pytest.approx(networks.step_drift(closed, start, **rate).measured)
