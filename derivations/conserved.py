@@ -32,6 +32,7 @@ def show_products() -> None:
         slope = phi.diff(u).subs(u, x * y)
         print(f"phi(u) = {phi}: {quantity}")
         assert quantity.expression == x**2 - y**2
+        assert quantity.factor is not None
         assert sympy.expand(quantity.factor - 1 + h**2 * slope**2) == 0
         assert sympy.expand(quantity.rate(1) + h * slope**2) == 0
 

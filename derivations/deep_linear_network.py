@@ -18,7 +18,14 @@ from pathlib import Path
 import numpy as np
 
 import modeq
-from modeq import LinearNetwork, convergence_times, deep_network, end_to_end_flow, piecewise_flow
+from modeq import (
+    HomogeneousNetwork,
+    LinearNetwork,
+    convergence_times,
+    deep_network,
+    end_to_end_flow,
+    piecewise_flow,
+)
 
 GOAL = np.array([0.6, 0.8])
 PRODUCT = np.array([[0.3, -0.1]])
@@ -26,7 +33,7 @@ PRODUCT = np.array([[0.3, -0.1]])
 
 def whitened(depth: int) -> LinearNetwork:
     """Return a network with two whitened points, whose loss is ¼‖w - Λ‖²."""
-    return deep_network([2] * depth + [1], [(1, 0), (0, 1)], ["3/5", "4/5"])
+    return LinearNetwork([2] * depth + [1], [(1, 0), (0, 1)], ["3/5", "4/5"])
 
 
 def show_curvature() -> None:
@@ -46,9 +53,7 @@ def show_curvature() -> None:
 def show_pieces() -> None:
     """Print the same for networks with ReLU and leaky ReLU units, and where they cross kinks."""
     for activation in ("relu", "leaky-relu"):
-        network = deep_network(
-            [2, 3, 1], [(1, 0), (0, 1), (1, -1)], [1, -1, 2], activation=activation
-        )
+        network = HomogeneousNetwork([2, 3, 1], [(1, 0), (0, 1), (1, -1)], [1, -1, 2], activation)
         start = np.random.default_rng(0).normal(size=network.size)
         flow = piecewise_flow(network, start, h=1.0, steps=4)
         print(f"\n{activation} units, {len(flow.crossings)} kinks crossed:")

@@ -19,6 +19,7 @@ how far gradient descent overshoots before it oscillates.
 
 import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import sympy
@@ -74,7 +75,7 @@ def show_edge() -> modeq.Comparison:
     """Print all flows next to gradient descent at the edge, and the oscillation that is left."""
     loss, start, h = FACTORED
     composed = [modeq.principal_flow(loss, composed=s) for s in (1, 2)]
-    flows = [0, 1, 2, *composed, CentralFlow(loss)]
+    flows: list[Any] = [0, 1, 2, *composed, CentralFlow(loss)]
     found = modeq.compare(loss, start, h=h, steps=60, flows=flows)
     print(f"\n{loss} from {start}, h = {h}: the central flow is compared with averages\n{found}")
     assert found.best == "central"
@@ -92,6 +93,7 @@ def show_overshoot() -> modeq.Comparison:
     """Print how far gradient descent goes past the edge before it oscillates."""
     loss, start, h = RIVER
     found = modeq.compare(loss, start, h=h, steps=90, flows=[0, CentralFlow(loss)])
+    assert found.averages is not None
     highest = found.averages[:, 1].max()
     print(f"\n{loss} from {start}, h = {h}: lambda = y, and 2/h = {2 / h}")
     print(f"  gradient descent goes up to {highest:.2f}, and is at", end=" ")

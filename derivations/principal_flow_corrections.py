@@ -58,7 +58,9 @@ def show_closed_form() -> None:
     assert abs(ratios[1] - 1) < 1e-3
 
 
-def one_step_errors(loss: str, h: float, orders: tuple, corrections: tuple) -> dict[str, float]:
+def one_step_errors(
+    loss: str, h: float, orders: tuple, corrections: tuple
+) -> dict[int | str, float]:
     """Return the distance after one step from 0.5, by flow."""
     flows = [*orders, *(modeq.principal_flow(loss, k) for k in corrections)]
     found = modeq.compare(loss, [0.5], h=h, steps=1, flows=flows)

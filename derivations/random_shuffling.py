@@ -106,7 +106,7 @@ def epoch(order: tuple[int, ...], point: np.ndarray, rate: float) -> np.ndarray:
     return point
 
 
-def show_slopes() -> list[tuple[float, float, float]]:
+def show_slopes() -> list[tuple[float, ...]]:
     """Measure how well two flows follow the mean of an epoch over all orders."""
     from scipy.integrate import solve_ivp
 
@@ -139,10 +139,10 @@ def draw(path: Path) -> None:
     rate, epochs = 0.12, 12
     figure = Figure(figsize=(6, 3.5), layout="constrained")
     axes = figure.subplots()
-    for k, order in enumerate(permutations(range(M))):
+    for k, permutation in enumerate(permutations(range(M))):
         points = [np.array(START)]
         for _ in range(epochs):
-            points.append(epoch(order, points[-1], rate))
+            points.append(epoch(permutation, points[-1], rate))
         label = "one order over and over" if k == 0 else None
         axes.plot(*np.array(points).T, ".-", color="0.7", linewidth=0.8, label=label)
     for sampling, order, label in (

@@ -41,6 +41,7 @@ def show_norms() -> None:
         print(f"{loss.name}: {result}\n")
         assert result.is_proved
         laws = result.laws
+        assert laws is not None
         assert laws.gradient_flow == -2 * lam * N
         first = -(2 * lam + h * lam**2) * N + h * G
         assert sympy.expand(laws.flow(1).derivative - first) == 0
@@ -53,6 +54,7 @@ def show_norms() -> None:
 def show_balance() -> None:
     """Compare learning rate, angle and equilibria with the claim."""
     laws = modeq.scale_invariance(batch_normalized()).laws
+    assert laws is not None
     assert laws.effective_learning_rate == h / N
     point = {N: 1.3, G: 0.4, h: 0.2, lam: 0.3}
     angle = sympy.atan(h * sympy.sqrt(G) / ((1 - h * lam) * sympy.sqrt(N)))
@@ -78,6 +80,7 @@ def show_refutation() -> None:
     result = modeq.scale_invariance(weight_normalized(), block="g")
     print(f"weight-normalized: {result}")
     assert not result
+    assert result.witness is not None
     assert result.witness.slope != 0
 
 
@@ -86,7 +89,9 @@ def draw(path: Path) -> None:
     from matplotlib.figure import Figure
 
     loss, rate, steps = batch_normalized(), 0.3, 20
-    decayed = modeq.scale_invariance(loss).laws.decayed.subs({"lam": sympy.Rational(1, 4)})
+    laws = modeq.scale_invariance(loss).laws
+    assert laws is not None
+    decayed = laws.decayed.subs({"lam": sympy.Rational(1, 4)})
     figure = Figure(figsize=(6.5, 3.4), layout="constrained")
     axes = figure.subplots()
     comparison = modeq.compare(decayed, [1.0, -0.5], h=rate, steps=steps, orders=(0, 1, 2))

@@ -38,7 +38,7 @@ def show_terms() -> None:
         print(f"eta = {name}: the term of h is {sympy.factor(expected)}")
 
 
-def show_orders() -> dict[str, np.ndarray]:
+def show_orders() -> dict[str, dict]:
     """Print the measured orders, and return the errors of the flows along a run."""
     errors = {}
     for name, rate in SCHEDULES.items():

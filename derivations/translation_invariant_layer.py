@@ -32,6 +32,7 @@ def show_laws() -> None:
     print(f"softmax biases: {result}")
     assert result.is_proved
     laws = result.laws
+    assert laws is not None
     assert laws.gradient_flow == -lam * S
     assert sympy.expand(laws.flow(1).derivative + (lam + h * lam**2 / 2) * S) == 0
     law = laws.flow(ORDER)
@@ -44,13 +45,15 @@ def show_laws() -> None:
 
 def show_sums() -> modeq.Comparison:
     """Print the sums along gradient descent and its flows."""
-    decayed = modeq.translation_invariance(softmax_layer()).laws.decayed.subs({"lam": DECAY})
+    laws = modeq.translation_invariance(softmax_layer()).laws
+    assert laws is not None
+    decayed = laws.decayed.subs({"lam": DECAY})
     comparison = modeq.compare(decayed, [1.0, 2.0, 3.0], h=RATE, steps=STEPS, orders=(0, 1, 2, 3))
     sums = comparison.iterates.sum(axis=1)
     assert np.allclose(sums, 6 * (1 - RATE * float(DECAY)) ** np.arange(STEPS + 1))
     print(f"\nafter {STEPS} steps of {RATE} with λ = {DECAY}: s = {sums[-1]:.6f}")
-    laws = modeq.translation_invariance(softmax_layer()).laws
-    for order, theta in comparison.flows.items():
+    for order in range(4):
+        theta = comparison.flows[order]
         rate = float(laws.flow(order).rate.subs({h: RATE, lam: DECAY}))
         print(f"  order {order}: {theta[-1].sum():.6f}")
         assert np.isclose(theta[-1].sum(), 6 * np.exp(rate * RATE * STEPS), rtol=1e-8)
@@ -62,6 +65,7 @@ def show_refutation() -> None:
     result = modeq.translation_invariance("(x - y)**2 + x", block="x y")
     print(f"\n(x - y)² + x: {result}")
     assert not result
+    assert result.witness is not None
     assert result.witness.slope != 0
 
 

@@ -133,12 +133,12 @@ def show_orders() -> None:
 
 def show_bilinear() -> None:
     """The zero-sum game φθ: outward at once, and on closed curves in turn."""
-    players = {"aims": ["x*y", "-x*y"], "players": ["x", "y"]}
-    at_once = modeq.derive(modeq.Game(**players), 3)
+    aims, players = ["x*y", "-x*y"], ["x", "y"]
+    at_once = modeq.derive(modeq.Game(aims, players), 3)
     outward = sympy.factor(sympy.Matrix([x, y]).dot(at_once.field))
     print(f"\ngame xy, at once: (x² + y²)'/2 = {outward}")
     assert sympy.expand(outward - (h / 2 - h**3 / 4) * (x**2 + y**2)) == 0
-    in_turn = modeq.derive(modeq.Game(**players, updates="alternating"), 5)
+    in_turn = modeq.derive(modeq.Game(aims, players, updates="alternating"), 5)
     energy = sympy.factor(in_turn.modified_hamiltonian([("y", "x")]))
     print(f"game xy, in turn: H~ = {energy}")
     # A step has determinant 1 and keeps x² + y² - hxy, so every modified Hamiltonian is a multiple.
@@ -150,10 +150,10 @@ def draw(path: Path) -> None:
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(7, 3.2), layout="constrained")
-    players = {"aims": ["x*y", "-x*y"], "players": ["x", "y"]}
+    aims, players = ["x*y", "-x*y"], ["x", "y"]
     rate, steps = 0.2, 60
     for axes, updates in zip(figure.subplots(1, 2), ("simultaneous", "alternating"), strict=True):
-        both = modeq.Game(**players, updates=updates)
+        both = modeq.Game(aims, players, updates=updates)
         axes.plot(*modeq.iterate(both, (1, 0), h=rate, steps=steps).T, ".", label="players")
         for order, style in ((0, ":"), (1, "-")):
             flow = modeq.derive(both, order).solve((1, 0), h=rate, steps=steps)

@@ -54,7 +54,8 @@ def final(record: TrainingRecord | None) -> float:
 def compare(title: str, network: tuple, grid: tuple, steps: int) -> Runs:
     """Print the losses in the end for each learning rate."""
     rules = {**ADJUSTED, **{f"h = {rate}": rate for rate in grid}}
-    records = {name: run(*network, rate, steps) for name, rate in rules.items()}
+    loss, params = network
+    records = {name: run(loss, params, rate, steps) for name, rate in rules.items()}
     print(f"\n{title}, {steps} steps\n{'':12}   loss in the end    largest   learning rates")
     for name, record in records.items():
         if record is None:
@@ -77,9 +78,11 @@ def check_relu(records: Runs) -> None:
 
 def check_tanh(records: Runs) -> None:
     """Check that DAL-1 is as good as the best fixed rate, and that DAL-1/2 diverges."""
-    start = records["DAL-1"].columns["loss"][0]
+    adjusted = records["DAL-1"]
+    assert adjusted is not None
+    start = adjusted.columns["loss"][0]
     fixed = min(final(record) for name, record in records.items() if name not in ADJUSTED)
-    assert records["DAL-1"].columns["loss"].max() < 1.1 * start
+    assert adjusted.columns["loss"].max() < 1.1 * start
     assert final(records["DAL-1"]) < 1.1 * fixed
     assert not final(records["DAL-1/2"]) < 1e3 * start
     assert not final(records["h = 1.0"]) < 1e3 * start
@@ -117,4 +120,4 @@ def main(pictures: Path | None = None, quick: bool = False) -> None:
 
 if __name__ == "__main__":
     folders = [Path(argument) for argument in sys.argv[1:] if argument != "--quick"]
-    main(*folders[:1], quick="--quick" in sys.argv)
+    main(folders[0] if folders else None, quick="--quick" in sys.argv)

@@ -15,6 +15,7 @@ import sys
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import jax
 import numpy as np
@@ -128,7 +129,8 @@ def show_descent(samples: list[Sample], values: np.ndarray) -> list[Sample]:
 def show_signs(edge: list[Sample]) -> None:
     """Print how well the change of the loss in a step is foreseen at the edge."""
     rises = [sample.change > 0 for sample in edge]
-    share = np.mean([(s.by_coefficients > 0) == up for s, up in zip(edge, rises, strict=True)])
+    met = [(s.by_coefficients > 0) == up for s, up in zip(edge, rises, strict=True)]
+    share = sum(met) / len(met)
     ratios = {
         "stability coefficients": np.median([abs(s.by_coefficients / s.change) for s in edge]),
         "gradient flow": np.median([abs(s.by_gradient_flow / s.change) for s in edge]),
@@ -140,7 +142,7 @@ def show_signs(edge: list[Sample]) -> None:
     print(f"{1 - np.mean(rises):.0%}, and its size, in the median, is foreseen as")
     for name, ratio in ratios.items():
         print(f"  {ratio:5.2f} times itself by {name}")
-    assert share > max(0.65, 1.1 - np.mean(rises))
+    assert share > max(0.65, 1.1 - sum(rises) / len(rises))
     assert 0.5 < ratios["stability coefficients"] < 2
     assert ratios["gradient flow"] > 4
 
@@ -175,7 +177,8 @@ def show_step(loss: FlatLoss, theta: np.ndarray, orders: tuple) -> None:
     print(f"{'gradient descent':26}{factor(target):9.3f}   linear part {1 - z:8.3f}")
     distances = {}
     principal = TopPrincipalFlow(DIRECTIONS, frozen=True)
-    for flow in (*map(SeriesFlow, orders), principal):
+    flows: list[Any] = [*map(SeriesFlow, orders), principal]
+    for flow in flows:
         end = advance(flow.bind(loss), theta, RATE, 1e-8).real
         law = multiplier_of_flow(z, flow.order) if flow is not principal else 1 - z
         distances[flow.name] = float(np.linalg.norm(end - target))
@@ -230,4 +233,4 @@ def main(pictures: Path | None = None, quick: bool = False) -> None:
 
 if __name__ == "__main__":
     folders = [Path(argument) for argument in sys.argv[1:] if argument != "--quick"]
-    main(*folders[:1], quick="--quick" in sys.argv)
+    main(folders[0] if folders else None, quick="--quick" in sys.argv)

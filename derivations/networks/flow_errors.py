@@ -120,4 +120,4 @@ def main(pictures: Path | None = None, quick: bool = False) -> None:
 
 if __name__ == "__main__":
     folders = [Path(argument) for argument in sys.argv[1:] if argument != "--quick"]
-    main(*folders[:1], quick="--quick" in sys.argv)
+    main(folders[0] if folders else None, quick="--quick" in sys.argv)

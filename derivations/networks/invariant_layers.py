@@ -20,6 +20,7 @@ import sys
 from collections.abc import Callable
 from math import acos, atan, exp
 from pathlib import Path
+from typing import Any
 
 import jax
 import jax.numpy as jnp
@@ -31,16 +32,16 @@ RATE, DECAY = 0.2, 0.1
 ORDERS = (0, 1, 2, 3)
 
 
-def inner(a: jax.Array, b: jax.Array) -> float:
+def inner(a: Any, b: Any) -> float:
     """Return the inner product of two arrays of weights."""
     return float(np.vdot(np.asarray(a), np.asarray(b)))
 
 
 def angle(v: jax.Array, w: jax.Array) -> float:
     """Return the angle between two arrays, also where it is small."""
-    v, w = np.asarray(v), np.asarray(w)
-    along = inner(v, w) / inner(v, v) ** 0.5
-    across = w - v * (inner(v, w) / inner(v, v))
+    one, other = np.asarray(v), np.asarray(w)
+    along = inner(one, other) / inner(one, one) ** 0.5
+    across = other - one * (inner(one, other) / inner(one, one))
     return float(np.arctan2(np.sqrt(inner(across, across)), along))
 
 
@@ -212,4 +213,4 @@ def main(pictures: Path | None = None, quick: bool = False) -> None:
 
 if __name__ == "__main__":
     folders = [Path(argument) for argument in sys.argv[1:] if argument != "--quick"]
-    main(*folders[:1], quick="--quick" in sys.argv)
+    main(folders[0] if folders else None, quick="--quick" in sys.argv)

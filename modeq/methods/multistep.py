@@ -132,9 +132,9 @@ class LinearMultistep(Shown):
         Hairer, Lubich, Wanner, Geometric Numerical Integration, XV.1.
     """
 
-    alpha: tuple[Entry, ...]
-    beta: tuple[Entry, ...]
-    points: tuple[tuple[Entry, ...], ...] | None = None
+    alpha: Sequence[Any]
+    beta: Sequence[Any]
+    points: Sequence[Sequence[Any]] | None = None
     name: str = field(default="linear multistep", compare=False)
     starts_at_rest: bool = False
 

@@ -62,8 +62,8 @@ class AdditiveRungeKutta(Shown):
         Hairer, Lubich, Wanner, Geometric Numerical Integration, II.2 (partitioned methods).
     """
 
-    A: tuple[_Table, ...]
-    b: _Table
+    A: Sequence[Sequence[Sequence[Any]]]
+    b: Sequence[Sequence[Any]]
     name: str = field(default="additive Runge-Kutta", compare=False)
 
     @one_warning()

@@ -57,9 +57,9 @@ class RungeKutta(Shown):
         Hairer, Nørsett, Wanner, Solving Ordinary Differential Equations I, II.1.
     """
 
-    A: tuple[tuple[Entry, ...], ...]
-    b: tuple[Entry, ...]
-    c: tuple[Entry, ...] = field(default=(), compare=False, repr=False)
+    A: Sequence[Sequence[Any]]
+    b: Sequence[Any]
+    c: Sequence[Any] = field(default=(), compare=False, repr=False)
     name: str = field(default="Runge-Kutta", compare=False)
 
     @one_warning()
