@@ -66,12 +66,22 @@ def first_state(optimizer: Any, params: Any, gradient: Any) -> State:
     the weights alone has only a gradient, a state and weights to give
     """
     state = _called("init", optimizer.init, params)
-    update, after = _called("update", jax.eval_shape, optimizer.update, gradient, state, params)
+    pair = _called("update", jax.eval_shape, optimizer.update, gradient, state, params)
+    if not isinstance(pair, tuple) or len(pair) != 2:
+        raise InvalidMethod(
+            f"the update of the optimizer returns {shortened(pair)}; it must be a pair of an "
+            f"update of the weights and a state"
+        )
+    update, after = pair
     _refuse_other_shapes(update, params)
-    if jax.tree.structure(after) != jax.tree.structure(state):
+    kinds = [
+        (jax.tree.structure(x), [jnp.shape(leaf) for leaf in jax.tree.leaves(x)])
+        for x in (state, after)
+    ]
+    if kinds[0] != kinds[1]:
         raise InvalidMethod(
             f"the update of the optimizer gives a state of another structure than its init: "
-            f"{shortened(jax.tree.structure(after))}, not {shortened(jax.tree.structure(state))}"
+            f"{shortened(after)}, not {shortened(state)}"
         )
     programs = [_program(optimizer.update)(gradient, state, params) for _ in range(2)]
     if _text(programs[0]) != _text(programs[1]):

@@ -65,7 +65,7 @@ _WARM = (0, 1_000)
 """How many calls at the same gradient may go before Newton's method."""
 
 _ROUGH = 0.5
-"""How far a step may be from what its derivatives foresee of one more order of the memory."""
+"""By how much a step may bend over one more order of the memory, in parts of it."""
 
 _SLOW = 0.25
 """By how much clocks may change a step while a field is measured, in parts of it."""
@@ -313,13 +313,9 @@ class SlowManifold:
         """Refuse memory whose series in h is of no use for the update, as under a root of 0."""
         bend = self._memory.bend(before, after, params, self._calls.gradient(params))
         if not bend <= _ROUGH:
-            much = (
-                f"misses what derivatives foresee by {bend:.1%}"
-                if bend < np.inf
-                else "is not finite"
-            )
+            much = f"bends by {bend:.1%}" if bend < np.inf else "is not finite"
             raise FlowError(
-                f"with one more order of the memory a step of the optimizer {much}: gradients "
+                f"over one more order of the memory a step of the optimizer {much}: gradients "
                 f"change too much while they are remembered; take a smaller learning rate, or an "
                 f"epsilon inside of roots (eps_root)"
             )

@@ -26,6 +26,7 @@ from modeq.networks.pytrees import (
     check_precision,
     epsilon,
     in_precision,
+    refuse_traced,
     scalar,
 )
 
@@ -174,6 +175,7 @@ class OptimizerStep:
             return self._shadowing(params, at_rest, _forgetting(radius, epsilon(params)))
 
     def _cast(self, params: Params) -> Params:
+        refuse_traced(params, "a step of an optimizer")
         check_params(params)
         return jax.tree.map(jnp.asarray, cast(params, self.precision))
 

@@ -12,7 +12,7 @@ import pytest
 
 from modeq import networks
 from modeq.algebra.logarithm import logarithm_weights
-from modeq.errors import InvalidMethod, InvalidStep, ModeqError
+from modeq.errors import InvalidMethod, InvalidPoint, InvalidStep, ModeqError
 
 REASON = "optax and jax are optional: pip install modeq[optax]"
 jax = pytest.importorskip("jax", reason=REASON)
@@ -563,3 +563,32 @@ def test_an_update_that_fails_is_an_error_of_modeq():
     for error in (TypeError("no"), ValueError(""), np.linalg.LinAlgError("singular"), KeyError(1)):
         with pytest.raises(InvalidMethod, match=f"fails at these .*{type(error).__name__}"):
             field_of(wrong(error), [1.0])
+
+
+@pytest.mark.parametrize(
+    ("state", "update", "match"),
+    [
+        ((), lambda g, s, p=None: None, "returns None; it must be a pair"),
+        ((), lambda g, s, p=None: (g,), "it must be a pair"),
+        (jnp.zeros(1), lambda g, s, p=None: (g, jnp.concatenate([s, s])), "another structure"),
+        ((), lambda g, s, p=None: (g * 1j, s), "need as many floats"),
+        ("text", lambda g, s, p=None: (g, s), "fails at these weights"),
+        (0, lambda g, s, p=None: (g if s > 3 else 2 * g, s + 1), "fails at these weights"),
+    ],
+)
+def test_what_is_no_transformation_is_refused(state, update, match):
+    with pytest.raises(InvalidMethod, match=match):
+        field_of(optax.GradientTransformation(lambda params: state, update), [1.0])
+
+
+def test_weights_that_have_no_gradient_rest():
+    for optimizer in (optax.adam(1e-9), optax.rmsprop(1e-9, momentum=0.5), optax.lamb(1e-9)):
+        found = field_of(optimizer, [1.0, 0.0], order=1)
+        assert found[0] < -0.5 and found[1] == 0
+        assert field_of(optimizer, [0.0], order=1).tolist() == [0]
+
+
+def test_a_step_needs_the_numbers_of_its_arguments():
+    step = networks.OptimizerStep(optax.sgd(0.1), lambda w: jnp.sum(w**2), 1)
+    with pytest.raises(InvalidPoint, match=r"inside of jax\.jit"):
+        jax.jit(step.field)(jnp.ones(2))
