@@ -4,16 +4,21 @@ import inspect
 import json
 import sys
 from dataclasses import replace
+from functools import partial
 from xml.etree import ElementTree
 
 import numpy as np
 import pytest
 import sympy
+from matplotlib.figure import Figure
 
 import modeq
 from modeq.losses import formula_latex
 from modeq.methods.named import as_method
-from modeq.show.shown import Shown
+from modeq.show import html, latex, markdown
+from modeq.show.document import Document, Formula, Picture, Section, Text
+from modeq.show.plots import panel
+from modeq.show.shown import Plotted, Shown
 
 BETA = sympy.Symbol("beta")
 REPRESENTATIONS = ("_repr_html_", "_repr_latex_", "_repr_svg_", "_repr_mimebundle_")
@@ -197,3 +202,49 @@ def test_coordinates_that_are_not_listed_are_announced():
 def test_what_a_step_does_to_a_conserved_quantity_is_said(loss, words):
     shown = [quantity._repr_html_() for quantity in modeq.conserved(loss)]
     assert any(words in text for text in shown)
+
+
+class Answer(Plotted):
+    """A result written from the docstring of ``modeq.show.shown`` alone."""
+
+    def show(self):
+        picture = Picture("line", "A line", partial(panel, self.draw))
+        return [Text("The answer is <42>"), Formula(r"x^{2} = 42"), picture]
+
+    def draw(self, axes):
+        axes.plot([0, 1], [0, 42], label="up")
+
+
+def test_a_result_of_ones_own_stands_in_notebooks_figures_and_documents_of_every_format():
+    answer = Answer()
+    shown = answer._repr_html_()
+    assert "The answer is &lt;42&gt;" in shown
+    assert "<math" in shown
+    assert "<svg" in shown
+    axes = answer.plot(Figure().subplots())
+    assert axes.get_legend_handles_labels()[1] == ["up"]
+    section = Section("answer", "Answer", tuple(answer.show()))
+    document = Document("Answers", "", (), (section,))
+    assert "The answer is &lt;42&gt;" in html.page(document)
+    assert r"x^{2} = 42" in latex.latex_of(document, {"line": "line.pdf"})
+    assert r"The answer is \<42\>" in markdown.markdown_of(document, {"line": "line.svg"})
+
+
+def test_axes_are_made_by_pyplot_unless_they_are_given(monkeypatch):
+    axes = Figure().subplots()
+    monkeypatch.setattr("matplotlib.pyplot.subplots", lambda **options: (axes.figure, axes))
+    assert Answer().plot() is axes
+
+
+PICTURED = [
+    name
+    for name in sorted(EXAMPLES)
+    if isinstance(getattr(modeq, name), type) and issubclass(getattr(modeq, name), Plotted)
+]
+
+
+@pytest.mark.parametrize("name", PICTURED)
+def test_every_result_with_a_picture_draws_into_axes_of_the_caller(name):
+    axes = Figure().subplots()
+    assert EXAMPLES[name]().plot(axes) is axes
+    assert axes.has_data()
