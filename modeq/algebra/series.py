@@ -384,6 +384,26 @@ class BSeries(Mapping[RootedTree, Any]):
         array = self.array if self.empty == 1 else self._field_array()
         return structure.is_symmetric(self.catalog, array, self.empty, atol)
 
+    def structure(self) -> dict[str, Verdict]:
+        """Return what a modified field is, by name: each property that a series can be tested for.
+
+        >>> from modeq.methods.universal import modified_equation
+        >>> for name, verdict in modified_equation("implicit-midpoint", 2).structure().items():
+        ...     print(name, bool(verdict))
+        gradient False
+        Hamiltonian True
+        symmetric True
+        energy-preserving False
+        """
+        found = {
+            "gradient": self.is_gradient(),
+            "Hamiltonian": self.is_hamiltonian(),
+            "symmetric": self.is_symmetric(),
+        }
+        if self.colors == 1:
+            found["energy-preserving"] = self.is_energy_preserving()
+        return found
+
     def _field_array(self) -> np.ndarray:
         if self.empty != 0:
             raise InvalidValue(f"a field has coefficient 0 at the empty tree, not {self.empty}")

@@ -116,14 +116,7 @@ def tree_row(tree: RootedTree, series: BSeries, notation: str, latex: bool) -> l
 
 def structure_lines(series: BSeries) -> list[str]:
     """Return a line for each property that a modified field may have."""
-    verdicts = {
-        "gradient": series.is_gradient(),
-        "Hamiltonian": series.is_hamiltonian(),
-        "symmetric": series.is_symmetric(),
-    }
-    if series.colors == 1:
-        verdicts["energy-preserving"] = series.is_energy_preserving()
-    return ["", *(f"{name:18} {verdict}" for name, verdict in verdicts.items())]
+    return ["", *(f"{name:18} {verdict}" for name, verdict in series.structure().items())]
 
 
 def with_drawings(head: list[str], rows: list[list[str]], drawings: list[str]) -> str:

@@ -153,12 +153,7 @@ def _trees_to(series: BSeries, order: int) -> int:
 
 def _structure(series: BSeries) -> list[Block]:
     """Return what the field of the method keeps, whatever the loss."""
-    verdicts = [
-        ("a gradient for every loss", series.is_gradient()),
-        ("Hamiltonian for every Hamiltonian", series.is_hamiltonian()),
-        ("even in h, as that of a symmetric method", series.is_symmetric()),
-    ]
-    rows = tuple((name, str(verdict)) for name, verdict in verdicts)
+    rows = tuple((name, str(verdict)) for name, verdict in series.structure().items())
     return [Table(("the field is", "verdict"), rows)]
 
 

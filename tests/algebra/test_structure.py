@@ -8,6 +8,7 @@ import sympy
 import tree_oracle as oracle
 from hypothesis import given
 
+import modeq
 from modeq import (
     BSeries,
     HeavyBall,
@@ -438,3 +439,13 @@ def test_a_verdict_is_true_or_false():
     assert not Verdict(False, 0, (TALL2,), "it fails")
     assert str(Verdict(False, 0, (TALL2,), "it fails")) == "fails at h^1: it fails"
     assert str(Verdict(True, 3)) == "holds through h^3"
+
+
+def test_every_property_that_series_are_tested_for_is_in_their_structure():
+    series = modeq.modified_equation("implicit-midpoint", order=2)
+    tested = {name for name in dir(modeq.BSeries) if name.startswith("is_")}
+    found = series.structure()
+    assert {f"is_{name.lower().replace('-', '_')}" for name in found} == tested
+    assert {name: bool(verdict) for name, verdict in found.items()} == {
+        name: bool(getattr(series, f"is_{name.lower().replace('-', '_')}")()) for name in found
+    }
