@@ -48,7 +48,7 @@ class Comparison(Plotted):
             shape as the iterates, if a flow of averages was asked for; else None.
         loss: The loss or vector field.
         h: The learning rate.
-        values: The loss at points, for contour lines; None where it has no value.
+        parameters: The values of the parameters of the loss.
     """
 
     t: np.ndarray
@@ -59,7 +59,7 @@ class Comparison(Plotted):
     averages: np.ndarray | None
     loss: Field = field(repr=False)
     h: float
-    values: Callable[[np.ndarray], np.ndarray] | None = field(default=None, repr=False)
+    parameters: Mapping = field(default_factory=dict, repr=False)
 
     @property
     def best(self) -> Name:
@@ -94,7 +94,14 @@ class Comparison(Plotted):
         names = [abridged(x.name, 12) for x in self.loss.variables]
         lines = {_drawn_name(name): theta for name, theta in self.flows.items()}
         failures = [f"flow of {name}" for name in map(label, self.failures)]
-        draw_paths(axes, Paths(self.t, self.iterates, lines, names, failures, self.values))
+        draw_paths(axes, Paths(self.t, self.iterates, lines, names, failures, self._values()))
+
+    def _values(self) -> Callable[[np.ndarray], np.ndarray] | None:
+        """Return the loss as a function of points in the plane, for contour lines."""
+        if not isinstance(self.loss, Loss) or self.loss.dimension != 2:
+            return None
+        function = recorded(self.loss, [self.loss.expression], self.parameters)
+        return lambda points: function(points, 0.0)[..., 0]
 
     @property
     def _is_plane(self) -> bool:
@@ -257,8 +264,8 @@ def compare(
     points = iterate(loss, method=method, start=start, **{**solved, "steps": steps + is_averaged})
     averages, points = averaged(points)[: steps + 1] if is_averaged else None, points[: steps + 1]
     errors = {name: _errors(named[name], path, points, averages) for name, path in paths.items()}
-    t, values = h * np.arange(steps + 1), _values(loss, own)
-    return Comparison(t, points, paths, errors, failures, averages, loss, h, values)
+    t = h * np.arange(steps + 1)
+    return Comparison(t, points, paths, errors, failures, averages, loss, h, own)
 
 
 def _named(flows: Any, loss: Field, method: Method) -> dict[Name, Flow]:
@@ -309,14 +316,6 @@ def _errors(
     target = averages if getattr(flow, "is_average", False) else points
     distances = np.linalg.norm(theta - target, axis=1)
     return np.where(np.arange(len(distances)) % _every(flow) == 0, distances, np.nan)
-
-
-def _values(loss: Field, parameters: Mapping) -> Callable[[np.ndarray], np.ndarray] | None:
-    """Return the loss as a function of points in the plane, for contour lines."""
-    if not isinstance(loss, Loss) or loss.dimension != 2:
-        return None
-    function = recorded(loss, [loss.expression], parameters)
-    return lambda points: function(points, 0.0)[..., 0]
 
 
 def averaged(points: np.ndarray) -> np.ndarray:

@@ -1,5 +1,7 @@
 """One comparison for flows of every kind, one's own among them."""
 
+import pickle
+
 import numpy as np
 import pytest
 from matplotlib.figure import Figure
@@ -81,3 +83,11 @@ def test_the_central_flow_is_compared_with_averages():
 def test_what_is_no_flow_of_this_loss_and_method_is_refused(flows, message):
     with pytest.raises(InvalidValue, match=message):
         modeq.compare(BOWL, START, h=0.1, steps=2, flows=flows)
+
+
+def test_a_comparison_comes_through_a_pickle_with_its_picture():
+    loss = modeq.Loss("a*x**2 + y**4", "x y")
+    found = modeq.compare(loss, START, h=0.1, steps=3, parameters={"a": 2})
+    again = pickle.loads(pickle.dumps(found))
+    np.testing.assert_array_equal(again.iterates, found.iterates)
+    assert again.plot(Figure().subplots()).collections
