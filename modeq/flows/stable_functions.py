@@ -83,10 +83,12 @@ class LogSumExp(StableFunction):
     def record(self, tape):
         """Record u + softplus(log(exp(v) + …) - u), from whichever end does not overflow."""
         u, *others = sorted(self.args, key=lambda term: not term.is_number)
-        rest = LogSumExp(*others) if len(others) > 1 else others[0]
-        d = tape.convert(rest) + -tape.convert(u)
+        one = tape.convert(u)
+        rest = tape.convert(LogSumExp(*others) if len(others) > 1 else others[0])
+        d = rest + -one
         low, high = (tape.call(log1p, tape.call(sympy.exp, e)) for e in (d, -d))
-        return tape.convert(u) + tape.select("negative", d, low, d + high)
+        # From the larger of the two: the smaller, and their difference, may have no digits of it.
+        return tape.select("negative", d, one + low, rest + high)
 
 
 class LogCosh(StableFunction):

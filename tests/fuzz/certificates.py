@@ -25,9 +25,9 @@ GUESSES = ("3/4", "5/4", "1/2", "1", "2", "3", "1/4", "7/4")
 CHANGES_EACH = 40
 
 
-def main(seconds: float) -> int:
+def main(seconds: float, seed: int | None = None) -> int:
     """Attack certificates for a time; return 1 if one holds that must not."""
-    draw, end, count = random.Random(), time.monotonic() + seconds, 0
+    draw, end, count = random.Random(seed), time.monotonic() + seconds, 0
     while time.monotonic() < end:
         loss, order = random_loss(draw), draw.randrange(3)
         equation = modeq.derive(loss, order)

@@ -26,7 +26,7 @@ def main() -> int:
     """Fuzz in a process of its own, whose inputs beyond the corpus are kept only with --grow."""
     options = _options()
     if options.target in LOOPS:
-        return importlib.import_module(options.target).main(options.seconds)
+        return importlib.import_module(options.target).main(options.seconds, options.seed)
     seeds = HERE / "corpus" / options.target
     with tempfile.TemporaryDirectory() as fresh:
         found = HERE / "found"
@@ -42,6 +42,7 @@ def _options() -> argparse.Namespace:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("target", choices=[*MAX_LENGTH, *LOOPS])
     parser.add_argument("--seconds", type=int, default=30)
+    parser.add_argument("--seed", type=int, help="where the losses at random begin; else anywhere")
     parser.add_argument("--grow", action="store_true", help="keep inputs that reach new code")
     return parser.parse_args()
 
